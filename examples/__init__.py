@@ -1,0 +1,1 @@
+"""Things outside the engine that make the default run real."""

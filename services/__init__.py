@@ -1,0 +1,1 @@
+"""The processes. Each imports `shared`, never another service."""

@@ -1,0 +1,1 @@
+"""What every service stands on: the pure machine, the ports it needs, and the adapters behind them."""

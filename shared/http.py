@@ -1,0 +1,101 @@
+"""The HTTP edge that all services share: JSON in and out by msgspec, one error shape, one way to serve."""
+
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from shared.errors import BadRequest, IntentionError, SettingsError, TooLarge
+from shared.logs import get_logger
+
+log = get_logger()
+T = TypeVar("T")
+
+
+class Json(Response):
+    """A JSON answer; anything msgspec can encode."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The body's bytes."""
+        return msgspec.json.encode(content)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The raw body, refused as soon as it passes `limit` bytes."""
+    parts = bytearray()
+    async for chunk in request.stream():
+        parts += chunk
+        if len(parts) > limit:
+            raise TooLarge(f"the body is larger than {limit} bytes", limit=limit)
+    return bytes(parts)
+
+
+def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+    """The body as a typed value; a wrong one is a BadRequest that names the place (`$.plan.steps[2].tool`)."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `")
+        raise BadRequest(f"{place.rstrip('`') or '$'}: {text}", code="invalid_type", at=place.rstrip("`") or "$") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json", at="$") from error
+
+
+def error_body(code: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The one error shape."""
+    return {"error": {"code": code, "message": message, "details": details or {}}}
+
+
+async def on_error(_: Request, error: Exception) -> Response:
+    """The error table: a class of ours says its status; Unavailable also says when to come back."""
+    if not isinstance(error, IntentionError):
+        raise error
+    headers = {"Retry-After": "5"} if error.status == 503 else None
+    return Json(error_body(error.error_code, error.message, error.details), status_code=error.status, headers=headers)
+
+
+async def on_crash(_: Request, error: Exception) -> Response:
+    """A fault of ours: told as such, without its text."""
+    if not isinstance(error, ClientDisconnect):
+        log.error("request.crashed", exc_info=error)
+    return Json(error_body("internal", "something broke here; the log of this service has the details"), status_code=500)
+
+
+ERROR_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+    IntentionError: on_error,
+    Exception: on_crash,
+}
+
+
+def serve(app: ASGIApp, *, host: str, port: int, name: str, port_setting: str) -> None:
+    """Run one service until SIGINT or SIGTERM. A busy port is a clear message, not a traceback."""
+    import uvicorn  # late: `shared` is imported by code that never serves
+
+    listener = _listen(host, port, name, port_setting)
+    config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=12)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int, name: str, port_setting: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise SettingsError(
+            f"{name} cannot listen on {host}:{port} ({error.strerror}): stop what uses the port, or set {port_setting}"
+        ) from error
+    listener.listen(2048)
+    return listener
+
+
+def stop(error: SettingsError) -> NoReturn:
+    """Leave with the one line that says what to change."""
+    raise SystemExit(f"cannot start: {error.message}")

@@ -1,0 +1,40 @@
+"""Lua files as typed-method material: loaded once as package data, run by digest, loaded again when a server forgot them.
+
+Every script must bear being applied twice: redis-py re-sends by itself after a lost connection.
+"""
+
+import hashlib
+from importlib import resources
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+INCLUDE = "--@include "
+
+
+def read(package: str, name: str) -> str:
+    """The text of `lua/<name>.lua` in `package`, with its `--@include <name>` lines replaced by the files they name."""
+    folder = resources.files(package) / "lua"
+    lines = (folder / f"{name}.lua").read_text(encoding="utf8").splitlines()
+    return "\n".join(
+        (folder / f"{line.removeprefix(INCLUDE).strip()}.lua").read_text(encoding="utf8") if line.startswith(INCLUDE) else line
+        for line in lines
+    )
+
+
+class Script:
+    """One Lua command. `run` is one round trip, two when the server restarted since the last call."""
+
+    def __init__(self, package: str, name: str) -> None:
+        """Reads the file at once, so that a missing script stops the start-up."""
+        self.name = name
+        self.text = read(package, name)
+        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, redis: Redis, keys: list[str], args: list[Any]) -> Any:
+        """The script's raw reply."""
+        try:
+            return await redis.evalsha(self.digest, len(keys), *keys, *args)
+        except NoScriptError:
+            return await redis.eval(self.text, len(keys), *keys, *args)

@@ -1,0 +1,227 @@
+"""Every setting of every service, read from the environment once and handed down. Nothing below a `main.py` reads it again.
+
+A setting's variable is its field name in capitals. A name with one of our prefixes that is no setting stops the start-up, so
+that a typo is found at once and not in production at night.
+"""
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from shared.errors import SettingsError
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+
+# QStash's public development keys (user 1 of `qstash dev`): safe to print, and accepted in local mode only.
+DEV_TOKEN = "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0="  # noqa: S105 - public
+DEV_CURRENT_KEY = "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r"
+DEV_NEXT_KEY = "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs"
+
+OWN_PREFIXES = ("QSTASH_", "UPSTASH_QSTASH_", "INTENTION_", "INGRESS_", "EXECUTOR_", "RESUME_", "TOWN_", "SWEEP_", "INTERNAL_")
+# Read by Upstash's own SDKs, so a user may well have them set; they mean nothing here.
+FOREIGN = re.compile(r"QSTASH_DEV|QSTASH_DEV_(LOG_PORT|QUOTA)|QSTASH_REGION|UPSTASH_QSTASH_URL")
+
+
+class Secret(str):
+    """A string that never shows itself in a repr, and so in no log line and no traceback of locals."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One field a setting; the README's table is made from this class (`python -m shared.settings`)."""
+
+    intention_mode: Literal["local", "production"] = "production"
+    """`local` accepts callers without a key from TRUSTED_CALLERS and QStash's public development keys; bound to loopback."""
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    redis_url: str = "redis://127.0.0.1:6390/0"
+    durability: Literal["fast", "strict"] = "fast"
+    """`strict` waits (WAITAOF) until creates, signals and intents of effects are on disk; needs Redis 7.2 or Valkey."""
+    retention_days: Positive = 30
+    """How long a finished execution and its idempotency key are kept."""
+
+    qstash_url: str = "http://127.0.0.1:8080"
+    qstash_token: Secret = Secret("")
+    upstash_qstash_token: Secret = Secret("")
+    """Used when QSTASH_TOKEN is empty."""
+    qstash_current_signing_key: Secret = Secret("")
+    qstash_next_signing_key: Secret = Secret("")
+    qstash_retries: Annotated[int, msgspec.Meta(ge=0, le=5)] = 3
+    """Deliveries after the first one; plans cap it at 3 to 5."""
+    qstash_parallelism: NotNegative = 100
+    """Flow control of our own messages: how many may be in flight at once; 0 sends no flow-control key."""
+    jwt_leeway_s: NotNegative = 30
+    """How far the clocks of QStash and of this machine may differ."""
+    internal_signing_key: Secret = Secret("")
+    """Signs calls between our own services."""
+
+    ingress_host: str = "127.0.0.1"
+    ingress_port: Port = 3000
+    executor_host: str = "127.0.0.1"
+    executor_port: Port = 3001
+    executor_url: str = "http://127.0.0.1:3001"
+    """Where QStash reaches the step executor; it is also the `sub` its signatures must carry."""
+    resume_host: str = "127.0.0.1"
+    resume_port: Port = 3002
+    resume_url: str = "http://127.0.0.1:3002"
+    """Where QStash sends failure callbacks."""
+    qstash_dev_host: str = "127.0.0.1"
+    qstash_dev_port: Port = 8080
+    qstash_dev_allow_public: bool = False
+    """qstash_dev refuses to bind to anything but loopback unless this is true (a container network, say)."""
+    town_host: str = "127.0.0.1"
+    town_port: Port = 3010
+    town_url: str = "http://127.0.0.1:3010"
+    town_database: str = ".intention/town.sqlite"
+
+    api_keys: Secret = Secret("")
+    """`tenant:key` pairs, comma separated."""
+    trusted_callers: str = "127.0.0.0/8,::1/128"
+    """Networks whose requests need no key in local mode (compose: the bridge's)."""
+
+    hard_limit_ms: Positive = 10_000
+    """What the platform kills an invocation at."""
+    checkpoint_ms: Positive = 7_500
+    """No step starts later than this in an invocation."""
+    step_cutoff_ms: Positive = 8_000
+    """A step still running now is cut off, and its effect is unknown."""
+    lock_ttl: Positive = 30_000
+    """Upper bound of a lease in ms, for hosts with a longer limit; the lease itself is HARD_LIMIT_MS + 1 s."""
+    steps_per_message: NotNegative = 0
+    """Steps one message may run; 0 means as many as fit."""
+    max_parallel_steps: Positive = 16
+    max_plan_steps: Positive = 10_000
+    max_argument_bytes: Positive = 65_536
+    max_request_bytes: Positive = 4_194_304
+    continue_delay_ms: NotNegative = 0
+    """How long QStash holds a continuation back; the original guide waited 1 to 2 s, nothing here needs it."""
+    undeliverable_after: Positive = 5
+    """Segments without progress after which an execution waits for an operator."""
+
+    sweep_ms: Positive = 1_000
+    """How often the watchdog looks."""
+    sweep_rate: Positive = 200
+    """Executions it re-sends per second at most."""
+    direct_calls: bool = True
+    """The watchdog calls the executor itself before it spends a message."""
+
+    @property
+    def local(self) -> bool:
+        """Development on one machine."""
+        return self.intention_mode == "local"
+
+    @property
+    def token(self) -> str:
+        """The token QStash is called with; empty when it is not configured."""
+        return self.qstash_token or self.upstash_qstash_token
+
+    @property
+    def signing_keys(self) -> tuple[str, ...]:
+        """The keys a delivery may be signed with, current first."""
+        return tuple(key for key in (self.qstash_current_signing_key, self.qstash_next_signing_key) if key)
+
+    @property
+    def lease_ms(self) -> int:
+        """A lease's absolute life: no invocation outlives it, so it is never renewed."""
+        return self.hard_limit_ms + 1_000
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Settings from the environment; SettingsError names every field that is wrong and what to do."""
+    known = {name.upper(): name for name in Settings.__struct_fields__}
+    for name in environ:
+        if name.startswith(OWN_PREFIXES) and name not in known and not FOREIGN.fullmatch(name):
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else "see the configuration table in README.md"
+            raise SettingsError(f"{name} is not a setting: {hint}", field=name)
+    raw: dict[str, Any] = {field: environ[name] for name, field in known.items() if environ.get(name, "") != ""}
+    if environ.get("INTENTION_MODE") == "local":
+        raw = _LOCAL_DEFAULTS | raw
+    try:
+        settings = msgspec.convert(raw, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        field = re.search(r"\$\.(\w+)", str(error))
+        name = field[1].upper() if field else "a setting"
+        raise SettingsError(f"{name} is not usable: {str(error).split(' - at')[0]}", field=name) from error
+    _check(settings)
+    return settings
+
+
+_LOCAL_DEFAULTS: dict[str, Any] = {
+    "qstash_token": DEV_TOKEN,
+    "qstash_current_signing_key": DEV_CURRENT_KEY,
+    "qstash_next_signing_key": DEV_NEXT_KEY,
+    "internal_signing_key": "local-internal-key-for-loopback-only",
+    "log_format": "console",
+}
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Secret:
+        return Secret(value)
+    raise TypeError(kind)
+
+
+def _check(settings: Settings) -> None:
+    for field in ("qstash_url", "executor_url", "resume_url", "town_url"):
+        _check_base_url(field, getattr(settings, field))
+    for network in settings.trusted_callers.split(","):
+        try:
+            ipaddress.ip_network(network.strip())
+        except ValueError as error:
+            raise SettingsError(f"TRUSTED_CALLERS: {error}; write networks such as 127.0.0.0/8") from error
+    for pair in filter(None, settings.api_keys.split(",")):
+        if not re.fullmatch(r"[a-z0-9_-]{1,40}:\S{16,}", pair.strip()):
+            raise SettingsError("API_KEYS: write tenant:key pairs, comma separated, a key of at least 16 characters")
+    _check_times(settings)
+    _check_keys(settings)
+
+
+def _check_times(settings: Settings) -> None:
+    if not settings.checkpoint_ms <= settings.step_cutoff_ms <= settings.hard_limit_ms - 500:
+        raise SettingsError("CHECKPOINT_MS <= STEP_CUTOFF_MS <= HARD_LIMIT_MS - 500 does not hold")
+    if settings.lease_ms > settings.lock_ttl:
+        raise SettingsError(f"LOCK_TTL={settings.lock_ttl} is below HARD_LIMIT_MS + 1000, the life of a lease: raise it")
+
+
+def _check_keys(settings: Settings) -> None:
+    if not settings.signing_keys:
+        raise SettingsError(
+            "QSTASH_CURRENT_SIGNING_KEY is empty: copy it from the QStash console (Keys). Without it no delivery could be "
+            "verified, and verification is never skipped. For development set INTENTION_MODE=local."
+        )
+    if not settings.internal_signing_key:
+        raise SettingsError("INTERNAL_SIGNING_KEY is empty: choose a random one, the same for all services")
+    if not settings.local and DEV_CURRENT_KEY in settings.signing_keys:
+        raise SettingsError("QSTASH_CURRENT_SIGNING_KEY is QStash's public development key: only INTENTION_MODE=local takes it")
+
+
+def _check_base_url(field: str, url: str) -> None:
+    parts = urlsplit(url)
+    name = field.upper()
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(f"{name} is not usable: {url!r} needs a scheme and a host, such as https://app.example")
+    if parts.path not in {"", "/"} or parts.query:
+        raise SettingsError(f"{name} is not usable: give the base only, without the path {parts.path!r}")
+
+
+def table() -> str:
+    """The configuration table of the README, as Markdown."""
+    rows = ["| variable | default | local mode |", "| --- | --- | --- |"]
+    for field in msgspec.structs.fields(Settings):
+        local = _LOCAL_DEFAULTS.get(field.name)
+        default = field.default if field.default != "" else "(none)"
+        rows.append(f"| `{field.encode_name.upper()}` | `{default}` | {f'`{local}`' if local else ''} |")
+    return "\n".join(rows)
