@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    intention_data: str = ".intention"
+    """Where `make run` keeps the embedded server's files, pids and logs."""
     redis_url: str = "redis://127.0.0.1:6390/0"
     durability: Literal["fast", "strict"] = "fast"
     """`strict` waits (WAITAOF) until creates, signals and intents of effects are on disk; needs Redis 7.2 or Valkey."""

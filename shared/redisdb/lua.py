@@ -38,3 +38,20 @@ class Script:
             return await redis.evalsha(self.digest, len(keys), *keys, *args)
         except NoScriptError:
             return await redis.eval(self.text, len(keys), *keys, *args)
+
+    async def run_durably(self, redis: Redis, keys: list[str], args: list[Any], *, wait_ms: int) -> tuple[Any, bool]:
+        """The reply, and whether the write reached this server's disk within `wait_ms`.
+
+        WAITAOF speaks of its own connection only, so it goes out behind the script on the same one, in one round trip.
+        """
+        pipe = redis.pipeline(transaction=False)
+        pipe.evalsha(self.digest, len(keys), *keys, *args)
+        pipe.execute_command("WAITAOF", 1, 0, wait_ms)
+        reply, synced = await pipe.execute(raise_on_error=False)
+        if isinstance(reply, NoScriptError):
+            await redis.script_load(self.text)
+            return await self.run_durably(redis, keys, args, wait_ms=wait_ms)
+        for answer in (reply, synced):
+            if isinstance(answer, Exception):
+                raise answer
+        return reply, bool(synced[0])

@@ -1,0 +1,37 @@
+# `make` prints this help. `make run` and `make test` are all that a fresh machine (Python >= 3.11, make, git) needs.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## Show what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+.venv/.run: requirements/run.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing (hashed, locked) ..." && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.run
+	@echo "installing for development (hashed, locked) ..." && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+run: .venv/.run ## Run the whole system on this machine
+	@exec $(BIN)/python -m shared.local
+
+test: .venv/.dev ## Run the tests (real Valkey, real HTTP, real processes)
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup
+
+lint: .venv/.dev ## Linter and formatter check
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: .venv/.dev ## Strict type check of code and tests
+	@$(BIN)/mypy
+
+check: lint types test ## Exactly what CI runs
+
+lock: ## Resolve the locked requirements again (needs uv)
+	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "town town"; do set -- $$pair; \
+	  uv pip compile pyproject.toml --extra $$1 --constraint requirements/dev.txt --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
+
+.PHONY: help run test lint types check lock

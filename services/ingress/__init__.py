@@ -1,0 +1,1 @@
+"""Takes requests, plans, stores an execution, queues its first message, answers at once; and reads."""

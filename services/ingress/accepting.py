@@ -1,0 +1,146 @@
+"""From a request to a stored execution: look up the key, plan, validate, create, and hand its first message on."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from services.ingress.profiles import Profiles
+from services.ingress.requests import Execute, links, plan_summary, request_hash
+from shared.background import Background
+from shared.clock import new_execution_id
+from shared.errors import BadRequest, Conflict, Unprocessable
+from shared.logs import get_logger
+from shared.machine import plan as plans
+from shared.machine.accept import Limits, PlanRefused, accept
+from shared.machine.plan import Blueprint, Plan, PlanDraft
+from shared.machine.state import Header
+from shared.machine.status import Status
+from shared.planner import Clarification, Planned, Profile, plan_text
+from shared.ports import Birth, Exists, KeyConflict, Store
+from shared.redisdb import keys
+from shared.relay import Sender
+from shared.tools.registry import Registry
+
+log = get_logger()
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the caller is told. `created` is False when the same request had been taken before."""
+
+    execution: str
+    created: bool
+    body: dict[str, Any]
+
+
+class Acceptor:
+    """Takes intents. A refusal of any kind stores nothing."""
+
+    def __init__(
+        self, *, store: Store, sender: Sender, registry: Registry, profiles: Profiles, limits: Limits, background: Background
+    ) -> None:
+        """`background` sends the first message after the caller has its answer."""
+        self._store = store
+        self._sender = sender
+        self._registry = registry
+        self._profiles = profiles
+        self._limits = limits
+        self._background = background
+
+    async def take(self, tenant: str, request: Execute, key: str) -> Accepted:
+        """Store the execution that `request` asks for; with a `key`, once."""
+        words = request.words()
+        fingerprint = request_hash(request)
+        if key and (known := await self._known(tenant, key, fingerprint)):
+            return known
+        planned = await self._planned(tenant, request, words) if words else None
+        draft = msgspec.convert(planned.plan, PlanDraft) if planned else request.plan
+        assert draft is not None  # noqa: S101 - `words` made sure that one of them is given
+        plan = self._accept(draft)
+        birth = self._birth(tenant, request, plan, planned, fingerprint, key)
+        stored = await self._store.create(birth)
+        if isinstance(stored, KeyConflict):
+            raise _conflict(key)
+        if isinstance(stored, Exists):
+            return _again(stored.execution)
+        self._background.start(self._sender.send(stored.entry, "the first step"))
+        log.info("execution.accepted", execution=birth.header.id, tenant=tenant, steps=len(plan.steps))
+        return _new(birth, plan, planned)
+
+    async def _known(self, tenant: str, key: str, fingerprint: str) -> Accepted | None:
+        found = await self._store.made_by(tenant, key)
+        if found is None:
+            return None
+        if found[1] != fingerprint:
+            raise _conflict(key)
+        return _again(found[0])
+
+    async def _planned(self, tenant: str, request: Execute, words: str) -> Planned:
+        profile = await self._profiles.get(tenant, request.user_id) or Profile()
+        if request.context.timezone:
+            profile = msgspec.structs.replace(profile, timezone=_zone(request.context.timezone))
+        found = plan_text(words, profile=profile, now=datetime.now(UTC))
+        if isinstance(found, Clarification):
+            questions = msgspec.to_builtins(found.questions)
+            text = " ".join(question.question for question in found.questions)
+            raise Unprocessable(text, code="clarification_needed", questions=questions)
+        return found
+
+    def _accept(self, draft: PlanDraft) -> Plan:
+        registry = self._registry
+        try:
+            return accept(draft, contracts=registry.contracts(), check_args=registry.check_args, limits=self._limits)
+        except PlanRefused as error:
+            problems = [{"at": problem.at, "message": problem.message} for problem in error.problems]
+            raise Unprocessable(str(error), code="plan_refused", problems=problems) from error
+
+    def _birth(self, tenant: str, request: Execute, plan: Plan, planned: Planned | None, fingerprint: str, key: str) -> Birth:
+        data = plans.encode(plan)
+        blueprint = Blueprint(data)
+        execution = new_execution_id(keys.spread(f"{tenant}/{key}") if key else None)
+        trace = secrets.token_hex(16)
+        fields = {"user": request.user_id, "text": request.words() or "", "summary": planned.summary if planned else ""}
+        if planned:
+            fields["sources"] = msgspec.json.encode(planned.sources).decode()
+        return Birth(
+            header=Header(id=execution, tenant=tenant, plan=blueprint.hash, status=Status.PLANNED, trace=trace),
+            plan=data,
+            cells=blueprint.first_cells(),
+            fields=fields,
+            timeout_ms=plan.timeout_ms or 0,
+            request_hash=fingerprint,
+            idempotency_key=key,
+        )
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise BadRequest(f"$.context.timezone: {name[:60]!r} is no time zone; write one like Europe/Berlin") from error
+    return name
+
+
+def _conflict(key: str) -> Conflict:
+    return Conflict(f"the Idempotency-Key {key[:80]!r} was used for another request", code="idempotency_conflict")
+
+
+def _again(execution: str) -> Accepted:
+    body = {"id": execution, "executionId": execution, "repeated": True, "links": links(execution)}
+    return Accepted(execution=execution, created=False, body=body)
+
+
+def _new(birth: Birth, plan: Plan, planned: Planned | None) -> Accepted:
+    execution = birth.header.id
+    summary = planned.summary if planned else f"{len(plan.steps)} steps"
+    sources = msgspec.to_builtins(planned.sources) if planned else []
+    body = {
+        "id": execution,
+        "executionId": execution,
+        "status": birth.header.status,
+        "plan": plan_summary(plan, summary, sources),
+        "links": links(execution),
+    }
+    return Accepted(execution=execution, created=True, body=body)

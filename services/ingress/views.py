@@ -1,0 +1,79 @@
+"""Records as JSON for people. Pure."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from shared.errors import BadRequest
+from shared.planner import Profile
+from shared.redisdb.reader import View
+from shared.tools.registry import Registry
+
+
+def moment(text: str | int | None) -> str | None:
+    """Unix ms as ISO 8601 in UTC; None for nothing."""
+    ms = int(text or 0)
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds") if ms else None
+
+
+def row(header: dict[str, str]) -> dict[str, Any]:
+    """One execution in a list."""
+    return {
+        "id": header["id"],
+        "status": header["status"],
+        "reason": header.get("reason") or None,
+        "cause": header.get("cause") or None,
+        "text": header.get("text") or None,
+        "userId": header.get("user"),
+        "createdAt": moment(header.get("created_ms")),
+        "updatedAt": moment(header.get("updated_ms")),
+        "endedAt": moment(header.get("ended_ms")),
+    }
+
+
+def execution(view: View) -> dict[str, Any]:
+    """One execution with its steps."""
+    fields = view.fields
+    sources = msgspec.json.decode(fields["sources"]) if fields.get("sources") else []
+    return row(fields) | {
+        "phase": fields["phase"],
+        "segment": int(fields["segment"]),
+        "version": int(fields["ver"]),
+        "traceId": fields.get("trace"),
+        "lastMessageId": fields.get("message"),
+        "wakesAt": moment(fields.get("wake_ms")) if fields["status"] == "SUSPENDED" else None,
+        "deadline": moment(fields.get("deadline_ms")),
+        "plan": {"hash": fields["plan"], "summary": fields.get("summary") or None, "sources": sources},
+        "steps": [_step(msgspec.to_builtins(step)) for step in view.steps],
+        "totalSteps": view.total_steps,
+        "doneSteps": view.done_steps,
+        "nextSteps": view.next_step,
+    }
+
+
+def _step(step: dict[str, Any]) -> dict[str, Any]:
+    for name, shown in (("started_ms", "startedAt"), ("ended_ms", "endedAt"), ("retry_at_ms", "retryAt")):
+        step[shown] = moment(step.pop(name, None))
+    return step
+
+
+def tools(registry: Registry) -> list[dict[str, Any]]:
+    """Every tool for a reader."""
+    found = []
+    for name in sorted(registry.contracts()):
+        tool = registry.get(name)
+        if tool is not None:
+            schema = msgspec.json.schema(tool.args)
+            contract = msgspec.to_builtins(tool.contract)
+            found.append({"name": name, "summary": tool.summary, "contract": contract, "args": schema})
+    return found
+
+
+def check_profile(profile: Profile) -> None:
+    """BadRequest for a time zone that does not exist."""
+    try:
+        ZoneInfo(profile.timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise BadRequest(f"$.timezone: {profile.timezone[:60]!r} is no time zone; write one like Europe/Berlin") from error

@@ -1,0 +1,1 @@
+"""Wakes what stopped: hints, dead letters, and the watchdog's rounds."""

@@ -1,0 +1,144 @@
+"""The resume service as an ASGI application. A hint carries an id and a reason, never state: it can only cause an attempt."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Lifespan
+
+from shared.callers import Callers
+from shared.errors import NotFound
+from shared.executor_client import ExecutorClient
+from shared.http import ERROR_HANDLERS, Json, decode, read_body
+from shared.logs import get_logger
+from shared.machine.decision import Line
+from shared.ports import Store
+from shared.probes import probe_routes
+from shared.qstash import FAILED_PATH, Body
+from shared.redisdb import keys
+from shared.redisdb.reader import Reader
+from shared.settings import Settings
+from shared.verify import BODY_LIMIT, INTERNAL_HEADER, QSTASH_HEADER, SignatureMiddleware
+from shared.watchdog import Watchdog
+
+log = get_logger()
+
+RESUME_PATH = "/api/mesh/resume"
+SWEEP_PATH = "/api/mesh/sweep"
+AFTER_DEAD_LETTER_MS = 2_000
+
+
+class Hint(msgspec.Struct, frozen=True, rename="camel"):
+    """`{"executionId": ...}`: please look at it."""
+
+    execution_id: str
+    segment: int = -1
+
+
+class DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
+    """The part of QStash's failure callback that says which message died, and how (reference: failure callbacks)."""
+
+    source_message_id: str = ""
+    status: int = 0
+    retried: int = 0
+    source_body: str = ""
+    dlq_id: str = ""
+
+
+_hint = msgspec.json.Decoder(Hint)
+_letter = msgspec.json.Decoder(DeadLetter)
+_body = msgspec.json.Decoder(Body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deps:
+    """What the routes need."""
+
+    store: Store
+    executor: ExecutorClient
+    watchdog: Watchdog
+    reader: Reader
+    callers: Callers
+
+
+async def resume(request: Request) -> Response:
+    """Wake one execution. The caller is one of our services (signed), or whoever may read the execution (API key)."""
+    deps: Deps = request.app.state.deps
+    hint = decode(_hint, await read_body(request, 65_536))
+    if getattr(request.state, "caller", None) is None:
+        await deps.reader.header(hint.execution_id, deps.callers.tenant(request))
+    try:
+        segment = await deps.store.touch(hint.execution_id, in_ms=0)
+    except ValueError as error:
+        raise NotFound(str(error)) from error
+    log.info("resume.received", message=f"Received resume request for {hint.execution_id}", execution=hint.execution_id)
+    if segment is None:
+        return Json({"result": "nothing to wake: terminal, or unknown"})
+    taken = await deps.executor.wake(hint.execution_id, segment=segment, reason="resumed")
+    result = "woken" if taken else "the executor is away: due now, the watchdog has it"
+    return Json({"result": result, "segment": segment}, status_code=202)
+
+
+async def sweep(request: Request) -> Response:
+    """One round of the watchdog, for deployments without a long-running process (a sparse QStash schedule calls it)."""
+    deps: Deps = request.app.state.deps
+    return Json({"moved": await deps.watchdog.sweep()})
+
+
+async def failed(request: Request) -> Response:
+    """A message of ours is dead. Not the end of its execution: noted, and looked at again soon. Always 200."""
+    deps: Deps = request.app.state.deps
+    try:
+        letter = _letter.decode(await read_body(request, BODY_LIMIT))
+        body = _body.decode(base64.b64decode(letter.source_body))
+        keys.partition_of(body.execution_id)
+    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
+        log.warning("message.dead", error=f"the failure callback is not readable: {error}")
+        return Json({"result": "not readable"})
+    facts = {"id": letter.source_message_id, "status": letter.status, "retried": letter.retried, "dlq": letter.dlq_id}
+    log.warning("message.dead", execution=body.execution_id, segment=body.segment, **facts)
+    line = Line(event="message.dead", detail={"segment": body.segment, **facts})
+    await deps.store.touch(body.execution_id, in_ms=AFTER_DEAD_LETTER_MS, line=line)
+    return Json({"result": "noted"})
+
+
+async def ready(request: Request) -> None:
+    """Whether the store answers."""
+    deps: Deps = request.app.state.deps
+    await deps.reader.ping()
+
+
+class OnlyIfSigned(SignatureMiddleware):
+    """Verifies `/api/mesh/resume` too when it carries a signature; without one its handler asks for an API key."""
+
+    def applies(self, path: str, names: frozenset[bytes]) -> bool:
+        """Whether this request must be signed."""
+        return super().applies(path, names) and (path != RESUME_PATH or bool(names & {QSTASH_HEADER, INTERNAL_HEADER}))
+
+
+def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+    """The routes; `app.state.deps` is set by the lifespan, or by a test."""
+    return Starlette(
+        routes=[
+            Route(RESUME_PATH, resume, methods=["POST"]),
+            Route(SWEEP_PATH, sweep, methods=["POST"]),
+            Route(FAILED_PATH, failed, methods=["POST"]),
+            *probe_routes(ready),
+        ],
+        exception_handlers=ERROR_HANDLERS,
+        middleware=[
+            Middleware(
+                OnlyIfSigned,
+                settings=settings,
+                base_url=settings.resume_url,
+                paths=frozenset({RESUME_PATH, SWEEP_PATH, FAILED_PATH}),
+            )
+        ],
+        lifespan=lifespan,
+    )

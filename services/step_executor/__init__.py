@@ -1,0 +1,1 @@
+"""One delivered message runs one segment."""

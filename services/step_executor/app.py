@@ -1,0 +1,113 @@
+"""The step executor as an ASGI application: verify, run one segment, answer so that QStash does the right thing."""
+
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+
+from shared.background import Background
+from shared.http import ERROR_HANDLERS, Json, error_body, read_body
+from shared.interpret import Answer, Delivery, Interpreter
+from shared.ports import Clock
+from shared.probes import probe_routes
+from shared.qstash import EXECUTE_PATH, Body
+from shared.redisdb import keys
+from shared.redisdb.reader import Reader
+from shared.settings import Settings
+from shared.verify import BODY_LIMIT, SignatureMiddleware
+from shared.watchdog import Watchdog
+
+_body = msgspec.json.Decoder(Body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deps:
+    """What the routes need."""
+
+    settings: Settings
+    interpreter: Interpreter
+    watchdog: Watchdog
+    reader: Reader
+    clock: Clock
+    background: Background = field(default_factory=Background)
+
+
+class Stamp:
+    """Notes when a request came in: an invocation's budget starts here, not where its handler starts."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Outermost middleware."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http":
+            scope["state"] = {**scope.get("state", {}), "came_ms": time.monotonic() * 1000}
+        await self._app(scope, receive, send)
+
+
+async def execute_step(request: Request) -> Response:
+    """Run one segment of the execution that the message names."""
+    deps: Deps = request.app.state.deps
+    started_ms = _started_ms(request, deps.settings.hard_limit_ms)
+    try:
+        body = _body.decode(await read_body(request, BODY_LIMIT))
+        keys.partition_of(body.execution_id)
+    except (msgspec.DecodeError, ValueError) as error:
+        return _answered(Answer(status=489, result=f"malformed message: {error}", final=True))
+    delivery = Delivery(
+        execution=body.execution_id,
+        segment=body.segment,
+        reason=body.reason or "asked",
+        retried=_number(request.headers.get("Upstash-Retried", "0")),
+    )
+    deps.background.start(deps.watchdog.lazily())
+    run = deps.interpreter.run(delivery, started_ms=started_ms)
+    if request.state.caller == "internal" and request.headers.get("Prefer") == "respond-async":
+        deps.background.start(run)
+        return Json({"result": "started"}, status_code=202)
+    return _answered(await run)
+
+
+def _started_ms(request: Request, hard_limit_ms: int) -> float:
+    """When the invocation began, on the monotonic clock. Queueing before us counts, if the clocks agree roughly."""
+    came: float = request.state.came_ms
+    queued_ms = (time.time() - request.state.issued_s) * 1000 - (time.monotonic() * 1000 - came)
+    return came - queued_ms if 1_000 < queued_ms < hard_limit_ms else came
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def _answered(answer: Answer) -> Response:
+    headers = {"Retry-After": str(answer.retry_after_s)} if answer.retry_after_s is not None else {}
+    if answer.final:
+        headers["Upstash-NonRetryable-Error"] = "true"
+    body = {"result": answer.result} if answer.status < 300 else error_body("not_run", answer.result)
+    return Json(body, status_code=answer.status, headers=headers)
+
+
+async def ready(request: Request) -> None:
+    """Whether the store answers."""
+    deps: Deps = request.app.state.deps
+    await deps.reader.ping()
+
+
+def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+    """The routes; `app.state.deps` is set by the lifespan, or by a test."""
+    return Starlette(
+        routes=[Route(EXECUTE_PATH, execute_step, methods=["POST"]), *probe_routes(ready)],
+        exception_handlers=ERROR_HANDLERS,
+        middleware=[
+            Middleware(Stamp),
+            Middleware(SignatureMiddleware, settings=settings, base_url=settings.executor_url, paths=frozenset({EXECUTE_PATH})),
+        ],
+        lifespan=lifespan,
+    )

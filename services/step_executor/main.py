@@ -1,0 +1,90 @@
+"""Composition root of the step executor: `python -m services.step_executor.main`."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+from starlette.applications import Starlette
+
+from services.step_executor.app import Deps, build_app
+from shared import http, logs
+from shared.clock import SystemClock
+from shared.errors import SettingsError
+from shared.interpret import Interpreter, Limits
+from shared.redisdb.reader import Reader
+from shared.runtime import Engine, open_engine
+from shared.settings import Settings, load
+from shared.tools.registry import Registry, Runner
+from shared.tools.town import TownTools, register
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What one invocation may take."""
+    return Limits(
+        hard_ms=settings.hard_limit_ms,
+        checkpoint_ms=settings.checkpoint_ms,
+        cutoff_ms=settings.step_cutoff_ms,
+        lease_ms=settings.lease_ms,
+        parallel=settings.max_parallel_steps,
+        steps_per_message=settings.steps_per_message,
+        stalled=settings.undeliverable_after,
+        continue_delay_ms=settings.continue_delay_ms,
+    )
+
+
+def interpreter(engine: Engine, town: httpx.AsyncClient, clock: SystemClock) -> Interpreter:
+    """The interpreter over real tools."""
+    registry = Registry()
+    register(registry, TownTools(town))
+    return Interpreter(
+        store=engine.store,
+        sender=engine.sender,
+        tools=Runner(registry),
+        clock=clock,
+        limits=limits_of(engine.settings),
+    )
+
+
+def create(settings: Settings) -> Starlette:
+    """The application; connections open with its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            engine = await open_engine(settings, stack)
+            town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url))
+            clock = SystemClock()
+            deps = Deps(
+                settings=settings,
+                interpreter=interpreter(engine, town, clock),
+                watchdog=engine.watchdog,
+                reader=Reader(engine.redis),
+                clock=clock,
+            )
+            app.state.deps = deps
+            stack.push_async_callback(deps.background.close)
+            engine.queue.announce()
+            yield
+
+    return build_app(settings, lifespan)
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    try:
+        settings = load(os.environ)
+        logs.configure(service="step_executor", format=settings.log_format, level=settings.log_level)
+        http.serve(
+            create(settings),
+            host=settings.executor_host,
+            port=settings.executor_port,
+            name="step_executor",
+            port_setting="EXECUTOR_PORT",
+        )
+    except SettingsError as error:
+        http.stop(error)
+
+
+if __name__ == "__main__":
+    main()

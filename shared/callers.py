@@ -1,0 +1,42 @@
+"""Who calls a public endpoint: an API key names a tenant; in local mode a trusted address needs none."""
+
+import hmac
+import ipaddress
+
+from starlette.requests import Request
+
+from shared.errors import Unauthorized
+from shared.settings import Settings
+
+LOCAL_TENANT = "local"
+
+
+class Callers:
+    """Decides from settings; knows nothing of routes."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Reads API_KEYS and TRUSTED_CALLERS once."""
+        pairs = (pair.strip().partition(":") for pair in settings.api_keys.split(",") if pair)
+        self._keys = [(key, tenant) for tenant, _, key in pairs]
+        self._networks = [ipaddress.ip_network(text.strip()) for text in settings.trusted_callers.split(",")]
+        self._local = settings.local
+
+    def tenant(self, request: Request) -> str:
+        """The caller's tenant; Unauthorized without a valid key. Every key is compared, in constant time."""
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        if given:
+            matches = [tenant for key, tenant in self._keys if hmac.compare_digest(key.encode(), given.strip().encode())]
+            if kind.lower() == "bearer" and matches:
+                return matches[0]
+            raise Unauthorized("this API key is not known: check the Authorization: Bearer header")
+        if self._local and self._trusted(request):
+            return LOCAL_TENANT
+        raise Unauthorized("send an API key: Authorization: Bearer <key> (setting API_KEYS)")
+
+    def _trusted(self, request: Request) -> bool:
+        # The socket's address only: a forwarded header can be written by anybody.
+        try:
+            address = ipaddress.ip_address(request.client.host if request.client else "")
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)

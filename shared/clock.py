@@ -1,0 +1,29 @@
+"""The system clock and ids, for composition roots; nothing pure imports this."""
+
+import os
+import secrets
+import time
+
+from shared.redisdb import keys
+
+
+class SystemClock:
+    """See `shared.ports.Clock`."""
+
+    def monotonic_ms(self) -> float:
+        """Milliseconds of a monotonic clock."""
+        return time.monotonic() * 1000
+
+
+def uuid7_hex(now_ms: int, random: bytes) -> str:
+    """32 hex digits that sort by time (RFC 9562, version 7): 48 bits of unix ms, then 74 of `random` (10 bytes)."""
+    value = (now_ms & (1 << 48) - 1) << 80 | int.from_bytes(random[:10], "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return f"{value:032x}"
+
+
+def new_execution_id(partition: str | None = None) -> str:
+    """A fresh id; its partition is random unless an Idempotency-Key chose it."""
+    chosen = partition if partition is not None else f"{secrets.randbelow(keys.PARTITIONS):02x}"
+    return f"exe_{chosen}_{uuid7_hex(time.time_ns() // 1_000_000, os.urandom(10))}"

@@ -1,0 +1,359 @@
+"""Performs decisions: the one place that knows both the pure machine and the ports. One `run` is one segment.
+
+The order is the protocol's: store result N with the intents of exactly what starts now, look at the own deadline, call.
+A crash at any line costs what protocol.md §2.6 says, and never an effect twice.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from structlog.contextvars import bound_contextvars
+
+from shared.errors import IntentionError
+from shared.logs import get_logger
+from shared.machine.decide import decide
+from shared.machine.decision import Changes, End, Leave, Line, Load, Next, Start, StartSteps, Suspend, Wait, apply, merge
+from shared.machine.events import Attempted, Event, NotSent, Report, Room, Signalled, Ticked, Woke
+from shared.machine.plan import Blueprint
+from shared.machine.state import Execution
+from shared.ports import Clock, Committed, Flags, Going, Lease, Lost, No, NoLease, Store, ToolRunner
+from shared.relay import Sender
+
+log = get_logger()
+
+SLEEP_OUT_MS: Final = 2_000
+"""A message that came this much too early waits in the invocation; one that came earlier is left to the due index."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one invocation may take, in ms from its start."""
+
+    hard_ms: int
+    checkpoint_ms: int
+    cutoff_ms: int
+    lease_ms: int
+    parallel: int
+    steps_per_message: int
+    stalled: int
+    continue_delay_ms: int
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message asks for. `segment` -1: whichever is current."""
+
+    execution: str
+    segment: int = -1
+    reason: str = "asked"
+    retried: int = 0
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the message is answered: the status steers QStash."""
+
+    status: int
+    result: str
+    retry_after_s: int | None = None
+    final: bool = False
+    """Never deliver this again (489)."""
+
+
+class Estimates:
+    """How long each tool's calls usually take: the 99th percentile of the last hundred, once there are twenty."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, deque[int]] = {}
+        self.p99: dict[str, int] = {}
+
+    def add(self, tool: str, took_ms: int) -> None:
+        """One answered call."""
+        samples = self._samples.setdefault(tool, deque(maxlen=100))
+        samples.append(took_ms)
+        if len(samples) >= 20:
+            self.p99[tool] = sorted(samples)[int(0.99 * len(samples))]
+
+
+class Interpreter:
+    """Runs segments; one for a process. It remembers compiled plans and how long tools take, and nothing of an execution."""
+
+    def __init__(  # the ports, all by keyword
+        self, *, store: Store, sender: Sender, tools: ToolRunner, clock: Clock, limits: Limits
+    ) -> None:
+        """`sender` hands continuations to QStash, coalesced over all segments of the process."""
+        self.store = store
+        self.sender = sender
+        self.tools = tools
+        self.clock = clock
+        self.limits = limits
+        self.estimates = Estimates()
+        self._blueprints: OrderedDict[str, Blueprint] = OrderedDict()
+
+    async def run(self, delivery: Delivery, *, started_ms: float) -> Answer:
+        """One segment. `started_ms`: the invocation's start on the monotonic clock (earlier, if it queued before us)."""
+        with bound_contextvars(execution=delivery.execution, segment=delivery.segment):
+            lease = await self._acquire(delivery, started_ms)
+            if isinstance(lease, NoLease):
+                return self._no_lease(lease, delivery)
+            blueprint = await self._blueprint(lease)
+            with bound_contextvars(segment=lease.header.segment, trace=lease.header.trace):
+                return await Segment(self, lease, blueprint, started_ms).run()
+
+    async def _acquire(self, delivery: Delivery, started_ms: float) -> Lease | NoLease:
+        owner = secrets.token_hex(16)
+        while True:
+            lease = await self.store.acquire(
+                delivery.execution,
+                owner=owner,
+                lease_ms=self.limits.lease_ms,
+                segment=delivery.segment,
+                cause=delivery.reason,
+            )
+            early = isinstance(lease, NoLease) and lease.why is No.NOT_DUE and lease.ms <= SLEEP_OUT_MS
+            if not early or self.clock.monotonic_ms() - started_ms > SLEEP_OUT_MS + 500:
+                return lease
+            assert isinstance(lease, NoLease)  # noqa: S101 - for the type checker; `early` says so
+            await asyncio.sleep((lease.ms + 1) / 1000)
+
+    def _no_lease(self, no: NoLease, delivery: Delivery) -> Answer:
+        log.info("segment.not_run", why=no.why.name.lower(), ms=no.ms, reason=delivery.reason)
+        match no.why:
+            case No.HELD:
+                # One retry after the lease instead of the ladder 1 + 6 + 36 s, whose first rungs die inside it.
+                return Answer(status=409, result="held", retry_after_s=no.ms // 1000 + 2)
+            case No.ABSENT if delivery.retried < 2:
+                return Answer(status=503, result="unknown", retry_after_s=5)
+            case No.ABSENT:
+                log.error("execution.unknown", alert=True)
+                return Answer(status=489, result="unknown", final=True)
+            case _:
+                return Answer(status=200, result=no.why.name.lower())
+
+    async def _blueprint(self, lease: Lease) -> Blueprint:
+        known = self._blueprints.get(lease.header.plan)
+        if known is None:
+            data = await self.store.load_plan(lease.header.id)
+            if data is None:
+                raise IntentionError(f"the plan of {lease.header.id} is gone", code="plan_missing")
+            known = self._blueprints[lease.header.plan] = Blueprint(data)
+            while len(self._blueprints) > 256:
+                self._blueprints.popitem(last=False)
+        self._blueprints.move_to_end(lease.header.plan)
+        return known
+
+
+class Segment:
+    """One invocation's work on one execution."""
+
+    def __init__(self, engine: Interpreter, lease: Lease, blueprint: Blueprint, started_ms: float) -> None:
+        """`started_ms` on the monotonic clock; everything inside is unix ms by the store's clock."""
+        self.engine = engine
+        self.lease = lease
+        self.ver = lease.ver
+        self.x = Execution(
+            header=lease.header,
+            blueprint=blueprint,
+            cells=lease.cells,
+            intents=lease.intents,
+            faults=lease.faults,
+            results=lease.results,
+            seen=lease.seen,
+        )
+        self._offset = lease.now_ms - engine.clock.monotonic_ms()
+        self._start_ms = int(started_ms + self._offset)
+        self._tasks: dict[asyncio.Task[Report], Start] = {}
+        self._started = 0
+        self._ended_ms: dict[int, int] = {}
+        self._pending = Changes()
+        self._began = False
+
+    def now_ms(self) -> int:
+        """Unix ms by the store's clock."""
+        return int(self.engine.clock.monotonic_ms() + self._offset)
+
+    def room(self) -> Room:
+        """What is left of this invocation."""
+        limits = self.engine.limits
+        left = limits.steps_per_message - self._started if limits.steps_per_message else None
+        return Room(
+            checkpoint_ms=self._start_ms + limits.checkpoint_ms,
+            cutoff_ms=self._start_ms + limits.cutoff_ms,
+            lease_ms=self.lease.until_ms,
+            parallel=limits.parallel,
+            starts_left=left,
+            started=self._started,
+            stalled_limit=limits.stalled,
+            estimates=self.engine.estimates.p99,
+        )
+
+    async def run(self) -> Answer:
+        """Decide, store, do; until the segment is over or somebody else owns the execution."""
+        event: Event = Woke(now_ms=self.now_ms(), room=self.room(), signals=self.lease.signals)
+        try:
+            while True:
+                decision = decide(self.x, event)
+                kept, following = merge(self._pending, decision.kept), decision.next
+                if isinstance(following, Load):
+                    event = await self._load(following, decision.kept)
+                    continue
+                stored = await self._store(kept, following)
+                if isinstance(stored, Lost):
+                    log.warning("segment.lost", message="another invocation owns this execution by now: nothing is started")
+                    return Answer(status=503, result="lost", retry_after_s=1)
+                self._applied(decision.kept)
+                if isinstance(stored, Flags):
+                    self.ver = stored.ver
+                    event = Signalled(now_ms=self.now_ms(), room=self.room(), signals=stored.signals)
+                    continue
+                if answer := await self._follow(following, stored):
+                    return answer
+                event = await self._wait(following)
+        finally:
+            await self._stop_calls()
+
+    # storing
+
+    async def _store(self, kept: Changes, following: Next) -> Committed | Flags | Lost:
+        if not kept and isinstance(following, Wait):
+            return Committed(ver=self.ver)
+        going = self._going(following)
+        store = self.engine.store
+        first = not self._began and not kept.results and going.kind == "intents"
+        command = store.begin if first else store.commit
+        self._began = True
+        seen = max(self.x.seen, kept.seen)
+        stored = await command(self.lease, ver=self.ver, seen=seen, kept=kept, going=going)
+        self._tell(kept.history)
+        self._pending = Changes()
+        if isinstance(stored, Committed):
+            self.ver = stored.ver
+            self._applied(going.changes)
+            self._tell(going.changes.history)
+        return stored
+
+    def _going(self, following: Next) -> Going:
+        match following:
+            case StartSteps():
+                return Going(kind="intents", changes=following.changes)
+            case Leave():
+                delay = self.engine.limits.continue_delay_ms
+                return Going(
+                    kind="leave",
+                    changes=following.changes,
+                    message=True,
+                    reason="continued",
+                    due_in_ms=delay,
+                    not_before_ms=self.now_ms() + delay if delay else 0,
+                    need=following.need,
+                )
+            case Suspend():
+                return Going(
+                    kind="suspend",
+                    changes=following.changes,
+                    message=following.timed,
+                    reason=following.reason,
+                    due_in_ms=max(0, following.wake_at_ms - self.now_ms()),
+                    wake_ms=following.wake_at_ms,
+                    timed=following.timed,
+                    not_before_ms=following.wake_at_ms,
+                )
+            case End():
+                return Going(kind="end", changes=following.changes)
+            case _:
+                return Going(kind="none")
+
+    def _applied(self, changes: Changes) -> None:
+        apply(self.x, changes)
+        for cell, result in changes.results.items():
+            self._ended_ms[cell] = result.ended_ms
+            if self.x.order is not None:
+                self.x.order[cell] = result.ended_ms
+
+    async def _load(self, wanted: Load, kept: Changes) -> Event:
+        """Fetch what deciding lacks. What was decided so far is stored with the next commit."""
+        self._pending = merge(self._pending, kept)
+        self._applied(kept)
+        store, execution = self.engine.store, self.lease.header.id
+        if wanted.results:
+            found = await store.load_results(execution, wanted.results)
+            if missing := set(wanted.results) - set(found):
+                raise IntentionError(f"results of steps {sorted(missing)} are gone", code="result_missing")
+            self.x.results.update(found)
+        if wanted.order:
+            self.x.order = await store.load_order(execution, wanted.order) | self._ended_ms
+        return Ticked(now_ms=self.now_ms(), room=self.room())
+
+    # doing
+
+    async def _follow(self, following: Next, stored: Committed) -> Answer | None:
+        """Do what was stored; an answer means that the segment is over."""
+        match following:
+            case StartSteps():
+                for start in following.starts:
+                    self._started += 1
+                    self._tasks[asyncio.create_task(self._call(start))] = start
+                return None
+            case Leave():
+                nxt = f"next step: {following.next_step}"
+                log.info("checkpoint.saved", message=f"Checkpoint saved [segment {self.x.header.segment}, {nxt}]")
+                await self._publish(stored, "next step")
+                return Answer(status=200, result="checkpointed")
+            case Suspend():
+                await self._publish(stored, "the end of the wait")
+                return Answer(status=200, result="suspended")
+            case End():
+                return Answer(status=200, result=following.status)
+            case _:
+                return None
+
+    async def _publish(self, stored: Committed, what: str) -> None:
+        if stored.entry is not None:
+            await self.engine.sender.send(stored.entry, what)
+
+    async def _call(self, start: Start) -> Report:
+        began = self.now_ms()
+        deadline_ms = min(start.timeout_ms, self._start_ms + self.engine.limits.cutoff_ms - began)
+        if deadline_ms <= 0 or began + deadline_ms > self.lease.until_ms:
+            # Our own lease would end under the call (this process was paused, say): another may own the execution already.
+            outcome: Any = NotSent(message="the invocation was too old to send the request")
+        else:
+            outcome = await self.engine.tools.run(start, deadline_ms / 1000)
+        ended = self.now_ms()
+        if not isinstance(outcome, NotSent):
+            self.engine.estimates.add(start.tool, ended - began)
+        return Report(cell=start.cell, outcome=outcome, started_ms=began, ended_ms=ended)
+
+    async def _wait(self, following: Next) -> Event:
+        """Until calls end (all that end in one turn of the loop come together) or a timer is up."""
+        until = following.until_ms if isinstance(following, Wait) else None
+        timeout = None if until is None else max(0.0, (until - self.now_ms()) / 1000)
+        if not self._tasks:
+            await asyncio.sleep(timeout or 0)
+            return Ticked(now_ms=self.now_ms(), room=self.room())
+        await asyncio.wait(self._tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0)  # siblings whose answers are in the same turn share the commit
+        done = [task for task in self._tasks if task.done()]
+        for task in done:
+            del self._tasks[task]
+        if not done:
+            return Ticked(now_ms=self.now_ms(), room=self.room())
+        reports = tuple(sorted((task.result() for task in done), key=lambda report: report.cell))
+        return Attempted(now_ms=self.now_ms(), room=self.room(), reports=reports)
+
+    async def _stop_calls(self) -> None:
+        """Whatever still runs belongs to nobody now; its intent is settled by the next owner."""
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _tell(self, lines: Sequence[Line]) -> None:
+        for line in lines:
+            facts: Mapping[str, Any] = line.detail
+            extra = {"attempt": line.attempt} if line.attempt else {}
+            if line.step:
+                extra["step"] = line.step  # type: ignore[assignment] # a log line's values are of any kind
+            log.info(line.event, **extra, **{("text" if k == "message" else k): v for k, v in facts.items()})

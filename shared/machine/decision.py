@@ -1,0 +1,138 @@
+"""What was decided: changes to store, and what comes next. A decision names what changed, never a new copy of the state."""
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from shared.machine.state import Execution, Fault, Header, Intent, Result
+from shared.machine.status import Cause, Cell, Reason, Status
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry of the history: a dotted past-tense event, and about which step."""
+
+    event: str
+    step: str = ""
+    attempt: int = 0
+    detail: dict[str, Any] = {}
+
+
+class Changes(msgspec.Struct, kw_only=True):
+    """What one part of a commit writes. Built by `decide`, read-only afterwards."""
+
+    header: Header | None = None
+    cells: dict[int, Cell] = {}
+    intents: dict[int, Intent] = {}
+    faults: dict[int, Fault] = {}
+    results: dict[int, Result] = {}
+    history: list[Line] = []
+    seen: int = 0
+    progress: bool = False
+    """Something came of this segment: the count of fruitless ones starts again."""
+
+    def __bool__(self) -> bool:
+        return bool(self.header or self.cells or self.history or self.progress)
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """One call to make, once its intent is stored."""
+
+    cell: int
+    step: str
+    tool: str
+    intent: Intent
+    timeout_ms: int
+    undo: bool = False
+
+
+class StartSteps(msgspec.Struct, frozen=True, kw_only=True):
+    """Store these intents, then make the calls."""
+
+    starts: tuple[Start, ...]
+    changes: Changes
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls are running, or a back-off ends soon enough to sit it out."""
+
+    until_ms: int | None = None
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """Deciding needs more of the record: these results, or the order in which effects completed."""
+
+    results: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
+
+
+class Leave(msgspec.Struct, frozen=True, kw_only=True):
+    """The invocation is used up: checkpoint, and go on in the next segment."""
+
+    next_step: str
+    need: tuple[int, ...]
+    """Results the next segment will want, so that it gets them with its first round trip."""
+    changes: Changes
+
+
+class Suspend(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing can be done before `wake_at_ms`, or before somebody acts."""
+
+    reason: Reason
+    wake_at_ms: int
+    timed: bool
+    """Whether time alone ends it (then a delayed message is queued)."""
+    changes: Changes
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """A terminal status."""
+
+    status: Status
+    cause: Cause
+    changes: Changes
+
+
+Next: TypeAlias = StartSteps | Wait | Load | Leave | Suspend | End
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """`kept` is stored whatever the inbox says; `next` only if nothing arrived meanwhile."""
+
+    kept: Changes
+    next: Next
+
+
+def apply(execution: Execution, changes: Changes) -> None:
+    """Bring the working copy up to what was stored."""
+    if changes.header is not None:
+        execution.header = changes.header
+    execution.intents.update(changes.intents)
+    execution.faults.update(changes.faults)
+    for cell, result in changes.results.items():
+        execution.results[cell] = result.output
+    for cell, target in changes.cells.items():
+        execution.move(cell, target)
+        _count_needs(execution, cell, target)
+    execution.seen = max(execution.seen, changes.seen)
+
+
+def _count_needs(execution: Execution, cell: int, target: Cell) -> None:
+    if target is not Cell.DONE or execution.blueprint.is_undo(cell):
+        return
+    for dependent in execution.blueprint.dependents[cell]:
+        if dependent in execution.unmet:
+            execution.unmet[dependent] -= 1
+
+
+def merge(first: Changes, second: Changes) -> Changes:
+    """Both, the second on top; for changes that are decided in two goes and stored in one."""
+    return Changes(
+        header=second.header or first.header,
+        cells=first.cells | second.cells,
+        intents=first.intents | second.intents,
+        faults=first.faults | second.faults,
+        results=first.results | second.results,
+        history=first.history + second.history,
+        seen=max(first.seen, second.seen),
+        progress=first.progress or second.progress,
+    )

@@ -1,0 +1,124 @@
+"""What the end of an attempt means, by the effect class of its tool. One small function an outcome."""
+
+from typing import assert_never
+
+from shared.machine.draft import Draft
+from shared.machine.events import Done, NotSent, Refused, Report, Unanswered
+from shared.machine.plan import UNDO_RETRY, Effect, Retry
+from shared.machine.retry import delay_ms
+from shared.machine.state import Fault, Intent
+from shared.machine.status import Cause, Cell
+
+NEVER_HAPPENED = "never_happened"
+"""The code with which a probe says: it did not happen and never will."""
+
+
+def take(draft: Draft, report: Report) -> None:
+    """Fold one report into the draft."""
+    intent = draft.x.intents[report.cell]
+    match report.outcome:
+        case Done():
+            draft.finish(report, intent, report.outcome.output)
+            took = report.ended_ms - report.started_ms
+            draft.say(_name(draft, report.cell, "done"), report.cell, intent.attempt, took_ms=took)
+        case Refused():
+            _refused(draft, report, intent, report.outcome)
+        case NotSent():
+            _try_again(draft, report, intent, "not_sent", report.outcome.message, doubt=intent.doubt)
+        case Unanswered():
+            _unanswered(draft, report, intent, report.outcome)
+        case _:
+            assert_never(report.outcome)
+
+
+def adopt(draft: Draft, cell: int) -> None:
+    """A dead owner's intent: its request may have landed, may still land, or was never sent."""
+    intent = draft.x.intents[cell]
+    effect = draft.blueprint.contract(cell).effect
+    message = "the invocation that made this call ended before it could store an answer"
+    if draft.blueprint.is_undo(cell) or effect in {Effect.PURE, Effect.IDEMPOTENT}:
+        doubt = effect is not Effect.PURE
+        fault = _fault(draft, intent, "owner_lost", message, retry_at_ms=draft.now_ms, doubt=doubt)
+        draft.put(cell, Cell.BACKOFF, fault)
+    elif effect is Effect.PROBEABLE:
+        fault = _fault(draft, intent, "owner_lost", message, retry_at_ms=intent.settle_at_ms, doubt=True)
+        draft.put(cell, Cell.SETTLING, fault)
+    else:
+        draft.put(cell, Cell.UNKNOWN, _fault(draft, intent, "owner_lost", message, doubt=True))
+    draft.say(_name(draft, cell, "orphaned"), cell, intent.attempt)
+
+
+def _refused(draft: Draft, report: Report, intent: Intent, outcome: Refused) -> None:
+    if intent.probe and outcome.code == NEVER_HAPPENED:
+        fault = _fault(draft, intent, outcome.code, outcome.message, retry_at_ms=draft.now_ms)
+        draft.put(report.cell, Cell.BACKOFF, fault)
+        draft.say("step.never_happened", report.cell, intent.attempt)
+    elif outcome.retryable:
+        after = outcome.retry_after_ms
+        _try_again(draft, report, intent, outcome.code, outcome.message, doubt=intent.doubt, retry_after_ms=after)
+    else:
+        _give_up(draft, report, intent, outcome.code, outcome.message, doubt=intent.doubt)
+
+
+def _unanswered(draft: Draft, report: Report, intent: Intent, outcome: Unanswered) -> None:
+    cell, effect = report.cell, draft.blueprint.contract(report.cell).effect
+    if draft.blueprint.is_undo(cell) or effect in {Effect.PURE, Effect.IDEMPOTENT}:
+        doubt = effect is not Effect.PURE
+        _try_again(draft, report, intent, "unanswered", outcome.message, doubt=doubt)
+    elif effect is Effect.PROBEABLE and not intent.probe:
+        fault = _fault(draft, intent, "unanswered", outcome.message, retry_at_ms=intent.settle_at_ms, doubt=True)
+        draft.put(cell, Cell.SETTLING, fault)
+        draft.say("step.settling", cell, intent.attempt, until_ms=intent.settle_at_ms)
+    else:
+        draft.put(cell, Cell.UNKNOWN, _fault(draft, intent, "unanswered", outcome.message, doubt=True))
+        draft.say("step.unknown", cell, intent.attempt, message=outcome.message)
+
+
+def _try_again(
+    draft: Draft,
+    report: Report,
+    intent: Intent,
+    code: str,
+    message: str,
+    *,
+    doubt: bool,
+    retry_after_ms: int | None = None,
+) -> None:
+    cell = report.cell
+    policy = _policy(draft, cell)
+    if intent.attempt >= policy.attempts:
+        _give_up(draft, report, intent, code, message, doubt=doubt)
+        return
+    wait = delay_ms(policy, execution=draft.header.id, cell=cell, attempt=intent.attempt, retry_after_ms=retry_after_ms)
+    fault = _fault(draft, intent, code, message, retry_at_ms=draft.now_ms + wait, doubt=doubt)
+    draft.put(cell, Cell.SETTLING if intent.probe else Cell.BACKOFF, fault)
+    draft.say(_name(draft, cell, "retried"), cell, intent.attempt, code=code, message=message, wait_ms=wait)
+
+
+def _give_up(draft: Draft, report: Report, intent: Intent, code: str, message: str, *, doubt: bool) -> None:
+    """No attempt is left. With a doubtful effect the cell is UNKNOWN, not FAILED: undoing must reach it by its key."""
+    cell, undo = report.cell, draft.blueprint.is_undo(report.cell)
+    lost = doubt and not undo
+    draft.put(cell, Cell.UNKNOWN if lost else Cell.FAILED, _fault(draft, intent, code, message, doubt=doubt))
+    draft.say(_name(draft, cell, "failed"), cell, intent.attempt, code=code, message=message)
+    if not undo:
+        draft.blame(Cause.FAILED)
+
+
+def _policy(draft: Draft, cell: int) -> Retry:
+    return UNDO_RETRY if draft.blueprint.is_undo(cell) else draft.blueprint.step(cell).retry
+
+
+def _fault(draft: Draft, intent: Intent, code: str, message: str, *, retry_at_ms: int = 0, doubt: bool = False) -> Fault:
+    return Fault(
+        attempt=intent.attempt,
+        code=code,
+        message=message[:1000],
+        at_ms=draft.now_ms,
+        retry_at_ms=retry_at_ms,
+        doubt=doubt,
+    )
+
+
+def _name(draft: Draft, cell: int, what: str) -> str:
+    return f"undo.{what}" if draft.blueprint.is_undo(cell) else f"step.{what}"

@@ -1,0 +1,107 @@
+"""References between steps: `${step.path.to.value}`, nested anywhere in `args`; `$${` is a literal `${`.
+
+A string that is one reference keeps the value's type; inside a longer string the value is written as text.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+_REF = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+class Ref(NamedTuple):
+    """One reference: the step's name and the path into its output."""
+
+    step: str
+    path: tuple[str, ...]
+    place: str
+    """Where in the args it stands, as `$.text` or `$.items[2].id`."""
+
+
+class BadReference(Exception):
+    """A reference that is not of the form `${step.path}`, or that finds nothing."""
+
+    def __init__(self, place: str, message: str) -> None:
+        """`place` is where in the args the reference stands."""
+        super().__init__(f"{place}: {message}")
+        self.place = place
+        self.reason = message
+
+
+def step_name_ok(name: str) -> bool:
+    """Whether a step may be called so: a letter first, then letters, digits, `_` or `-`, 64 at most."""
+    return _NAME.fullmatch(name) is not None
+
+
+def find(value: Any, place: str = "$") -> Iterator[Ref]:
+    """Every reference in `value`; BadReference for text that looks like one and is not."""
+    match value:
+        case str():
+            if "${" in value:
+                yield from _in_text(value, place)
+        case dict():
+            for key, item in value.items():
+                yield from find(item, f"{place}.{key}")
+        case list() | tuple():
+            for number, item in enumerate(value):
+                yield from find(item, f"{place}[{number}]")
+        case _:
+            return
+
+
+def _in_text(text: str, place: str) -> Iterator[Ref]:
+    for match in _REF.finditer(text):
+        if match[1] is not None:
+            yield _parse(match[1], place)
+    if "${" in _REF.sub("", text):
+        raise BadReference(place, "a reference is opened with ${ and not closed; write $${ for a literal ${")
+
+
+def _parse(inner: str, place: str) -> Ref:
+    step, *path = inner.split(".")
+    if not step_name_ok(step) or not all(_SEGMENT.fullmatch(part) for part in path):
+        raise BadReference(place, f"${{{inner}}} is not of the form ${{step.path.to.value}}")
+    return Ref(step, tuple(path), place)
+
+
+def resolve(value: Any, output_of: Callable[[str], Any], place: str = "$") -> Any:
+    """`value` with every reference replaced; BadReference when a path leads nowhere, before anything is called."""
+    match value:
+        case str():
+            return _resolve_text(value, output_of, place) if "${" in value else value
+        case dict():
+            return {key: resolve(item, output_of, f"{place}.{key}") for key, item in value.items()}
+        case list() | tuple():
+            return [resolve(item, output_of, f"{place}[{number}]") for number, item in enumerate(value)]
+        case _:
+            return value
+
+
+def _resolve_text(text: str, output_of: Callable[[str], Any], place: str) -> Any:
+    whole = _REF.fullmatch(text)
+    if whole and whole[1] is not None:
+        return _look_up(_parse(whole[1], place), output_of)
+
+    def written(match: "re.Match[str]") -> str:
+        if match[1] is None:
+            return "${"
+        found = _look_up(_parse(match[1], place), output_of)
+        return found if isinstance(found, str) else msgspec.json.encode(found).decode()
+
+    return _REF.sub(written, text)
+
+
+def _look_up(ref: Ref, output_of: Callable[[str], Any]) -> Any:
+    found = output_of(ref.step)
+    for number, part in enumerate(ref.path):
+        try:
+            found = found[int(part)] if isinstance(found, list) else found[part]
+        except (KeyError, IndexError, TypeError, ValueError):
+            way = ".".join((ref.step, *ref.path[:number]))
+            raise BadReference(ref.place, f"the output of {way} has no {part!r}") from None
+    return found

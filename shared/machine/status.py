@@ -1,0 +1,117 @@
+"""Where an execution and each of its cells may stand, and the one table of legal moves.
+
+Rule 1: everything that moves a status goes through `check_move`. Rule 2: an illegal move raises and changes nothing.
+`docs/machine.md` is drawn from these tables (`python -m shared.machine.draw`).
+"""
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Status(StrEnum):
+    """Where an execution stands."""
+
+    RECEIVED = "RECEIVED"
+    PLANNING = "PLANNING"
+    PLANNED = "PLANNED"
+    AWAITING_CONFIRMATION = "AWAITING_CONFIRMATION"
+    EXECUTING = "EXECUTING"
+    SUSPENDED = "SUSPENDED"
+    PAUSED = "PAUSED"
+    COMPENSATING = "COMPENSATING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+    COMPENSATED = "COMPENSATED"
+    COMPENSATION_FAILED = "COMPENSATION_FAILED"
+    REJECTED = "REJECTED"
+
+
+_S = Status
+_ENDS_UNDONE = frozenset({_S.COMPENSATED, _S.COMPENSATION_FAILED})
+_ENDS_EMPTY = frozenset({_S.FAILED, _S.CANCELLED, _S.TIMED_OUT})
+
+TERMINAL: Final = frozenset({_S.COMPLETED, _S.REJECTED}) | _ENDS_UNDONE | _ENDS_EMPTY
+
+MOVES: Final = MappingProxyType(
+    {
+        _S.RECEIVED: frozenset({_S.PLANNING, _S.REJECTED, _S.CANCELLED}),
+        _S.PLANNING: frozenset({_S.PLANNED, _S.REJECTED}) | _ENDS_EMPTY,
+        _S.PLANNED: frozenset({_S.AWAITING_CONFIRMATION, _S.EXECUTING}) | _ENDS_EMPTY,
+        _S.AWAITING_CONFIRMATION: frozenset({_S.EXECUTING, _S.PAUSED, _S.REJECTED, _S.CANCELLED, _S.TIMED_OUT}),
+        _S.EXECUTING: frozenset({_S.SUSPENDED, _S.PAUSED, _S.COMPENSATING, _S.COMPLETED}) | _ENDS_EMPTY | _ENDS_UNDONE,
+        _S.SUSPENDED: frozenset({_S.EXECUTING, _S.PAUSED, _S.COMPENSATING, _S.COMPLETED}) | _ENDS_EMPTY | _ENDS_UNDONE,
+        _S.PAUSED: frozenset({_S.AWAITING_CONFIRMATION, _S.EXECUTING, _S.SUSPENDED, _S.COMPENSATING, _S.CANCELLED}),
+        _S.COMPENSATING: frozenset({_S.SUSPENDED, _S.PAUSED}) | _ENDS_UNDONE,
+    }
+    | {end: frozenset[Status]() for end in TERMINAL}
+)
+"""From each status, where it may go. A terminal status is left only by the store's explicit `reopen`."""
+
+REOPENINGS: Final = MappingProxyType(
+    {
+        _S.FAILED: frozenset({_S.EXECUTING}),
+        _S.COMPLETED: frozenset({_S.COMPENSATING}),
+        _S.COMPENSATION_FAILED: frozenset({_S.COMPENSATING}),
+    }
+)
+"""What a person may reopen, and to what (audited, with the version that person saw)."""
+
+
+class Phase(StrEnum):
+    """Which lane runs: the plan, or its undoing. Beside the status, so that the undo lane can suspend too."""
+
+    FORWARD = "forward"
+    UNDO = "undo"
+
+
+class Reason(StrEnum):
+    """Why an execution is SUSPENDED."""
+
+    NONE = ""
+    BACKOFF = "back-off"
+    SETTLING = "settling"
+    UNKNOWN_EFFECT = "unknown effect"
+    UNDELIVERABLE = "undeliverable"
+
+
+class Cause(StrEnum):
+    """What stopped the forward lane."""
+
+    NONE = ""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed out"
+
+
+class Cell(StrEnum):
+    """One byte a cell: where a step (or the undo of a step) stands. A plan of n steps has 2n cells, undo after forward."""
+
+    IDLE = "."
+    """Its needs are not done, or nobody asked for the undo."""
+    READY = "r"
+    INTENDED = "i"
+    """The call may be on the wire: recorded before it is made."""
+    BACKOFF = "b"
+    """To be tried (again) at `Fault.retry_at_ms`."""
+    SETTLING = "s"
+    """A dead caller's request may still land: asked about at `Intent.settle_at_ms`."""
+    UNKNOWN = "u"
+    """Whether it happened is not known, and only a person can say."""
+    DONE = "d"
+    FAILED = "f"
+    LEFT = "l"
+    """Undo lane only: cannot be undone, and stands."""
+
+
+class IllegalMove(Exception):
+    """A status move that the table does not have; nothing was changed."""
+
+
+def check_move(origin: Status, target: Status) -> Status:
+    """`target`, if `origin` may become it; the same status again is no move."""
+    if target != origin and target not in MOVES[origin]:
+        raise IllegalMove(f"{origin} may not become {target}")
+    return target

@@ -1,0 +1,261 @@
+"""What the engine needs of the world. Each docstring is a promise: who acks, what survives a crash, what a second call does."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from shared.machine.decision import Changes, Line, Start
+from shared.machine.events import Outcome
+from shared.machine.state import Fault, Header, Intent, Signal
+from shared.machine.status import Status
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that is committed but not yet known to be with QStash. Its id is also QStash's deduplication id."""
+
+    id: str
+    execution: str
+    segment: int
+    reason: str
+    trace: str = ""
+    not_before_ms: int = 0
+    """Unix ms; 0 = at once."""
+
+
+class Birth(msgspec.Struct, frozen=True, kw_only=True):
+    """A new execution."""
+
+    header: Header
+    plan: bytes
+    cells: str
+    fields: dict[str, str]
+    """What is kept for readers only: the text, the user, where arguments came from."""
+    timeout_ms: int = 0
+    """Of the whole execution; 0 = none."""
+    request_hash: str
+    idempotency_key: str = ""
+
+
+class Created(msgspec.Struct, frozen=True, kw_only=True):
+    """Stored, durable, and its first message is in the outbox."""
+
+    entry: Entry
+
+
+class Exists(msgspec.Struct, frozen=True, kw_only=True):
+    """The same request made it before."""
+
+    execution: str
+
+
+class KeyConflict(msgspec.Struct, frozen=True):
+    """Another request used this Idempotency-Key."""
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may write, and the record as far as a segment needs it. Times are unix ms by the store's clock."""
+
+    owner: str
+    fence: int
+    ver: int
+    now_ms: int
+    until_ms: int
+    header: Header
+    cells: bytes
+    seen: int
+    intents: dict[int, Intent]
+    faults: dict[int, Fault]
+    results: dict[int, object]
+    signals: tuple[Signal, ...]
+
+
+class No(IntEnum):
+    """Why a lease was not given; the numbers are acquire.lua's."""
+
+    TERMINAL = 1
+    STALE = 2
+    PAUSED = 3
+    WAITING = 4
+    NOT_DUE = 5
+    HELD = 6
+    ABSENT = 7
+
+
+class NoLease(msgspec.Struct, frozen=True, kw_only=True):
+    """Not now; `ms` is how long until it is due, or until the holder's lease ends."""
+
+    why: No
+    ms: int = 0
+
+
+class Committed(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it is stored. `entry` is the continuation, if there is one."""
+
+    ver: int
+    entry: Entry | None = None
+
+
+class Flags(msgspec.Struct, frozen=True, kw_only=True):
+    """The kept part is stored; the continuation is not, because these signals arrived. Decide again."""
+
+    ver: int
+    signals: tuple[Signal, ...]
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Somebody else owns the execution by now: drop everything, start nothing."""
+
+
+Commit: TypeAlias = Committed | Flags | Lost
+
+
+class Going(msgspec.Struct, frozen=True, kw_only=True):
+    """How a commit goes on. Built by the interpreter from the machine's `Next`."""
+
+    kind: str
+    """none | intents | leave | suspend | end"""
+    changes: Changes = msgspec.field(default_factory=Changes)
+    due_in_ms: int = 0
+    wake_ms: int = 0
+    timed: bool = False
+    message: bool = False
+    reason: str = ""
+    not_before_ms: int = 0
+    need: tuple[int, ...] = ()
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The signal is in the inbox; `entry` wakes the execution unless a live holder will find it."""
+
+    entry: Entry | None
+
+
+class NotAccepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The signal was not stored."""
+
+    why: str
+    """duplicate | terminal | absent | full"""
+
+
+class Reopened(msgspec.Struct, frozen=True, kw_only=True):
+    """The execution runs again from a terminal status."""
+
+    entry: Entry
+    ver: int
+
+
+class Store(Protocol):
+    """The record of every execution. Each method is one atomic command on one partition and may be sent twice."""
+
+    async def made_by(self, tenant: str, key: str) -> tuple[str, str] | None:
+        """What an Idempotency-Key made: (execution, request hash); None if it is new."""
+        ...
+
+    async def create(self, birth: Birth) -> Created | Exists | KeyConflict:
+        """Durable when it returns Created: the execution, its outbox entry, its due time."""
+        ...
+
+    async def acquire(self, execution: str, *, owner: str, lease_ms: int, segment: int, cause: str) -> Lease | NoLease:
+        """Become the one writer until the lease ends. `segment` -1 means whichever is current."""
+        ...
+
+    async def begin(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
+        """Record the first intents of a segment; with signals unseen nothing is written."""
+        ...
+
+    async def commit(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
+        """Store results, then the continuation. LOST has stored nothing."""
+        ...
+
+    async def load_results(self, execution: str, cells: Sequence[int]) -> dict[int, object]:
+        """Outputs of done steps."""
+        ...
+
+    async def load_order(self, execution: str, cells: Sequence[int]) -> dict[int, int]:
+        """Completion times of done steps, unix ms."""
+        ...
+
+    async def load_plan(self, execution: str) -> bytes | None:
+        """The accepted plan's bytes."""
+        ...
+
+    async def signal(self, execution: str, *, tenant: str, sid: str, kind: str, payload: object) -> Accepted | NotAccepted:
+        """Put a signal into the inbox, once per `sid`."""
+        ...
+
+    async def resend(self, execution: str, *, base_ms: int, most_ms: int) -> Entry | None:
+        """Queue an overdue execution once more; None if it is not overdue, is held, or is gone."""
+        ...
+
+    async def overdue(self, partition: str, *, limit: int) -> list[str]:
+        """Executions whose due time has passed."""
+        ...
+
+    async def relay_claim(self, partition: str, *, limit: int, claim_ms: int) -> list[Entry]:
+        """Outbox entries whose relay time has come, for this relay alone until the claim lapses."""
+        ...
+
+    async def relay_ack(self, sent: Sequence[tuple[Entry, str]]) -> None:
+        """These entries are with QStash under these message ids."""
+        ...
+
+    async def relay_later(self, entries: Sequence[tuple[Entry, int]]) -> None:
+        """These could not be sent: each again after so many ms."""
+        ...
+
+    async def overdue_everywhere(self, *, limit: int) -> list[str]:
+        """`overdue` of every partition, `limit` of each."""
+        ...
+
+    async def waiting_entries(self) -> list[str]:
+        """Partitions whose outbox has entries to relay."""
+        ...
+
+    async def touch(self, execution: str, *, in_ms: int, line: Line | None = None) -> int | None:
+        """Look at it again within `in_ms`; the current segment, or None if it is terminal or absent."""
+        ...
+
+    async def reopen(
+        self, execution: str, *, tenant: str, ver: int, origins: frozenset[Status], changes: Changes
+    ) -> Reopened | NotAccepted:
+        """Leave a terminal status, for somebody who saw version `ver`."""
+        ...
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What QStash said of one entry."""
+
+    message: str = ""
+    error: str = ""
+    deduplicated: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether QStash has the message (now, or from before)."""
+        return not self.error
+
+
+class Queue(Protocol):
+    """Hands messages to QStash."""
+
+    async def publish(self, entry: Entry) -> Receipt:
+        """At most one live message an entry: repeats carry the same deduplication id. Never raises for a refusal."""
+        ...
+
+
+class ToolRunner(Protocol):
+    """Makes the calls."""
+
+    async def run(self, start: Start, deadline_s: float) -> Outcome:
+        """Call the tool (or its undo, or its probe) within `deadline_s` seconds. A cut-off is Unanswered, never a failure."""
+        ...
+
+
+class Clock(Protocol):
+    """Time that only goes forward."""
+
+    def monotonic_ms(self) -> float:
+        """Milliseconds of a monotonic clock."""
+        ...

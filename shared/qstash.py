@@ -1,0 +1,162 @@
+"""Our messages into QStash: concurrent publishes go out as one `POST /v2/batch`, and each item is answered for itself.
+
+Message settings are protocol A9 to A11: the entry's id is the deduplication id (no `:`), the retry delay outlasts a restart
+(1, 6, 36 s), and QStash waits longer for an answer than an invocation can live.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from shared.logs import get_logger
+from shared.ports import Entry, Receipt
+from shared.settings import Settings
+
+log = get_logger()
+
+EXECUTE_PATH: Final = "/api/engine/execute-step"
+FAILED_PATH: Final = "/api/engine/failed"
+RETRY_DELAY: Final = "min(60000, 1000 * pow(6, retried))"
+GATHER_S: Final = 0.002
+"""How long the first publish of a batch waits for company. None of it is waited while a batch is under way."""
+MOST_ITEMS: Final = 100
+RELATIVE_BELOW_MS: Final = 3_600_000
+"""Delays below an hour are given as a duration (immune to clock differences), longer ones as a moment."""
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One element of a batch, as QStash takes it."""
+
+    destination: str
+    headers: dict[str, str]
+    body: str
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What a message says: an id and a reason, never state."""
+
+    execution_id: str
+    segment: int = -1
+    reason: str = ""
+    trace_id: str = ""
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    message_id: str = ""
+    deduplicated: bool = False
+    error: str = ""
+
+
+_items = msgspec.json.Encoder()
+_answers = msgspec.json.Decoder(list[_Answer])
+
+
+class QStashQueue:
+    """See `shared.ports.Queue`. One for a process; `close` sends what is waiting."""
+
+    def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
+        """`client` needs no base URL; connections are reused."""
+        self._client = client
+        self._settings = settings
+        self._waiting: list[tuple[Entry, asyncio.Future[Receipt]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def announce(self) -> None:
+        """Tell the log how messages are sent."""
+        facts = {"retries": self._settings.qstash_retries, "initialBackoffMs": 1000, "maxBackoffMs": 60000}
+        if not self._settings.token:
+            log.warning("qstash.missing", message="QStash not configured, using fallback: the watchdog's direct calls")
+        log.info("qstash.initialized", message=f"Initialized with retry config: {facts}", url=self._settings.qstash_url)
+
+    async def publish(self, entry: Entry) -> Receipt:
+        """See the port."""
+        if not self._settings.token:
+            log.warning("qstash.missing", message="QStash not configured, using fallback", execution=entry.execution)
+            return Receipt(error="QSTASH_TOKEN is empty")
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._waiting.append((entry, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._send_all())
+        return await future
+
+    async def _send_all(self) -> None:
+        await asyncio.sleep(GATHER_S)
+        while self._waiting:
+            some, self._waiting = self._waiting[:MOST_ITEMS], self._waiting[MOST_ITEMS:]
+            receipts = await self._send([entry for entry, _ in some])
+            for (_, future), receipt in zip(some, receipts, strict=True):
+                if not future.done():  # its caller may have run out of time
+                    future.set_result(receipt)
+
+    async def _send(self, entries: Sequence[Entry]) -> list[Receipt]:
+        try:
+            answer = await self._client.post(
+                f"{self._settings.qstash_url.rstrip('/')}/v2/batch",
+                headers={"Authorization": f"Bearer {self._settings.token}", "Content-Type": "application/json"},
+                content=_items.encode([item(entry, self._settings, time.time()) for entry in entries]),
+                timeout=httpx.Timeout(10, connect=2),
+            )
+            if answer.is_success:
+                return _receipts(answer.content, len(entries))
+            error = f"QStash answered {answer.status_code}: {answer.text[:200]}"
+        except httpx.HTTPError as failure:
+            error = f"QStash is not reachable ({type(failure).__name__})"
+        except Exception as failure:  # nobody may wait for ever because an answer was odd
+            log.exception("qstash.answer_unreadable")
+            error = f"QStash's answer is not readable: {failure}"
+        return [Receipt(error=error)] * len(entries)
+
+    async def close(self) -> None:
+        """Send what is waiting."""
+        if self._task is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+
+def item(entry: Entry, settings: Settings, now_s: float) -> Item:
+    """The batch element for an entry. `now_s`: unix seconds, to make delays relative."""
+    headers = {
+        "Content-Type": "application/json",
+        "Upstash-Method": "POST",
+        "Upstash-Retries": str(settings.qstash_retries),
+        "Upstash-Retry-Delay": RETRY_DELAY,
+        "Upstash-Timeout": f"{settings.hard_limit_ms // 1000 + 5}s",
+        "Upstash-Deduplication-Id": entry.id,
+        "Upstash-Label": "intention",
+        "Upstash-Failure-Callback": f"{settings.resume_url.rstrip('/')}{FAILED_PATH}",
+    }
+    if settings.qstash_parallelism:
+        headers["Upstash-Flow-Control-Key"] = "intention-executor"
+        headers["Upstash-Flow-Control-Value"] = f"parallelism={settings.qstash_parallelism}"
+    headers |= _delay(entry.not_before_ms, now_s)
+    body = Body(execution_id=entry.execution, segment=entry.segment, reason=entry.reason, trace_id=entry.trace)
+    return Item(
+        destination=f"{settings.executor_url.rstrip('/')}{EXECUTE_PATH}",
+        headers=headers,
+        body=_items.encode(body).decode(),
+    )
+
+
+def _delay(not_before_ms: int, now_s: float) -> dict[str, str]:
+    left_ms = not_before_ms - int(now_s * 1000)
+    if left_ms <= 0:
+        return {}
+    seconds = -(-left_ms // 1000)
+    if left_ms < RELATIVE_BELOW_MS:
+        return {"Upstash-Delay": f"{seconds}s"}
+    return {"Upstash-Not-Before": str(-(-not_before_ms // 1000))}
+
+
+def _receipts(content: bytes, count: int) -> list[Receipt]:
+    answers: list[Any] = _answers.decode(content)
+    if len(answers) != count:
+        raise ValueError(f"{len(answers)} answers to {count} messages")
+    return [
+        Receipt(message=a.message_id, deduplicated=a.deduplicated, error=a.error or ("" if a.message_id else "no message id"))
+        for a in answers
+    ]

@@ -1,0 +1,98 @@
+"""Every key name. All keys of one partition share its hash tag, so one script touches one partition, on Redis Cluster too.
+
+`docs/keyspace.md` lists each key with its owner and its end.
+"""
+
+import hashlib
+from typing import Final
+
+PARTITIONS: Final = 64
+"""Fixed for ever: an Idempotency-Key chooses its execution's partition, so another count would create things twice."""
+
+LAYOUT = "ie:layout"
+
+
+def partition_of(execution: str) -> str:
+    """The two hex digits of `exe_<pp>_<uuid7>`; ValueError for what is no execution id."""
+    prefix, _, rest = execution.partition("_")
+    pp, _, unique = rest.partition("_")
+    if prefix != "exe" or len(unique) != 32 or not _is_partition(pp):
+        raise ValueError(f"{execution[:60]!r} is no execution id")
+    return pp
+
+
+def _is_partition(pp: str) -> bool:
+    try:
+        return len(pp) == 2 and 0 <= int(pp, 16) < PARTITIONS and pp == pp.lower()
+    except ValueError:
+        return False
+
+
+def spread(text: str) -> str:
+    """The partition that a text (an Idempotency-Key, a user) hashes to."""
+    return f"{hashlib.sha256(text.encode()).digest()[0] % PARTITIONS:02x}"
+
+
+def all_partitions() -> list[str]:
+    """Every partition's two digits."""
+    return [f"{number:02x}" for number in range(PARTITIONS)]
+
+
+def record(execution: str) -> str:
+    """Hash: header fields, and one field an intent (`i:`), fault (`f:`), result (`r:`) and completion time (`c:`)."""
+    return f"ie:{{p{partition_of(execution)}}}:x:{execution}"
+
+
+def cells(execution: str) -> str:
+    """String of 2n bytes: where each step and each undo stands."""
+    return f"ie:{{p{partition_of(execution)}}}:s:{execution}"
+
+
+def plan(execution: str) -> str:
+    """String: the accepted plan's canonical bytes."""
+    return f"ie:{{p{partition_of(execution)}}}:p:{execution}"
+
+
+def history(execution: str) -> str:
+    """Stream: what happened, in order."""
+    return f"ie:{{p{partition_of(execution)}}}:h:{execution}"
+
+
+def inbox(execution: str) -> str:
+    """Hash: signals by position, and `id:<signal id>` for each seen id."""
+    return f"ie:{{p{partition_of(execution)}}}:in:{execution}"
+
+
+def due(partition: str) -> str:
+    """Sorted set: when each non-terminal execution must have moved."""
+    return f"ie:{{p{partition}}}:due"
+
+
+def outbox_times(partition: str) -> str:
+    """Sorted set: entry id -> when a relay should send it."""
+    return f"ie:{{p{partition}}}:obz"
+
+
+def outbox_entries(partition: str) -> str:
+    """Hash: entry id -> entry."""
+    return f"ie:{{p{partition}}}:obh"
+
+
+def retire(partition: str) -> str:
+    """Sorted set: when each finished execution may be archived and deleted."""
+    return f"ie:{{p{partition}}}:retire"
+
+
+def listing(partition: str, tenant: str) -> str:
+    """Sorted set, all scores 0: a tenant's executions by `<uuid7>`, so that their order is the order of creation."""
+    return f"ie:{{p{partition}}}:idx:{tenant}"
+
+
+def idempotency(partition: str, tenant: str, key: str) -> str:
+    """Hash: which execution an Idempotency-Key made, and from which request. Has a TTL."""
+    return f"ie:{{p{partition}}}:idem:{tenant}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def profile(tenant: str, user: str) -> str:
+    """String: a user's stored profile."""
+    return f"ie:{{p{spread(user)}}}:user:{tenant}:{hashlib.sha256(user.encode()).hexdigest()[:32]}"

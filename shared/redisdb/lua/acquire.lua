@@ -1,0 +1,72 @@
+-- Take the lease of an execution and load what its next segment needs: never the whole record.
+-- KEYS: 1 record  2 cells  3 due  4 inbox  5 history
+-- ARGV: 1 now  2 execution id  3 owner (random)  4 lease ms  5 segment of the message (-1 = whichever is current)
+--       6 terminal statuses (comma before and after each)  7 what woke it
+-- Returns: {0 OK, now, fence, ver, lease_until, seen, header (flat), cells, busy (flat: field, value), results (flat),
+--           signals (flat: position, text)}
+--   | {1 TERMINAL, status} | {2 STALE, current segment} | {3 PAUSED} | {4 WAITING} | {5 NOT_DUE, ms left}
+--   | {6 HELD, ms left} | {7 ABSENT}
+--@include clock
+--@include letters
+local x = KEYS[1]
+local r = redis.call('HMGET', x, 'status', 'segment', 'owner', 'lease_until', 'wake_ms', 'inbox', 'seen', 'fence', 'ver',
+  'timed', 'need')
+if not r[1] then return {7} end
+local now = clock(ARGV[1])
+local status, segment = r[1], tonumber(r[2])
+local inbox, seen = tonumber(r[6]), tonumber(r[7])
+if string.find(ARGV[6], ',' .. status .. ',', 1, true) then return {1, status} end
+local asked = tonumber(ARGV[5])
+if asked >= 0 and asked < segment then return {2, segment} end
+local lease_until = tonumber(r[4] or '0')
+local again = r[3] == ARGV[3] and lease_until > now -- our own acquire, sent twice by the client
+if not again then
+  if status == 'PAUSED' and inbox == seen then return {3} end
+  if status == 'SUSPENDED' and inbox == seen and tonumber(r[5] or '0') > now then
+    if r[10] == '1' then return {5, tonumber(r[5]) - now} end
+    return {4}
+  end
+  if lease_until > now then return {6, lease_until - now} end
+  lease_until = now + tonumber(ARGV[4])
+  r[8] = redis.call('HINCRBY', x, 'fence', 1)
+  r[9] = redis.call('HINCRBY', x, 'ver', 1)
+  redis.call('HINCRBY', x, 'stalled', 1)
+  redis.call('HSET', x, 'owner', ARGV[3], 'lease_until', lease_until)
+  redis.call('ZADD', KEYS[3], lease_until + 500, ARGV[2])
+  redis.call('XADD', KEYS[5], '*', 'l', cjson.encode({event = 'segment.started',
+    detail = {segment = segment, fence = r[8], cause = ARGV[7]}}))
+end
+local names = {'id', 'tenant', 'plan', 'status', 'phase', 'reason', 'cause', 'segment', 'created_ms', 'deadline_ms', 'stalled',
+  'trace'}
+local values = redis.call('HMGET', x, unpack(names))
+local header = {}
+for i, name in ipairs(names) do
+  if values[i] then
+    header[#header + 1] = name
+    header[#header + 1] = values[i]
+  end
+end
+local cells = redis.call('GET', KEYS[2])
+local function pick(fields)
+  local found = {}
+  for start = 1, #fields, 500 do
+    local some = {unpack(fields, start, math.min(start + 499, #fields))}
+    for i, value in ipairs(redis.call('HMGET', x, unpack(some))) do
+      if value then
+        found[#found + 1] = some[i]
+        found[#found + 1] = value
+      end
+    end
+  end
+  return found
+end
+local busy, at = {}, string.find(cells, '[ibsu]')
+while at do
+  busy[#busy + 1] = 'i:' .. (at - 1)
+  busy[#busy + 1] = 'f:' .. (at - 1)
+  at = string.find(cells, '[ibsu]', at + 1)
+end
+local wanted = {}
+for cell in string.gmatch(r[11] or '', '%d+') do wanted[#wanted + 1] = 'r:' .. cell end
+return {0, now, tonumber(r[8]), tonumber(r[9]), lease_until, seen, header, cells, pick(busy), pick(wanted),
+  letters(KEYS[4], seen, inbox)}

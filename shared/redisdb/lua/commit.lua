@@ -1,0 +1,53 @@
+-- Store what a segment found out, and how it goes on: with the next intents, or by leaving, suspending or ending.
+-- KEYS: 1 record  2 cells  3 history  4 due  5 outbox times  6 outbox entries  7 inbox  8 retire
+-- ARGV: 1 now  2 execution id  3 owner  4 ver of the record this was computed from  5 inbox position seen
+--       6 '1' if something came of the segment  7 what follows: none | intents | leave | suspend | end
+--       8 due or wake-up: ms from now until the watchdog looks (leave, suspend), retention ms (end)
+--       9 wake time, unix ms (suspend; 0 = none)  10 '1' if time alone ends the wait  11 nonce ('' = no message)
+--       12 reason of the message  13 not before, unix ms (0 = at once)  14 trace
+--       15... kept part, then the part that is dropped when the inbox has moved (see write.lua)
+-- Returns: {0 OK, ver, entry or ''} | {1 FLAGS, ver, signals (flat)} | {2 LOST} | {3 ALREADY, first code, ver, entry or '', signals}
+-- A LOST commit has stored nothing. FLAGS has stored the kept part, unless that was empty.
+--@include clock
+--@include outbox
+--@include write
+--@include letters
+local x, id = KEYS[1], ARGV[2]
+local r = redis.call('HMGET', x, 'owner', 'ver', 'inbox', 'seen', 'last', 'segment', 'last_entry')
+if not r[1] then return {2} end
+local mark = ARGV[3] .. ':' .. ARGV[4]
+local ver, inbox, seen = tonumber(r[2]), tonumber(r[3]), tonumber(ARGV[5])
+if r[5] == mark .. ':0' then return {3, 0, ver, r[7] or '', {}} end
+if r[5] == mark .. ':1' then return {3, 1, ver, '', letters(KEYS[7], seen, inbox)} end
+if r[1] ~= ARGV[3] or ver ~= tonumber(ARGV[4]) then return {2} end
+local now = clock(ARGV[1])
+local follows = ARGV[7]
+local moved = inbox > seen and follows ~= 'none'
+local empty = ARGV[15] == '0' and ARGV[16] == '0' and ARGV[17] == '0' and ARGV[18] == '0'
+if moved and empty and ARGV[6] == '0' and seen <= tonumber(r[4]) then return {1, ver, letters(KEYS[7], seen, inbox)} end
+local at = write(x, KEYS[2], KEYS[3], 15)
+ver = ver + 1
+local code = moved and 1 or 0
+redis.call('HSET', x, 'ver', ver, 'updated_ms', now, 'last', mark .. ':' .. code, 'last_entry', '')
+if seen > tonumber(r[4]) then redis.call('HSET', x, 'seen', seen) end
+if ARGV[6] == '1' then redis.call('HSET', x, 'stalled', 0, 'tries', 0) end
+if moved then return {1, ver, letters(KEYS[7], seen, inbox)} end
+if follows == 'none' then return {0, ver, ''} end
+write(x, KEYS[2], KEYS[3], at)
+if follows == 'intents' then return {0, ver, ''} end
+-- The segment is over: its number rises here and not in acquire, so that a redelivery after a crash still runs.
+local segment = tonumber(r[6]) + 1
+redis.call('HSET', x, 'owner', '', 'lease_until', 0, 'segment', segment, 'epoch', 0, 'wake_ms', ARGV[9], 'timed', ARGV[10])
+if follows == 'end' then
+  redis.call('ZREM', KEYS[4], id)
+  redis.call('ZADD', KEYS[8], now + tonumber(ARGV[8]), id)
+  redis.call('HSET', x, 'ended_ms', now)
+  return {0, ver, ''}
+end
+redis.call('ZADD', KEYS[4], now + tonumber(ARGV[8]), id)
+if ARGV[11] == '' then return {0, ver, ''} end
+local message = {execution = id, segment = segment, nonce = ARGV[11], reason = ARGV[12], trace = ARGV[14],
+  not_before_ms = tonumber(ARGV[13])}
+local entry = enqueue(KEYS[5], KEYS[6], now, message)
+redis.call('HSET', x, 'last_entry', entry)
+return {0, ver, entry}

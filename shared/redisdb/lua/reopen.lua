@@ -1,0 +1,23 @@
+-- Leave a terminal status, on a person's word: never by a wake-up. Kills the writes of whoever may still hold the record.
+-- KEYS: 1 record  2 cells  3 history  4 due  5 outbox times  6 outbox entries  7 retire
+-- ARGV: 1 now  2 execution id  3 tenant  4 ver that the person saw  5 statuses it may be in (commas around)  6 base ms  7 nonce
+--       8... one written-out set of changes (see write.lua)
+-- Returns: {0 OK, entry, ver} | {1 ILLEGAL, status} | {2 CONFLICT, ver} | {3 ABSENT}
+--@include clock
+--@include outbox
+--@include write
+local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'ver', 'segment', 'trace')
+if r[1] ~= ARGV[3] then return {3} end
+if r[3] ~= ARGV[4] then return {2, tonumber(r[3])} end
+if not string.find(ARGV[5], ',' .. r[2] .. ',', 1, true) then return {1, r[2]} end
+local now = clock(ARGV[1])
+write(KEYS[1], KEYS[2], KEYS[3], 8)
+redis.call('HINCRBY', KEYS[1], 'fence', 1)
+redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+local ver = redis.call('HINCRBY', KEYS[1], 'ver', 1)
+redis.call('HSET', KEYS[1], 'owner', '', 'lease_until', 0, 'wake_ms', 0, 'stalled', 0, 'tries', 0, 'updated_ms', now)
+redis.call('HDEL', KEYS[1], 'ended_ms')
+redis.call('ZREM', KEYS[7], ARGV[2])
+redis.call('ZADD', KEYS[4], now + tonumber(ARGV[6]), ARGV[2])
+local message = {execution = ARGV[2], segment = tonumber(r[4]), nonce = ARGV[7], reason = 'reopened', trace = r[5] or ''}
+return {0, enqueue(KEYS[5], KEYS[6], now, message), ver}

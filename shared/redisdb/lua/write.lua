@@ -1,0 +1,29 @@
+-- Apply one written-out set of changes: ARGV from `at` holds
+--   n, (field, value)*n     fields that may be overwritten
+--   n, (field, value)*n     fields that are written once (results)
+--   n, (offset, bytes)*n    cells
+--   n, line*n               history
+-- Returns the position behind it. `seq` spreads lines of one millisecond by itself: XADD with '*'.
+local function write(x, cells, h, at)
+  for _, command in ipairs({'HSET', 'HSETNX'}) do
+    local count = tonumber(ARGV[at])
+    at = at + 1
+    for _ = 1, count do
+      redis.call(command, x, ARGV[at], ARGV[at + 1])
+      at = at + 2
+    end
+  end
+  local count = tonumber(ARGV[at])
+  at = at + 1
+  for _ = 1, count do
+    redis.call('SETRANGE', cells, ARGV[at], ARGV[at + 1])
+    at = at + 2
+  end
+  count = tonumber(ARGV[at])
+  at = at + 1
+  for _ = 1, count do
+    redis.call('XADD', h, '*', 'l', ARGV[at])
+    at = at + 1
+  end
+  return at
+end

@@ -1,0 +1,379 @@
+"""The Store on Redis or Valkey: one Lua command a method, and no Lua anywhere else."""
+
+import secrets
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from shared.errors import Unavailable
+from shared.machine.decision import Changes, Line
+from shared.machine.status import TERMINAL, Status
+from shared.ports import (
+    Accepted,
+    Birth,
+    Commit,
+    Committed,
+    Created,
+    Entry,
+    Exists,
+    Flags,
+    Going,
+    KeyConflict,
+    Lease,
+    Lost,
+    No,
+    NoLease,
+    NotAccepted,
+    Reopened,
+)
+from shared.redisdb import keys, wire
+from shared.redisdb.lua import Script
+
+_TERMINAL: Final = f",{','.join(sorted(TERMINAL))},"
+WATCH_MS: Final = 2_000
+"""How long after a message should have come the watchdog looks."""
+INBOX_LIMIT: Final = 1_000
+_SIGNAL_ANSWERS: Final = {1: "duplicate", 2: "terminal", 3: "absent", 4: "full"}
+
+
+def commas(statuses: frozenset[Status]) -> str:
+    """Statuses as the scripts look them up: a comma before and after each."""
+    return f",{','.join(sorted(statuses))},"
+
+
+class RedisStore:
+    """See `shared.ports.Store` for what each method promises."""
+
+    def __init__(self, redis: Redis, *, retention_ms: int, strict: bool = False, now_ms: int | None = None) -> None:
+        """`strict`: wait until creates, signals and intents of effects are on disk. `now_ms`: tests only."""
+        self._redis = redis
+        self._retention_ms = retention_ms
+        self._strict = strict
+        self.now_ms = now_ms
+        self.calls: dict[str, int] = defaultdict(int)
+        """Script calls by name, for metrics and for the tests that count round trips."""
+        package = "shared.redisdb"
+        names = (
+            "create",
+            "acquire",
+            "commit",
+            "signal",
+            "resend",
+            "relay_claim",
+            "relay_ack",
+            "relay_later",
+            "reopen",
+            "touch",
+        )
+        self._scripts = {name: Script(package, name) for name in names}
+
+    async def made_by(self, tenant: str, key: str) -> tuple[str, str] | None:
+        """See the port."""
+        name = keys.idempotency(keys.spread(f"{tenant}/{key}"), tenant, key)
+        execution, request_hash = await self._plain(self._redis.hmget(name, ["id", "hash"]))
+        return (execution.decode(), request_hash.decode()) if execution else None
+
+    async def create(self, birth: Birth) -> Created | Exists | KeyConflict:
+        """See the port."""
+        header = birth.header
+        pp = keys.partition_of(header.id)
+        fields = wire.header_fields(header, birth=True) | birth.fields
+        lines = [b'{"event":"execution.created"}']
+        reply = await self._run(
+            "create",
+            [
+                keys.record(header.id),
+                keys.cells(header.id),
+                keys.plan(header.id),
+                keys.history(header.id),
+                keys.due(pp),
+                keys.outbox_times(pp),
+                keys.outbox_entries(pp),
+                keys.listing(pp, header.tenant),
+                keys.idempotency(pp, header.tenant, birth.idempotency_key),
+            ],
+            [
+                header.id,
+                birth.request_hash,
+                "1" if birth.idempotency_key else "0",
+                self._retention_ms,
+                WATCH_MS,
+                secrets.token_hex(6),
+                header.id.rpartition("_")[2],
+                birth.plan,
+                birth.cells,
+                header.trace,
+                birth.timeout_ms,
+                len(fields),
+                *(part for pair in fields.items() for part in pair),
+                len(lines),
+                *lines,
+            ],
+            barrier=True,
+        )
+        match reply[0]:
+            case 0:
+                return Created(entry=wire.entry(reply[1]))
+            case 1:
+                return Exists(execution=reply[1].decode())
+            case _:
+                return KeyConflict()
+
+    async def acquire(self, execution: str, *, owner: str, lease_ms: int, segment: int, cause: str) -> Lease | NoLease:
+        """See the port."""
+        pp = keys.partition_of(execution)
+        reply = await self._run(
+            "acquire",
+            [keys.record(execution), keys.cells(execution), keys.due(pp), keys.inbox(execution), keys.history(execution)],
+            [execution, owner, lease_ms, segment, _TERMINAL, cause],
+        )
+        if reply[0] != 0:
+            ms = reply[1] if reply[0] in {No.NOT_DUE, No.HELD} else 0
+            return NoLease(why=No(reply[0]), ms=int(ms))
+        intents, faults = wire.busy(reply[8])
+        return Lease(
+            owner=owner,
+            now_ms=reply[1],
+            fence=reply[2],
+            ver=reply[3],
+            until_ms=reply[4],
+            seen=reply[5],
+            header=wire.header_from(reply[6]),
+            cells=reply[7],
+            intents=intents,
+            faults=faults,
+            results=wire.outputs(reply[9]),
+            signals=wire.signals(reply[10]),
+        )
+
+    async def begin(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
+        """See the port. The same script as commit: a commit without results."""
+        return await self._commit("begin", lease, ver=ver, seen=seen, kept=kept, going=going)
+
+    async def commit(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
+        """See the port."""
+        return await self._commit("commit", lease, ver=ver, seen=seen, kept=kept, going=going)
+
+    async def _commit(self, name: str, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
+        execution = lease.header.id
+        pp = keys.partition_of(execution)
+        follow = wire.written(going.changes)
+        if going.need:
+            follow = _with_field(follow, "need", ",".join(map(str, going.need)))
+        reply = await self._run(
+            name,
+            [
+                keys.record(execution),
+                keys.cells(execution),
+                keys.history(execution),
+                keys.due(pp),
+                keys.outbox_times(pp),
+                keys.outbox_entries(pp),
+                keys.inbox(execution),
+                keys.retire(pp),
+            ],
+            [
+                execution,
+                lease.owner,
+                ver,
+                seen,
+                "1" if kept.progress or going.changes.progress else "0",
+                going.kind,
+                self._retention_ms if going.kind == "end" else going.due_in_ms + WATCH_MS,
+                going.wake_ms,
+                "1" if going.timed else "0",
+                secrets.token_hex(6) if going.message else "",
+                going.reason,
+                going.not_before_ms,
+                lease.header.trace,
+                *wire.written(kept),
+                *follow,
+            ],
+            barrier=going.kind in {"intents", "end"},
+        )
+        return _committed(reply)
+
+    async def load_results(self, execution: str, cells: Sequence[int]) -> dict[int, object]:
+        """See the port."""
+        values = await self._fields(execution, [f"r:{cell}" for cell in cells])
+        return {cell: wire.result(value).output for cell, value in zip(cells, values, strict=True) if value is not None}
+
+    async def load_order(self, execution: str, cells: Sequence[int]) -> dict[int, int]:
+        """See the port."""
+        values = await self._fields(execution, [f"c:{cell}" for cell in cells])
+        return {cell: int(value) for cell, value in zip(cells, values, strict=True) if value is not None}
+
+    async def _fields(self, execution: str, names: Sequence[str]) -> list[bytes | None]:
+        if not names:
+            return []
+        found: list[bytes | None] = await self._plain(self._redis.hmget(keys.record(execution), list(names)))
+        return found
+
+    async def load_plan(self, execution: str) -> bytes | None:
+        """See the port."""
+        found: bytes | None = await self._plain(self._redis.get(keys.plan(execution)))
+        return found
+
+    async def signal(self, execution: str, *, tenant: str, sid: str, kind: str, payload: object) -> Accepted | NotAccepted:
+        """See the port."""
+        pp = keys.partition_of(execution)
+        reply = await self._run(
+            "signal",
+            [
+                keys.record(execution),
+                keys.inbox(execution),
+                keys.history(execution),
+                keys.due(pp),
+                keys.outbox_times(pp),
+                keys.outbox_entries(pp),
+            ],
+            [
+                execution,
+                tenant,
+                sid,
+                kind,
+                wire.signal_text(kind, payload),
+                secrets.token_hex(6),
+                _TERMINAL,
+                INBOX_LIMIT,
+                WATCH_MS,
+            ],
+            barrier=True,
+        )
+        if reply[0] == 0:
+            return Accepted(entry=wire.entry(reply[1]) if reply[1] else None)
+        return NotAccepted(why=_SIGNAL_ANSWERS[reply[0]])
+
+    async def resend(self, execution: str, *, base_ms: int, most_ms: int) -> Entry | None:
+        """See the port."""
+        pp = keys.partition_of(execution)
+        reply = await self._run(
+            "resend",
+            [keys.record(execution), keys.due(pp), keys.outbox_times(pp), keys.outbox_entries(pp)],
+            [execution, base_ms, most_ms, secrets.token_hex(6), _TERMINAL],
+        )
+        return wire.entry(reply[1]) if reply[0] == 0 else None
+
+    async def overdue(self, partition: str, *, limit: int) -> list[str]:
+        """See the port. The candidates only; `resend` checks each again, atomically."""
+        now = self.now_ms if self.now_ms is not None else await self._now()
+        found = await self._plain(self._redis.zrange(keys.due(partition), 0, now, byscore=True, offset=0, num=limit))
+        return [name.decode() for name in found]
+
+    async def overdue_everywhere(self, *, limit: int) -> list[str]:
+        """`overdue` of every partition in one round trip."""
+        now = self.now_ms if self.now_ms is not None else await self._now()
+        pipe = self._redis.pipeline(transaction=False)
+        for partition in keys.all_partitions():
+            pipe.zrange(keys.due(partition), 0, now, byscore=True, offset=0, num=limit)
+        found = await self._plain(pipe.execute())
+        return [name.decode() for part in found for name in part]
+
+    async def waiting_entries(self) -> list[str]:
+        """Partitions with outbox entries whose relay time has come, in one round trip."""
+        now = self.now_ms if self.now_ms is not None else await self._now()
+        pipe = self._redis.pipeline(transaction=False)
+        for partition in keys.all_partitions():
+            pipe.zcount(keys.outbox_times(partition), "-inf", now)
+        counts = await self._plain(pipe.execute())
+        return [partition for partition, count in zip(keys.all_partitions(), counts, strict=True) if count]
+
+    async def relay_claim(self, partition: str, *, limit: int, claim_ms: int) -> list[Entry]:
+        """See the port."""
+        names = [keys.outbox_times(partition), keys.outbox_entries(partition)]
+        reply = await self._run("relay_claim", names, [limit, claim_ms])
+        return [wire.entry(text) for text in reply]
+
+    async def relay_ack(self, sent: Sequence[tuple[Entry, str]]) -> None:
+        """See the port. One script call a partition."""
+        parts: dict[str, list[tuple[Entry, str]]] = defaultdict(list)
+        for entry, message in sent:
+            parts[keys.partition_of(entry.execution)].append((entry, message))
+        for partition, some in parts.items():
+            names = [keys.outbox_times(partition), keys.outbox_entries(partition)]
+            names += [keys.record(entry.execution) for entry, _ in some]
+            args = [part for entry, message in some for part in (entry.id, message)]
+            await self._run("relay_ack", names, args, timed=False)
+
+    async def relay_later(self, entries: Sequence[tuple[Entry, int]]) -> None:
+        """See the port."""
+        parts: dict[str, list[Any]] = defaultdict(list)
+        for entry, ms in entries:
+            parts[keys.partition_of(entry.execution)] += [entry.id, ms]
+        for partition, args in parts.items():
+            await self._run("relay_later", [keys.outbox_times(partition), keys.outbox_entries(partition)], args)
+
+    async def touch(self, execution: str, *, in_ms: int, line: Line | None = None) -> int | None:
+        """See the port."""
+        names = [keys.record(execution), keys.due(keys.partition_of(execution)), keys.history(execution)]
+        reply = await self._run("touch", names, [execution, in_ms, _TERMINAL, wire.line(line) if line else ""])
+        return int(reply[1]) if reply[0] == 0 else None
+
+    async def reopen(
+        self, execution: str, *, tenant: str, ver: int, origins: frozenset[Status], changes: Changes
+    ) -> Reopened | NotAccepted:
+        """See the port."""
+        pp = keys.partition_of(execution)
+        reply = await self._run(
+            "reopen",
+            [
+                keys.record(execution),
+                keys.cells(execution),
+                keys.history(execution),
+                keys.due(pp),
+                keys.outbox_times(pp),
+                keys.outbox_entries(pp),
+                keys.retire(pp),
+            ],
+            [execution, tenant, ver, commas(origins), WATCH_MS, secrets.token_hex(6), *wire.written(changes)],
+            barrier=True,
+        )
+        if reply[0] == 0:
+            return Reopened(entry=wire.entry(reply[1]), ver=reply[2])
+        return NotAccepted(why={1: "illegal", 2: "conflict", 3: "absent"}[reply[0]])
+
+    async def _now(self) -> int:
+        seconds, micros = await self._plain(self._redis.time())
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
+        self.calls[name] += 1
+        script = self._scripts["commit" if name == "begin" else name]
+        head = ["" if self.now_ms is None else self.now_ms] if timed else []
+        if not (barrier and self._strict):
+            return await self._plain(script.run(self._redis, names, [*head, *args]))
+        reply, synced = await self._plain(script.run_durably(self._redis, names, [*head, *args], wait_ms=200))
+        if not synced:
+            raise Unavailable("Redis did not confirm within 200 ms that the write is on disk; try again")
+        return reply
+
+    async def _plain(self, call: Any) -> Any:
+        try:
+            return await call
+        except (RedisError, OSError) as error:
+            raise Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable") from error
+
+
+def _with_field(flat: list[str | bytes | int], name: str, value: str) -> list[str | bytes | int]:
+    return [int(flat[0]) + 1, name, value, *flat[1:]]
+
+
+def _committed(reply: Any) -> Commit:
+    match reply[0]:
+        case 0:
+            return Committed(ver=reply[1], entry=wire.entry(reply[2]) if reply[2] else None)
+        case 1:
+            return Flags(ver=reply[1], signals=wire.signals(reply[2]))
+        case 2:
+            return Lost()
+        case _:
+            _, first, ver, entry, signals = reply
+            return _committed([first, ver, entry if first == 0 else signals])
+
+
+def as_text(found: Mapping[bytes, bytes]) -> dict[str, bytes]:
+    """A hash's fields with text names."""
+    return {name.decode(): value for name, value in found.items()}

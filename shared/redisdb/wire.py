@@ -1,0 +1,135 @@
+"""Between the machine's shapes and the flat strings that scripts take and give."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from shared.machine.decision import Changes, Line
+from shared.machine.state import Fault, Header, Intent, Result, Signal
+from shared.machine.status import Cell
+from shared.ports import Entry
+
+_encode = msgspec.json.Encoder().encode
+_intent = msgspec.json.Decoder(Intent)
+_fault = msgspec.json.Decoder(Fault)
+_result = msgspec.json.Decoder(Result)
+_signal = msgspec.json.Decoder(Signal)
+_entry = msgspec.json.Decoder(Entry)
+_anything = msgspec.json.Decoder()
+
+# What the scripts themselves keep; a header write must not touch them.
+_KEPT_BY_SCRIPTS = frozenset({"id", "tenant", "plan", "segment", "created_ms", "deadline_ms", "stalled", "trace"})
+
+
+def header_fields(header: Header, *, birth: bool = False) -> dict[str, str]:
+    """The header's fields as stored; at birth all but those that create.lua writes."""
+    skip = {"created_ms", "segment", "stalled", "deadline_ms"} if birth else _KEPT_BY_SCRIPTS
+    raw = msgspec.to_builtins(header)
+    return {name: str(value) for name, value in raw.items() if name not in skip}
+
+
+def header(fields: dict[str, Any]) -> Header:
+    """The header of a record."""
+    known = {name: value for name, value in fields.items() if name in Header.__struct_fields__}
+    return msgspec.convert(known, Header, strict=False)
+
+
+def written(changes: Changes) -> list[str | bytes | int]:
+    """Changes as write.lua reads them."""
+    fields = dict(header_fields(changes.header)) if changes.header else {}
+    over: list[str | bytes | int] = [part for pair in fields.items() for part in pair]
+    over += [part for cell, intent in changes.intents.items() for part in (f"i:{cell}", _encode(intent))]
+    over += [part for cell, fault in changes.faults.items() for part in (f"f:{cell}", _encode(fault))]
+    once: list[str | bytes | int] = []
+    for cell, result in changes.results.items():
+        once += (f"r:{cell}", _encode(result), f"c:{cell}", result.ended_ms)
+    cells: list[str | bytes | int] = [part for run in _runs(changes.cells) for part in run]
+    lines: list[str | bytes | int] = [_encode(line) for line in changes.history]
+    return [len(over) // 2, *over, len(once) // 2, *once, len(cells) // 2, *cells, len(lines), *lines]
+
+
+def _runs(cells: dict[int, Cell]) -> Iterable[tuple[int, str]]:
+    """Neighbouring cells written as one run of bytes: a fan-out of 10,000 is one write, not 10,000."""
+    numbers = sorted(cells)
+    if not numbers:
+        return
+    start = numbers[0]
+    text = cells[start].value
+    for before, number in pairwise(numbers):
+        if number != before + 1:
+            yield start, text
+            start, text = number, ""
+        text += cells[number].value
+    yield start, text
+
+
+def pairs(flat: Sequence[Any]) -> Iterable[tuple[str, bytes]]:
+    """Flat (name, value) lists of a reply."""
+    for number in range(0, len(flat), 2):
+        name = flat[number]
+        yield (name.decode() if isinstance(name, bytes) else str(name)), flat[number + 1]
+
+
+def header_from(flat: Sequence[Any]) -> Header:
+    """The header in acquire's reply."""
+    return header({name: value.decode() for name, value in pairs(flat)})
+
+
+def busy(flat: Sequence[Any]) -> tuple[dict[int, Intent], dict[int, Fault]]:
+    """Intents and faults of the busy cells."""
+    intents: dict[int, Intent] = {}
+    faults: dict[int, Fault] = {}
+    for name, value in pairs(flat):
+        kind, _, cell = name.partition(":")
+        if kind == "i":
+            intents[int(cell)] = _intent.decode(value)
+        else:
+            faults[int(cell)] = _fault.decode(value)
+    return intents, faults
+
+
+def outputs(flat: Sequence[Any]) -> dict[int, object]:
+    """Outputs of done steps, by cell."""
+    return {int(name.partition(":")[2]): _result.decode(value).output for name, value in pairs(flat)}
+
+
+def result(data: bytes) -> Result:
+    """One stored result."""
+    return _result.decode(data)
+
+
+def intent(data: bytes) -> Intent:
+    """One stored intent."""
+    return _intent.decode(data)
+
+
+def fault(data: bytes) -> Fault:
+    """One stored fault."""
+    return _fault.decode(data)
+
+
+def signals(flat: Sequence[Any]) -> tuple[Signal, ...]:
+    """Signals behind the position seen."""
+    return tuple(msgspec.structs.replace(_signal.decode(value), position=int(position)) for position, value in pairs(flat))
+
+
+def line(value: Line) -> bytes:
+    """One line of the history."""
+    return _encode(value)
+
+
+def signal_text(kind: str, payload: object) -> bytes:
+    """A signal as the inbox keeps it; the script knows its position."""
+    return _encode(Signal(position=0, kind=kind, payload=payload))
+
+
+def entry(text: bytes) -> Entry:
+    """An outbox entry; cjson writes numbers it may have made floats."""
+    return _entry.decode(text)
+
+
+def anything(text: bytes) -> Any:
+    """Untyped JSON (history lines)."""
+    return _anything.decode(text)

@@ -1,0 +1,102 @@
+"""From the outbox to QStash: acknowledgements coalesced over a process, and the relay of what nobody managed to send."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+from shared.errors import Unavailable
+from shared.logs import get_logger
+from shared.ports import Entry, Queue, Receipt, Store
+
+log = get_logger()
+
+PUBLISH_MS: Final = 600
+"""How long an invocation waits for QStash; the commit stands whatever it says."""
+CLAIM_MS: Final = 10_000
+BATCH: Final = 100
+BACKOFF_MS: Final = (2_000, 4_000, 8_000, 16_000, 32_000, 60_000)
+
+
+class Acks:
+    """Takes accepted entries out of the outbox, many at once. Losing an ack costs a repeat that QStash recognises."""
+
+    def __init__(self, store: Store) -> None:
+        """One for a process."""
+        self._store = store
+        self._waiting: list[tuple[Entry, str]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, entry: Entry, message: str) -> None:
+        """QStash has `entry` under the id `message`."""
+        self._waiting.append((entry, message))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._flush())
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            some, self._waiting = self._waiting, []
+            try:
+                await self._store.relay_ack(some)
+            except Unavailable as error:
+                log.warning("outbox.ack_failed", error=error.message, entries=len(some))
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        if self._task is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+
+class Sender:
+    """Hands a committed entry to QStash at once; what cannot be sent stays in the outbox for the relay."""
+
+    def __init__(self, queue: Queue, acks: Acks) -> None:
+        """One for a process."""
+        self._queue = queue
+        self._acks = acks
+
+    async def send(self, entry: Entry, what: str) -> bool:
+        """Whether QStash took it within PUBLISH_MS. `what` is for the log: what the message starts."""
+        try:
+            async with asyncio.timeout(PUBLISH_MS / 1000):
+                receipt = await self._queue.publish(entry)
+        except TimeoutError:
+            receipt = Receipt(error=f"QStash did not answer within {PUBLISH_MS} ms")
+        if not receipt.ok:
+            log.warning("message.not_sent", execution=entry.execution, entry=entry.id, error=receipt.error)
+            return False
+        self._acks.add(entry, receipt.message)
+        text = f"QStash message sent for {what} [message: {receipt.message}]"
+        log.info("message.sent", message=text, execution=entry.execution, entry=entry.id)
+        return True
+
+
+class Relay:
+    """Sends what stayed in the outbox. Any number may run: a claim keeps two from sending the same entry at once."""
+
+    def __init__(self, store: Store, queue: Queue, acks: Acks) -> None:
+        """`queue` coalesces what is published at once."""
+        self._store = store
+        self._queue = queue
+        self._acks = acks
+        self._failures: dict[str, int] = {}
+
+    async def run_once(self, partition: str) -> int:
+        """Send what is due on one partition; how many entries there were."""
+        entries = await self._store.relay_claim(partition, limit=BATCH, claim_ms=CLAIM_MS)
+        if entries:
+            await asyncio.gather(*(self._send(entry) for entry in entries))
+        return len(entries)
+
+    async def _send(self, entry: Entry) -> None:
+        receipt = await self._queue.publish(entry)
+        if receipt.ok:
+            self._failures.pop(entry.id, None)
+            self._acks.add(entry, receipt.message)
+            log.info("message.relayed", execution=entry.execution, entry=entry.id, id=receipt.message)
+            return
+        count = self._failures.get(entry.id, 0)
+        self._failures[entry.id] = count + 1
+        wait = BACKOFF_MS[min(count, len(BACKOFF_MS) - 1)]
+        await self._store.relay_later([(entry, wait)])
+        log.warning("message.not_relayed", execution=entry.execution, entry=entry.id, error=receipt.error, again_in_ms=wait)

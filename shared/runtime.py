@@ -1,0 +1,56 @@
+"""What every composition root of the engine wires the same way: Redis, QStash, the outbox's relay and the watchdog."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import httpx
+from redis.asyncio import Redis
+
+from shared.executor_client import ExecutorClient
+from shared.qstash import QStashQueue
+from shared.redisdb.connect import check_layout, connect
+from shared.redisdb.store import RedisStore
+from shared.relay import Acks, Relay, Sender
+from shared.settings import Settings
+from shared.watchdog import Watchdog
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """The parts that ingress, step executor and resume share."""
+
+    settings: Settings
+    redis: Redis
+    store: RedisStore
+    queue: QStashQueue
+    sender: Sender
+    executor: ExecutorClient
+    watchdog: Watchdog
+
+
+async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
+    """Connect; `stack` closes everything in reverse order. Needs no neighbour to be up."""
+    redis = connect(settings.redis_url)
+    stack.push_async_callback(redis.aclose)
+    await check_layout(redis)
+    client = await stack.enter_async_context(httpx.AsyncClient(limits=httpx.Limits(max_connections=100)))
+    store = RedisStore(redis, retention_ms=settings.retention_days * DAY_MS, strict=settings.durability == "strict")
+    acks = Acks(store)
+    stack.push_async_callback(acks.close)
+    queue = QStashQueue(client, settings)
+    stack.push_async_callback(queue.close)
+    executor = ExecutorClient(client, settings)
+    relay = Relay(store, queue, acks)
+    direct = executor if settings.direct_calls else None
+    watchdog = Watchdog(store, relay, acks, direct, rate=settings.sweep_rate)
+    return Engine(
+        settings=settings,
+        redis=redis,
+        store=store,
+        queue=queue,
+        sender=Sender(queue, acks),
+        executor=executor,
+        watchdog=watchdog,
+    )

@@ -1,0 +1,195 @@
+"""Tools as data and functions: schemas from signatures, contracts for plans, and the runner that makes the calls."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Final, get_type_hints
+
+import msgspec
+
+from shared.logs import get_logger
+from shared.machine import refs
+from shared.machine.accept import Problem
+from shared.machine.decision import Start
+from shared.machine.events import Done, NotSent, Outcome, Refused, Unanswered
+from shared.machine.plan import Contract, Effect, Retry, Undo
+
+log = get_logger()
+
+MAX_RESULT_BYTES: Final = 262_144
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls a tool, and under which key."""
+
+    key: str
+    """The effect's key: the same for every attempt. For an undo, the key of the effect to take back."""
+    attempt: int
+    deadline_s: float
+
+
+class ToolRefused(Exception):
+    """The other side said: not done."""
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False, retry_after_ms: int | None = None) -> None:
+        """`retryable`: whether trying again with the same key can help."""
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+        self.retry_after_ms = retry_after_ms
+
+
+class ToolNotSent(Exception):
+    """The request never left this process."""
+
+
+class ToolUnanswered(Exception):
+    """The request left and no answer settles what became of it."""
+
+
+ToolFunction = Callable[..., Awaitable[Any]]
+ByKey = Callable[[Call], Awaitable[Any]]
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered tool."""
+
+    name: str
+    summary: str
+    contract: Contract
+    args: type[msgspec.Struct]
+    function: ToolFunction
+    undo: ByKey | None = None
+    probe: ByKey | None = None
+
+
+class Registry:
+    """The tools of this installation, by name."""
+
+    def __init__(self) -> None:
+        self._tools: dict[str, Tool] = {}
+
+    def add(
+        self,
+        function: ToolFunction,
+        *,
+        effect: Effect,
+        version: str = "1",
+        timeout_ms: int = 5_000,
+        settle_ms: int = 15_000,
+        retry: Retry | None = None,
+        undo: ByKey | None = None,
+        undo_kind: Undo = Undo.TOMBSTONE,
+        probe: ByKey | None = None,
+    ) -> None:
+        """Register a coroutine function `f(call, *, typed arguments)` under its own name; its docstring is the summary."""
+        if effect is Effect.PROBEABLE and probe is None:
+            raise ValueError(f"{function.__name__} is probeable and has no probe")
+        contract = Contract(
+            version=version,
+            effect=effect,
+            timeout_ms=timeout_ms,
+            settle_ms=settle_ms,
+            retry=retry or Retry(),
+            undo=undo_kind if undo else Undo.NONE,
+        )
+        name = function.__name__
+        self._tools[name] = Tool(
+            name=name,
+            summary=inspect.getdoc(function) or "",
+            contract=contract,
+            args=_args_struct(function),
+            function=function,
+            undo=undo,
+            probe=probe,
+        )
+
+    def contracts(self) -> dict[str, Contract]:
+        """What plans pin."""
+        return {name: tool.contract for name, tool in self._tools.items()}
+
+    def get(self, name: str) -> Tool | None:
+        """A tool by name."""
+        return self._tools.get(name)
+
+    def check_args(self, name: str, args: Mapping[str, Any], place: str) -> Iterator[Problem]:
+        """What is wrong with literal arguments; values with references are checked when they are known."""
+        fields = {field.name: field for field in msgspec.structs.fields(self._tools[name].args)}
+        for given in args:
+            if given not in fields:
+                yield Problem(f"{place}.{given[:80]}", f"{name} takes no such argument; it takes {', '.join(fields) or 'none'}")
+        for field in fields.values():
+            if field.name not in args:
+                if field.required:
+                    yield Problem(f"{place}.{field.name}", f"{name} needs this argument")
+            elif not any(True for _ in refs.find(args[field.name])):
+                yield from _type_problem(args[field.name], field.type, f"{place}.{field.name}")
+
+
+def _type_problem(value: Any, kind: Any, place: str) -> Iterator[Problem]:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        text, _, inner = str(error).partition(" - at `$")
+        yield Problem(place + inner.rstrip("`"), text)
+
+
+def _args_struct(function: ToolFunction) -> type[msgspec.Struct]:
+    hints = get_type_hints(function, include_extras=True)
+    fields: list[Any] = []
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        kind = hints[parameter.name]
+        has_default = parameter.default is not inspect.Parameter.empty
+        fields.append((parameter.name, kind, parameter.default) if has_default else (parameter.name, kind))
+    return msgspec.defstruct(f"{function.__name__}_args", fields, frozen=True, kw_only=True, forbid_unknown_fields=True)
+
+
+class Runner:
+    """The ToolRunner over a registry: every way a call can end becomes one of four outcomes."""
+
+    def __init__(self, registry: Registry) -> None:
+        """The registry may grow until the first call."""
+        self._registry = registry
+
+    async def run(self, start: Start, deadline_s: float) -> Outcome:
+        """See `shared.ports.ToolRunner`."""
+        tool = self._registry.get(start.tool)
+        if tool is None:
+            message = f"this process has no tool {start.tool}: it runs another release than the one that took the plan"
+            return Refused(code="no_such_tool", message=message)
+        try:
+            async with asyncio.timeout(deadline_s):
+                output = msgspec.to_builtins(await self._call(tool, start, deadline_s))
+        except TimeoutError:
+            return Unanswered(message=f"no answer within {deadline_s:.1f} s")
+        except ToolRefused as error:
+            return Refused(code=error.code, message=str(error), retryable=error.retryable, retry_after_ms=error.retry_after_ms)
+        except msgspec.ValidationError as error:
+            return Refused(code="bad_arguments", message=str(error))
+        except ToolNotSent as error:
+            return NotSent(message=str(error))
+        except ToolUnanswered as error:
+            return Unanswered(message=str(error))
+        except Exception as error:  # a tool may raise anything, and then nobody knows what it did
+            log.warning("tool.raised", tool=tool.name, exc_info=error)
+            return Unanswered(message=f"{type(error).__name__}: {error}")
+        return Done(output=_bounded(output))
+
+    async def _call(self, tool: Tool, start: Start, deadline_s: float) -> Any:
+        intent = start.intent
+        if start.undo:
+            call = Call(key=intent.key.removesuffix(".undo"), attempt=intent.attempt, deadline_s=deadline_s)
+            if tool.undo is None:
+                raise ToolRefused("no_undo", f"{tool.name} cannot be undone")
+            return await tool.undo(call)
+        call = Call(key=intent.key, attempt=intent.attempt, deadline_s=deadline_s)
+        if intent.probe and tool.probe is not None:
+            return await tool.probe(call)
+        args = msgspec.convert(intent.args, tool.args)
+        return await tool.function(call, **{name: getattr(args, name) for name in tool.args.__struct_fields__})
+
+
+def _bounded(output: Any) -> Any:
+    """The effect happened, so an output that is too large to keep is left out, and says so."""
+    size = len(msgspec.json.encode(output))
+    return output if size <= MAX_RESULT_BYTES else {"left_out": True, "bytes": size, "limit": MAX_RESULT_BYTES}
