@@ -1,0 +1,30 @@
+"""The town as an ASGI app, made of finished parts."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from examples.town.deps import Deps
+from examples.town.knobs import Faults
+from examples.town.routes import effects, forward, knobs, lists, pages
+from shared.http import ERROR_HANDLERS, Json, error_body
+
+
+def build_app(deps: Deps) -> Starlette:
+    """Routes in front of `deps`; whoever made them closes them."""
+    found = [*pages.routes(deps), *forward.routes(deps), *lists.routes(deps), *effects.routes(deps), *knobs.routes(deps)]
+    return Starlette(
+        routes=found,
+        middleware=[Middleware(Faults, board=deps.board)],
+        exception_handlers={**ERROR_HANDLERS, HTTPException: _on_http_error},
+    )
+
+
+async def _on_http_error(_: Request, error: Exception) -> Response:
+    """No such path, or not with this method, in the one error shape."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    return Json(error_body(code, error.detail), status_code=error.status_code, headers=error.headers)

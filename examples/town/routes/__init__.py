@@ -1,0 +1,1 @@
+"""One file per resource: decode, make one call, encode."""
