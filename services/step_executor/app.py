@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from shared.background import Background
 from shared.http import ERROR_HANDLERS, Json, error_body, read_body
 from shared.interpret import Answer, Delivery, Interpreter
+from shared.logs import get_logger
 from shared.ports import Clock
 from shared.probes import probe_routes
 from shared.qstash import EXECUTE_PATH, Body
@@ -23,6 +24,7 @@ from shared.settings import Settings
 from shared.verify import BODY_LIMIT, SignatureMiddleware
 from shared.watchdog import Watchdog
 
+log = get_logger()
 _body = msgspec.json.Decoder(Body)
 
 
@@ -72,7 +74,10 @@ async def execute_step(request: Request) -> Response:
     if request.state.caller == "internal" and request.headers.get("Prefer") == "respond-async":
         deps.background.start(run)
         return Json({"result": "started"}, status_code=202)
-    return _answered(await run)
+    answer = await run
+    took = int(time.monotonic() * 1000 - started_ms)
+    log.info("segment.answered", execution=body.execution_id, status=answer.status, result=answer.result, took_ms=took)
+    return _answered(answer)
 
 
 def _started_ms(request: Request, hard_limit_ms: int) -> float:

@@ -1,0 +1,93 @@
+"""Any process may die at any moment: the execution goes on by itself, and the town counts every effect exactly once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness import QUICK, System, until, work
+
+pytestmark = pytest.mark.system
+STEPS = 20
+
+
+async def check_all_once(system: System, execution: str, *, within: float) -> None:
+    """The execution completes and every one of its steps had its effect once."""
+    found = await system.ended(execution, within=within)
+
+    assert found["status"] == "COMPLETED"
+    assert await system.effects(execution) == {f"s{number}": 1 for number in range(STEPS)}
+
+
+async def test_a_killed_executor_costs_the_step_in_flight_a_repeat_with_the_same_key(tmp_path: Path) -> None:
+    """kill -9 of the step executor in the middle of 20 steps."""
+    async with System(tmp_path, **QUICK) as system:
+        execution = await system.run_plan(work(STEPS, 0.1))
+        await system.done_steps(execution, 5, within=20)
+        await system.kill("step_executor")
+        await system.start("step_executor")
+
+        await check_all_once(system, execution, within=40)
+
+
+async def test_a_killed_qstash_dev_delivers_what_it_had_accepted(tmp_path: Path) -> None:
+    """kill -9 of qstash_dev while it delivers, and again while it is the one to bring the next segment."""
+    async with System(tmp_path, **QUICK, STEPS_PER_MESSAGE="3") as system:
+        execution = await system.run_plan(work(STEPS, 0.1))
+        for done in (4, 11):
+            await system.done_steps(execution, done, within=20)
+            await system.kill("qstash_dev")
+            await system.start("qstash_dev")
+
+        await check_all_once(system, execution, within=40)
+
+
+async def test_a_killed_valkey_comes_back_with_everything_that_was_answered(tmp_path: Path) -> None:
+    """kill -9 of the store in the middle; its append-only file has every commit."""
+    async with System(tmp_path, **QUICK) as system:
+        execution = await system.run_plan(work(STEPS, 0.1))
+        await system.done_steps(execution, 5, within=20)
+        before = (await system.get(execution))["doneSteps"]
+        await system.kill("valkey")
+        await system.start("valkey")
+
+        assert (await system.get(execution))["doneSteps"] >= before
+        await check_all_once(system, execution, within=40)
+
+
+async def test_with_qstash_gone_the_watchdog_alone_carries_an_execution_on(tmp_path: Path) -> None:
+    """qstash_dev dies and stays dead: direct calls of the watchdog run the rest."""
+    async with System(tmp_path, **QUICK, STEPS_PER_MESSAGE="4") as system:
+        execution = await system.run_plan(work(STEPS, 0.05))
+        await system.done_steps(execution, 4, within=20)
+        await system.kill("qstash_dev")
+
+        await check_all_once(system, execution, within=60)
+
+
+async def test_with_the_watchdog_gone_qstash_alone_carries_an_execution_on(tmp_path: Path) -> None:
+    """The resume service dies and stays dead, and the executor dies once: QStash's retry brings it on."""
+    async with System(tmp_path, **QUICK) as system:
+        await system.kill("resume")
+        execution = await system.run_plan(work(STEPS, 0.1))
+        await system.done_steps(execution, 5, within=20)
+        await system.kill("step_executor")
+        await system.start("step_executor")
+
+        await check_all_once(system, execution, within=60)
+
+
+async def test_a_request_that_lands_after_its_caller_died_is_no_second_effect(tmp_path: Path) -> None:
+    """The town holds a request, the executor is killed, the request lands later; the repeat has the same key."""
+    async with System(tmp_path, **QUICK) as system:
+        await system.knobs(land_late_next=1, land_late_ms=800)
+        execution = await system.run_plan(work(STEPS, 0.01))
+        town = system.processes["town"].url
+
+        async def held() -> bool:
+            return bool((await system.client.get(f"{town}/knobs")).json()["counts"]["held"])
+
+        await until(held, within=20, describe="the town holds the request")
+        await system.kill("step_executor")
+        await system.start("step_executor")
+
+        await check_all_once(system, execution, within=40)
