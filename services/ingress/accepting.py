@@ -118,7 +118,7 @@ class Acceptor:
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # a folder of zones, such as Europe, is an OSError
         raise BadRequest(f"$.context.timezone: {name[:60]!r} is no time zone; write one like Europe/Berlin") from error
     return name
 

@@ -75,5 +75,5 @@ def check_profile(profile: Profile) -> None:
     """BadRequest for a time zone that does not exist."""
     try:
         ZoneInfo(profile.timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise BadRequest(f"$.timezone: {profile.timezone[:60]!r} is no time zone; write one like Europe/Berlin") from error

@@ -1,0 +1,55 @@
+"""The shapes a caller of the planner sees."""
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Origin: TypeAlias = Literal["text", "profile", "step", "rule"]
+Channel: TypeAlias = Literal["sms", "email"]
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user has stored about themselves; an empty field is one they have not stored."""
+
+    name: str = ""
+    phone: str = ""
+    email: str = ""
+    home: str = ""
+    timezone: str = "UTC"
+    party_size: int | None = None
+    dinner_time: str | None = None
+    """HH:MM, in `timezone`."""
+    confirm_by: Literal["sms", "email", ""] = ""
+    """This person always wants a confirmation of bookings by that channel."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one argument of one step came from."""
+
+    step: str
+    argument: str
+    origin: Origin
+    words: str
+    """The words of the text, the field of the profile, the steps referred to, or the rule in words."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What has to be known before there can be a plan."""
+
+    field: str
+    question: str
+    candidates: tuple[str, ...] = ()
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan, with a source for every argument in it."""
+
+    plan: dict[str, Any]
+    sources: tuple[Source, ...]
+    summary: str
+
+
+class Clarification(msgspec.Struct, frozen=True, kw_only=True):
+    """No plan yet: at least one question."""
+
+    questions: tuple[Question, ...]
