@@ -32,6 +32,6 @@ check: lint types test ## Exactly what CI runs
 
 lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "town town"; do set -- $$pair; \
-	  uv pip compile pyproject.toml --extra $$1 --constraint requirements/dev.txt --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
+	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
 .PHONY: help run test lint types check lock
