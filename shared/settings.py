@@ -39,7 +39,7 @@ class Secret(str):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One field a setting; the README's table is made from this class (`python -m shared.settings`)."""
+    """One field a setting; the README's table is made from this class (`python -m shared.settings_table`)."""
 
     intention_mode: Literal["local", "production"] = "production"
     """`local` accepts callers without a key from TRUSTED_CALLERS and QStash's public development keys; bound to loopback."""
