@@ -50,12 +50,18 @@ def accept(draft: PlanDraft, *, contracts: Mapping[str, Contract], check_args: A
         raise PlanRefused(problems)
     needs = _all_needs(draft.steps)
     if cycle := _find_cycle(draft.steps, needs):
-        raise PlanRefused([Problem("plan.steps", "these steps wait for each other: " + " -> ".join(cycle))])
+        raise PlanRefused([Problem("plan.steps", "these steps wait for each other: " + _arrows(cycle))])
     return Plan(
         steps=tuple(_accepted(step, needs[step.name], contracts[step.tool], limits) for step in draft.steps),
         contracts={step.tool: contracts[step.tool] for step in draft.steps},
         timeout_ms=draft.timeout_ms,
     )
+
+
+def _arrows(names: Sequence[str]) -> str:
+    """The way round, its middle left out when it is long: a message is for reading."""
+    shown = names if len(names) <= 12 else [*names[:6], f"({len(names) - 11} more)", *names[-5:]]
+    return " -> ".join(shown)
 
 
 def _accepted(step: StepDraft, needs: tuple[str, ...], contract: Contract, limits: Limits) -> Step:
@@ -95,14 +101,14 @@ def _step_problems(
         return
     if step.timeout_ms and step.timeout_ms > limits.step_ms:
         yield Problem(f"{at}.timeout_ms", f"{step.timeout_ms} ms is more than one invocation can give ({limits.step_ms} ms)")
-    size = len(msgspec.json.encode(step.args))
-    if size > limits.argument_bytes:
-        yield Problem(f"{at}.args", f"{size} bytes, but MAX_ARGUMENT_BYTES is {limits.argument_bytes}")
-        return
     try:
         list(refs.find(step.args, f"{at}.args"))
     except refs.BadReference as error:
         yield Problem(error.place, error.reason)
+        return
+    size = len(msgspec.json.encode(step.args))
+    if size > limits.argument_bytes:
+        yield Problem(f"{at}.args", f"{size} bytes, but MAX_ARGUMENT_BYTES is {limits.argument_bytes}")
         return
     yield from check_args(step.tool, step.args, f"{at}.args")
 

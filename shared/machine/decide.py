@@ -9,12 +9,12 @@ from shared.machine.draft import Draft, moved
 from shared.machine.events import Attempted, Event, Room, Signalled, Ticked, Woke
 from shared.machine.starting import choose, next_timer, startable
 from shared.machine.state import Execution, Signal
-from shared.machine.status import Cause, Cell, Phase, Reason, Status
+from shared.machine.status import Cause, Phase, Reason, Status
 
 AUDIT_MS = 24 * 3_600_000
 """A wait without an end of its own is looked at again after a day: nothing non-terminal is without a due time."""
 IDLE_SEGMENT_MS = 1_000
-"""How long a segment that could start nothing (it came too late) waits for the next one."""
+"""How long a segment that could start nothing (it came too late) waits for the next one; doubled each time."""
 SIT_OUT_MS = 2_000
 """A back-off this short is waited out inside the invocation: cheaper than a message."""
 
@@ -35,7 +35,14 @@ def decide(execution: Execution, event: Event) -> Decision:
             pass
         case _:
             assert_never(event)
+    if isinstance(event, Woke) and _fruitless(draft, event.room):
+        return Decision(kept=draft.kept, next=_suspend(draft, Reason.UNDELIVERABLE, draft.now_ms + AUDIT_MS, timed=False))
     return Decision(kept=draft.kept, next=_next(draft, event.room))
+
+
+def _fruitless(draft: Draft, room: Room) -> bool:
+    """Nothing came of the last segments, and nobody acted since. Asked once, when a segment begins."""
+    return bool(room.stalled_limit) and draft.header.stalled > room.stalled_limit and not draft.kept.progress
 
 
 def _woke(draft: Draft, event: Woke) -> None:
@@ -59,8 +66,6 @@ def _next(draft: Draft, room: Room) -> Next:
     header = draft.header
     if header.deadline_ms and draft.now_ms >= header.deadline_ms and header.phase is Phase.FORWARD:
         draft.blame(Cause.TIMED_OUT)
-    if room.stalled_limit and header.stalled > room.stalled_limit and not draft.kept.progress and not room.started:
-        return _suspend(draft, Reason.UNDELIVERABLE, draft.now_ms + AUDIT_MS, timed=False)
     if draft.header.phase is Phase.FORWARD and not draft.header.cause:
         found = _forward(draft, room)
         if found is not None:
@@ -93,9 +98,9 @@ def _stopping(draft: Draft, room: Room) -> Next:
     cell = undoing.next_cell(draft)
     if cell is None:
         return _end(draft, undoing.verdict(draft))
-    at_ms = undoing.not_before(draft, cell)
+    at_ms, reason = undoing.not_before(draft, cell)
     if at_ms > draft.now_ms:
-        return _sit_or_suspend(draft, room, at_ms)
+        return _sit_or_suspend(draft, room, at_ms, reason)
     chosen = choose(draft, room, only=cell)
     return chosen if chosen is not None else _leave(draft, room)
 
@@ -114,37 +119,34 @@ def _no_start(draft: Draft, room: Room) -> Next:
     """Nothing starts now: because calls are running, the room is used up, time must pass, or a person must act."""
     timer = next_timer(draft)
     if draft.running():
-        return Wait(until_ms=timer if timer and timer < room.checkpoint_ms else None)
+        return Wait(until_ms=timer[0] if timer and timer[0] < room.checkpoint_ms else None)
     if next(startable(draft), None) is not None:
         return _leave(draft, room)
     if timer is not None:
-        return _sit_or_suspend(draft, room, timer)
+        return _sit_or_suspend(draft, room, *timer)
     return _suspend(draft, Reason.UNKNOWN_EFFECT, draft.now_ms + AUDIT_MS, timed=False)
 
 
-def _sit_or_suspend(draft: Draft, room: Room, at_ms: int) -> Next:
+def _sit_or_suspend(draft: Draft, room: Room, at_ms: int, reason: Reason) -> Next:
     fits = at_ms - draft.now_ms <= SIT_OUT_MS and at_ms + SIT_OUT_MS <= room.checkpoint_ms and room.starts_left != 0
-    if fits:
-        return Wait(until_ms=at_ms)
-    settling = next(draft.at(Cell.SETTLING, draft.x.settling), None) is not None
-    return _suspend(draft, Reason.SETTLING if settling else Reason.BACKOFF, at_ms, timed=True)
+    return Wait(until_ms=at_ms) if fits else _suspend(draft, reason, at_ms, timed=True)
 
 
-def _suspend(draft: Draft, reason: Reason, wake_at_ms: int, *, timed: bool) -> Suspend:
-    deadline = draft.header.deadline_ms
-    if deadline and draft.header.phase is Phase.FORWARD:
-        timed = timed or deadline < wake_at_ms
-        wake_at_ms = min(wake_at_ms, max(deadline, draft.now_ms))
+def _suspend(draft: Draft, reason: Reason, wake_at_ms: int, *, timed: bool, fruitless: bool = False) -> Suspend:
+    """`fruitless`: nothing came of this segment either, so its wait does not end the count."""
+    header = draft.header
+    if draft.now_ms < header.deadline_ms < wake_at_ms and header.phase is Phase.FORWARD and not header.cause:
+        wake_at_ms, timed = header.deadline_ms, True
     line = Line(event="execution.suspended", detail={"reason": reason, "wake_at_ms": wake_at_ms})
-    header = moved(draft.header, Status.SUSPENDED, reason=reason)
-    changes = Changes(header=header, history=[line], progress=True)
+    changes = Changes(header=moved(header, Status.SUSPENDED, reason=reason), history=[line], progress=not fruitless)
     return Suspend(reason=reason, wake_at_ms=wake_at_ms, timed=timed, changes=changes)
 
 
 def _leave(draft: Draft, room: Room) -> Leave | Suspend:
     """Checkpoint. A segment that did nothing never asks for the next one at once: that would go on for ever."""
     if not room.started and not draft.kept.progress:
-        return _suspend(draft, Reason.BACKOFF, draft.now_ms + IDLE_SEGMENT_MS, timed=True)
+        wait_ms = IDLE_SEGMENT_MS << min(max(draft.header.stalled - 1, 0), 6)
+        return _suspend(draft, Reason.BACKOFF, draft.now_ms + wait_ms, timed=True, fruitless=True)
     undo = draft.header.phase is Phase.UNDO
     cells = [undoing.next_cell(draft)] if undo else list(islice(startable(draft), 8))
     names = [draft.blueprint.step(cell).name for cell in cells if cell is not None]

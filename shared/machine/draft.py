@@ -1,6 +1,7 @@
 """An execution as it will be once the changes decided so far are stored. `decide` writes here, never into the execution."""
 
 from collections.abc import Iterable, Iterator
+from heapq import merge
 from typing import Any
 
 import msgspec
@@ -39,6 +40,12 @@ class Draft:
         yield from (cell for cell in index if cell not in changed)
         yield from (cell for cell, where in changed.items() if where is target)
 
+    def ready(self) -> Iterator[int]:
+        """Steps that are READY, in the plan's order: the same from a working copy as from a record just loaded."""
+        changed, size = self.kept.cells, self.blueprint.size
+        fresh = sorted(cell for cell, where in changed.items() if where is Cell.READY and cell < size)
+        return merge(fresh, (cell for cell in self.x.ready() if cell not in changed))
+
     def running(self) -> list[int]:
         """Calls of this invocation that have not ended."""
         return list(self.at(Cell.INTENDED, self.x.running))
@@ -52,11 +59,15 @@ class Draft:
         fault = self.fault(cell)
         return fault.attempt + 1 if fault else 1
 
+    def asked(self, cell: int) -> int:
+        """How often it was asked already whether the latest attempt happened."""
+        fault = self.fault(cell)
+        return fault.asked if fault else 0
+
     def done_steps(self) -> int:
         """How many steps of the plan are done."""
         size = self.blueprint.size
-        fresh = sum(1 for cell, where in self.kept.cells.items() if where is Cell.DONE and cell < size)
-        return self.x.cells.count(b"d", 0, size) + fresh
+        return self.x.done + sum(1 for cell, where in self.kept.cells.items() if where is Cell.DONE and cell < size)
 
     def has_output(self, cell: int) -> bool:
         """Whether the step's output is at hand (and need not be loaded)."""
@@ -121,7 +132,8 @@ class Draft:
         known = self.x.unmet.get(cell)
         if known is None:
             # First touch of this join in this segment; `apply` counts it down from here on. A memo, not a decision.
-            known = sum(1 for need in self.blueprint.needs[cell] if self.x.cell(need) is not Cell.DONE)
+            cells, done = self.x.cells, ord(Cell.DONE)
+            known = sum(1 for need in self.blueprint.needs[cell] if cells[need] != done)
             self.x.unmet[cell] = known
         return known
 

@@ -50,14 +50,23 @@ def adopt(draft: Draft, cell: int) -> None:
 
 def _refused(draft: Draft, report: Report, intent: Intent, outcome: Refused) -> None:
     if intent.probe and outcome.code == NEVER_HAPPENED:
-        fault = _fault(draft, intent, outcome.code, outcome.message, retry_at_ms=draft.now_ms)
-        draft.put(report.cell, Cell.BACKOFF, fault)
-        draft.say("step.never_happened", report.cell, intent.attempt)
+        _never_happened(draft, report, intent, outcome)
     elif outcome.retryable:
         after = outcome.retry_after_ms
         _try_again(draft, report, intent, outcome.code, outcome.message, doubt=intent.doubt, retry_after_ms=after)
     else:
         _give_up(draft, report, intent, outcome.code, outcome.message, doubt=intent.doubt)
+
+
+def _never_happened(draft: Draft, report: Report, intent: Intent, outcome: Refused) -> None:
+    """Call again, if attempts are left: a tool that never answers must not be called for ever."""
+    draft.say("step.never_happened", report.cell, intent.attempt)
+    if intent.attempt >= _policy(draft, report.cell).attempts:
+        draft.put(report.cell, Cell.FAILED, _fault(draft, intent, outcome.code, outcome.message))
+        draft.say("step.failed", report.cell, intent.attempt, code=outcome.code, message=outcome.message)
+        draft.blame(Cause.FAILED)
+    else:
+        draft.put(report.cell, Cell.BACKOFF, _fault(draft, intent, outcome.code, outcome.message, retry_at_ms=draft.now_ms))
 
 
 def _unanswered(draft: Draft, report: Report, intent: Intent, outcome: Unanswered) -> None:
@@ -70,8 +79,13 @@ def _unanswered(draft: Draft, report: Report, intent: Intent, outcome: Unanswere
         draft.put(cell, Cell.SETTLING, fault)
         draft.say("step.settling", cell, intent.attempt, until_ms=intent.settle_at_ms)
     else:
-        draft.put(cell, Cell.UNKNOWN, _fault(draft, intent, "unanswered", outcome.message, doubt=True))
-        draft.say("step.unknown", cell, intent.attempt, message=outcome.message)
+        _unknown(draft, cell, intent, "unanswered", outcome.message)
+
+
+def _unknown(draft: Draft, cell: int, intent: Intent, code: str, message: str) -> None:
+    """Nobody can say: the plan does not stop for it, but it cannot complete before a person has spoken."""
+    draft.put(cell, Cell.UNKNOWN, _fault(draft, intent, code, message, doubt=True))
+    draft.say("step.unknown", cell, intent.attempt, message=message)
 
 
 def _try_again(
@@ -86,10 +100,11 @@ def _try_again(
 ) -> None:
     cell = report.cell
     policy = _policy(draft, cell)
-    if intent.attempt >= policy.attempts:
+    tries = intent.asked if intent.probe else intent.attempt
+    if tries >= policy.attempts:
         _give_up(draft, report, intent, code, message, doubt=doubt)
         return
-    wait = delay_ms(policy, execution=draft.header.id, cell=cell, attempt=intent.attempt, retry_after_ms=retry_after_ms)
+    wait = delay_ms(policy, execution=draft.header.id, cell=cell, attempt=tries, retry_after_ms=retry_after_ms)
     fault = _fault(draft, intent, code, message, retry_at_ms=draft.now_ms + wait, doubt=doubt)
     draft.put(cell, Cell.SETTLING if intent.probe else Cell.BACKOFF, fault)
     draft.say(_name(draft, cell, "retried"), cell, intent.attempt, code=code, message=message, wait_ms=wait)
@@ -98,6 +113,9 @@ def _try_again(
 def _give_up(draft: Draft, report: Report, intent: Intent, code: str, message: str, *, doubt: bool) -> None:
     """No attempt is left. With a doubtful effect the cell is UNKNOWN, not FAILED: undoing must reach it by its key."""
     cell, undo = report.cell, draft.blueprint.is_undo(report.cell)
+    if intent.probe:  # the question went wrong, not the step
+        _unknown(draft, cell, intent, code, message)
+        return
     lost = doubt and not undo
     draft.put(cell, Cell.UNKNOWN if lost else Cell.FAILED, _fault(draft, intent, code, message, doubt=doubt))
     draft.say(_name(draft, cell, "failed"), cell, intent.attempt, code=code, message=message)
@@ -116,6 +134,7 @@ def _fault(draft: Draft, intent: Intent, code: str, message: str, *, retry_at_ms
         message=message[:1000],
         at_ms=draft.now_ms,
         retry_at_ms=retry_at_ms,
+        asked=intent.asked,
         doubt=doubt,
     )
 

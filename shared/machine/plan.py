@@ -8,7 +8,8 @@ import msgspec
 
 from shared.machine import refs
 
-Millis = Annotated[int, msgspec.Meta(ge=1)]
+Millis = Annotated[int, msgspec.Meta(ge=1, le=366 * 86_400_000)]
+"""A year at most: callers write these, and back-off arithmetic must not overflow in the middle of a saga."""
 
 
 class Effect(StrEnum):
@@ -115,7 +116,7 @@ def hash_of(data: bytes) -> str:
 class Blueprint:
     """A plan compiled for walking: names to numbers, needs both ways. Shared by all executions of the plan; never changed."""
 
-    __slots__ = ("dependents", "hash", "index", "needs", "plan", "refs", "size")
+    __slots__ = ("dependents", "hash", "index", "needs", "plan", "rank", "refs", "size")
 
     def __init__(self, data: bytes) -> None:
         """`data`: the canonical bytes of an accepted plan."""
@@ -130,6 +131,20 @@ class Blueprint:
             for need in needs:
                 dependents[need].append(number)
         self.dependents = tuple(tuple(some) for some in dependents)
+        self.rank = self._ranks()
+
+    def _ranks(self) -> tuple[int, ...]:
+        """How deep each step stands: more than everything it needs, directly or not."""
+        rank = [0] * self.size
+        left = [len(needs) for needs in self.needs]
+        free = [number for number, count in enumerate(left) if not count]
+        for number in free:
+            for dependent in self.dependents[number]:
+                rank[dependent] = max(rank[dependent], rank[number] + 1)
+                left[dependent] -= 1
+                if not left[dependent]:
+                    free.append(dependent)  # the list is a queue here: it is read while it grows
+        return tuple(rank)
 
     def step(self, cell: int) -> Step:
         """The step a cell belongs to: cells n..2n-1 are the undo lane."""

@@ -12,6 +12,8 @@ import msgspec
 _REF = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,128}")
+MAX_DEPTH = 64
+"""How deep `args` may be nested: they are walked by recursion, and a plan must not be able to exhaust the stack."""
 
 
 class Ref(NamedTuple):
@@ -39,17 +41,23 @@ def step_name_ok(name: str) -> bool:
 
 
 def find(value: Any, place: str = "$") -> Iterator[Ref]:
-    """Every reference in `value`; BadReference for text that looks like one and is not."""
+    """Every reference in `value`; BadReference for text that looks like one and is not, and for a value nested too deep."""
+    yield from _find(value, place, MAX_DEPTH)
+
+
+def _find(value: Any, place: str, levels: int) -> Iterator[Ref]:
+    if levels < 0:
+        raise BadReference(place[:200], f"nested more than {MAX_DEPTH} levels deep")
     match value:
         case str():
             if "${" in value:
                 yield from _in_text(value, place)
         case dict():
             for key, item in value.items():
-                yield from find(item, f"{place}.{key}")
+                yield from _find(item, f"{place}.{key}", levels - 1)
         case list() | tuple():
             for number, item in enumerate(value):
-                yield from find(item, f"{place}[{number}]")
+                yield from _find(item, f"{place}[{number}]", levels - 1)
         case _:
             return
 
@@ -58,7 +66,7 @@ def _in_text(text: str, place: str) -> Iterator[Ref]:
     for match in _REF.finditer(text):
         if match[1] is not None:
             yield _parse(match[1], place)
-    if "${" in _REF.sub("", text):
+    if "${" in _REF.sub(" ", text):  # a blank, so that what stood around a reference does not join to a new ${
         raise BadReference(place, "a reference is opened with ${ and not closed; write $${ for a literal ${")
 
 
@@ -100,8 +108,16 @@ def _look_up(ref: Ref, output_of: Callable[[str], Any]) -> Any:
     found = output_of(ref.step)
     for number, part in enumerate(ref.path):
         try:
-            found = found[int(part)] if isinstance(found, list) else found[part]
-        except (KeyError, IndexError, TypeError, ValueError):
+            found = _item(found, part)
+        except (KeyError, IndexError, TypeError):
             way = ".".join((ref.step, *ref.path[:number]))
             raise BadReference(ref.place, f"the output of {way} has no {part!r}") from None
     return found
+
+
+def _item(value: Any, part: str) -> Any:
+    if isinstance(value, list | tuple):  # a tool's tuple is a list once it has been stored
+        if not part.isdigit():
+            raise IndexError(part)  # int() would take "-1" and "1_0" too
+        return value[int(part)]
+    return value[part]

@@ -1,7 +1,8 @@
 """Which cells start now: ready, and fitting into what is left of the invocation."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
+from typing import Any
 
 import msgspec
 
@@ -11,29 +12,33 @@ from shared.machine.draft import Draft
 from shared.machine.events import Room
 from shared.machine.plan import hash_of
 from shared.machine.state import Fault, Intent
-from shared.machine.status import Cause, Cell
+from shared.machine.status import Cause, Cell, Reason
 
 COMMIT_RESERVE_MS = 200
 """Kept free behind every call for storing its result."""
 
 
 def startable(draft: Draft) -> Iterator[int]:
-    """Forward cells that could start now: back-offs that are over, settled ones to ask about, then the ready, in order."""
-    size = draft.blueprint.size
-    for cell in draft.at(Cell.BACKOFF, draft.x.backoff):
-        if cell < size and _wakes_at(draft, cell) <= draft.now_ms:
-            yield cell
-    for cell in draft.at(Cell.SETTLING, draft.x.settling):
-        if cell < size and _wakes_at(draft, cell) <= draft.now_ms:
-            yield cell
-    yield from draft.at(Cell.READY, (cell for cell in draft.x.ready if cell < size))
+    """Steps that could start now: what has waited long enough, the longest due first; then the ready, in the plan's order."""
+    due = sorted((at_ms, cell) for at_ms, cell in _waiting(draft) if at_ms <= draft.now_ms)
+    return chain((cell for _, cell in due), draft.ready())
 
 
-def next_timer(draft: Draft) -> int | None:
-    """When the earliest forward cell in back-off or settling may go on; None without any."""
+def next_timer(draft: Draft) -> tuple[int, Reason] | None:
+    """When the earliest step in back-off or settling may go on, and which it is; None without any that must still wait.
+
+    What is due already is no timer: it waits for room and not for time, and a wait until the past would never rest.
+    """
+    at_ms, cell = min(((at, cell) for at, cell in _waiting(draft) if at > draft.now_ms), default=(0, None))
+    if cell is None:
+        return None
+    return at_ms, Reason.SETTLING if draft.cell(cell) is Cell.SETTLING else Reason.BACKOFF
+
+
+def _waiting(draft: Draft) -> Iterator[tuple[int, int]]:
     size = draft.blueprint.size
-    waiting = [*draft.at(Cell.BACKOFF, draft.x.backoff), *draft.at(Cell.SETTLING, draft.x.settling)]
-    return min((_wakes_at(draft, cell) for cell in waiting if cell < size), default=None)
+    cells = chain(draft.at(Cell.BACKOFF, draft.x.backoff), draft.at(Cell.SETTLING, draft.x.settling))
+    return ((_wakes_at(draft, cell), cell) for cell in cells if cell < size)
 
 
 def _wakes_at(draft: Draft, cell: int) -> int:
@@ -100,7 +105,13 @@ def _start(draft: Draft, room: Room, cell: int) -> Start | None:
         draft.blame(Cause.FAILED)
         return None
     timeout = min(step.timeout_ms, room.cutoff_ms - draft.now_ms)
-    fault_before = draft.fault(cell)
+    intent = _intent(draft, room, cell, args)
+    return Start(cell=cell, step=step.name, tool=step.tool, intent=intent, timeout_ms=timeout, undo=undo)
+
+
+def _intent(draft: Draft, room: Room, cell: int, args: dict[str, Any]) -> Intent:
+    before = draft.fault(cell)
+    asks = not draft.blueprint.is_undo(cell) and draft.cell(cell) is Cell.SETTLING
     intent = Intent(
         attempt=draft.attempt(cell),
         key=draft.x.key_of(cell),
@@ -109,7 +120,12 @@ def _start(draft: Draft, room: Room, cell: int) -> Start | None:
         at_ms=draft.now_ms,
         sent_by_ms=room.lease_ms,
         settle_at_ms=room.lease_ms + draft.blueprint.contract(cell).settle_ms,
-        probe=not undo and draft.cell(cell) is Cell.SETTLING,
-        doubt=fault_before.doubt if fault_before else False,
+        doubt=before.doubt if before else False,
     )
-    return Start(cell=cell, step=step.name, tool=step.tool, intent=intent, timeout_ms=timeout, undo=undo)
+    return _probe(draft, cell, intent) if asks else intent
+
+
+def _probe(draft: Draft, cell: int, intent: Intent) -> Intent:
+    """Asks about the latest attempt and is none itself. It sends nothing that could land: what settles is that attempt."""
+    settle_at_ms, asked = draft.x.intents[cell].settle_at_ms, draft.asked(cell) + 1
+    return msgspec.structs.replace(intent, probe=True, attempt=intent.attempt - 1, asked=asked, settle_at_ms=settle_at_ms)

@@ -1,13 +1,13 @@
 """What is remembered of one execution. The record holds more; this is what deciding needs."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from shared.machine.plan import Blueprint
-from shared.machine.status import Cause, Cell, Phase, Reason, Status
+from shared.machine.status import OVER, Cause, Cell, Phase, Reason, Status
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +43,9 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     settle_at_ms: int
     """From this moment the request has happened or never will."""
     probe: bool = False
+    """It asks whether the attempt happened, and changes nothing."""
+    asked: int = 0
+    """Probes of this attempt, with this one."""
     doubt: bool = False
     """An earlier attempt may have had an effect."""
 
@@ -55,6 +58,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     at_ms: int
     retry_at_ms: int = 0
+    asked: int = 0
+    """Probes of this attempt so far."""
     doubt: bool = False
     """The effect may exist although nobody answered so: it must be undone by key."""
 
@@ -77,27 +82,28 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int = 0
 
 
-_BUSY = re.compile(rb"[ibsu]")
-_READY = re.compile(rb"r")
+_BUSY = re.compile(rb"[ibs]")
+_OPEN = re.compile(rb"[ribsu]")
 
 
 class Execution:
-    """A segment's working copy. `decide` reads it; only `apply` (changes.py) writes it, and no faster than O(change)."""
+    """A segment's working copy. `decide` reads it; only `apply` (decision.py) writes it, and no faster than O(change)."""
 
     __slots__ = (
         "backoff",
         "blueprint",
         "cells",
+        "done",
         "faults",
         "header",
         "intents",
+        "lane",
         "order",
-        "ready",
         "results",
         "running",
         "seen",
         "settling",
-        "unknown",
+        "undoing",
         "unmet",
     )
 
@@ -121,39 +127,59 @@ class Execution:
         self.results = dict(results or {})
         self.seen = seen
         self.order: dict[int, int] | None = None
-        """Completion numbers of done effects; None until asked for (only undoing needs them)."""
-        self.ready = dict.fromkeys(found.start() for found in _READY.finditer(self.cells))
+        """When done effects completed, unix ms; None until asked for (only undoing needs it)."""
+        size = blueprint.size
+        self.done = self.cells.count(b"d", 0, size)
+        """How many steps of the plan are done."""
+        self.undoing = dict.fromkeys(found.start() for found in _OPEN.finditer(self.cells, size))
+        """Undo cells that are asked for and not over."""
         self.running: dict[int, None] = {}
         self.backoff: dict[int, None] = {}
         self.settling: dict[int, None] = {}
-        self.unknown: dict[int, None] = {}
         for found in _BUSY.finditer(self.cells):
             self._index(Cell(found[0].decode()))[found.start()] = None
         self.unmet: dict[int, int] = {}
-        """Open needs of joins, counted when first touched."""
+        """Memo of `decide`: open needs of joins, counted when first touched."""
+        self.lane: list[int] | None = None
+        """Memo of `decide`: open undo cells, the next one last; sorted once the order is known."""
 
     def cell(self, cell: int) -> Cell:
         """Where a cell stands."""
         return Cell(chr(self.cells[cell]))
 
+    def ready(self) -> Iterator[int]:
+        """Steps that are READY, in the plan's order whatever happened before: a search through bytes, 1 µs for 10,000."""
+        size = self.blueprint.size
+        at = self.cells.find(b"r", 0, size)
+        while at >= 0:
+            yield at
+            at = self.cells.find(b"r", at + 1, size)
+
     def move(self, cell: int, target: Cell) -> None:
         """Put a cell elsewhere and keep the indexes true. For `apply` only."""
-        self._index(self.cell(cell)).pop(cell, None)
+        origin = self.cell(cell)
+        self._index(origin).pop(cell, None)
         self.cells[cell] = ord(target.value)
         self._index(target)[cell] = None
+        if self.blueprint.is_undo(cell):
+            self._note_undo(cell, target)
+        else:
+            self.done += (target is Cell.DONE) - (origin is Cell.DONE)
+
+    def _note_undo(self, cell: int, target: Cell) -> None:
+        if target in OVER:
+            self.undoing.pop(cell, None)
+        else:
+            self.undoing[cell] = None
 
     def _index(self, cell: Cell) -> dict[int, None]:
         match cell:
-            case Cell.READY:
-                return self.ready
             case Cell.INTENDED:
                 return self.running
             case Cell.BACKOFF:
                 return self.backoff
             case Cell.SETTLING:
                 return self.settling
-            case Cell.UNKNOWN:
-                return self.unknown
             case _:
                 return {}
 

@@ -92,6 +92,7 @@ class Cell(StrEnum):
     IDLE = "."
     """Its needs are not done, or nobody asked for the undo."""
     READY = "r"
+    """To be started as soon as there is room."""
     INTENDED = "i"
     """The call may be on the wire: recorded before it is made."""
     BACKOFF = "b"
@@ -101,9 +102,15 @@ class Cell(StrEnum):
     UNKNOWN = "u"
     """Whether it happened is not known, and only a person can say."""
     DONE = "d"
+    """It happened; its result is stored and never changes."""
     FAILED = "f"
+    """It did not happen and will not be tried again. Of an undo: the effect stands."""
     LEFT = "l"
     """Undo lane only: cannot be undone, and stands."""
+
+
+OVER: Final = frozenset({Cell.IDLE, Cell.DONE, Cell.FAILED, Cell.LEFT})
+"""Where an undo cell rests: not asked for, or finished with. (A forward cell's IDLE still waits for its needs.)"""
 
 
 class IllegalMove(Exception):

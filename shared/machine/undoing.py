@@ -1,12 +1,16 @@
 """The undo lane: which effects are taken back, in which order, and what it came to."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 from shared.machine.decision import Load
 from shared.machine.draft import Draft
 from shared.machine.plan import Effect, Undo
-from shared.machine.status import Cell, Phase, Status
+from shared.machine.status import OVER, Cell, Phase, Reason, Status
 
 _MAY_EXIST = frozenset({Cell.DONE, Cell.UNKNOWN, Cell.SETTLING})
-_OVER = frozenset({Cell.IDLE, Cell.DONE, Cell.FAILED, Cell.LEFT})
+_NOT_YET = 2**62
+"""Stands for the completion time of an effect that may still come: later than all."""
 
 
 def open_lane(draft: Draft) -> None:
@@ -32,37 +36,69 @@ def _may_have_effect(draft: Draft, cell: int) -> bool:
     return where in _MAY_EXIST or (fault is not None and fault.doubt)
 
 
-def _open(draft: Draft) -> list[int]:
-    size = draft.blueprint.size
-    return [cell for cell in range(size, 2 * size) if draft.cell(cell) not in _OVER]
+def _open(draft: Draft) -> Iterator[int]:
+    changed, size = draft.kept.cells, draft.blueprint.size
+    yield from (cell for cell in draft.x.undoing if cell not in changed)
+    yield from (cell for cell, where in changed.items() if cell >= size and where not in OVER)
 
 
 def order_missing(draft: Draft) -> bool:
-    """Whether more than one undo is open and nobody said yet in which order the effects completed."""
-    return draft.x.order is None and len(_open(draft)) > 1
+    """Whether the next undo, or its moment, depends on when the effects completed, and nobody said yet."""
+    if draft.x.order is not None:
+        return False
+    some = list(islice(_open(draft), 2))
+    return len(some) > 1 or any(_lands_behind_an_answer(draft, cell) for cell in some)
 
 
 def load_order(draft: Draft) -> Load:
-    """Ask for the completion order of the effects that are still to be undone."""
-    return Load(order=tuple(cell - draft.blueprint.size for cell in _open(draft)))
+    """Ask when the effects that are still to be undone completed."""
+    return Load(order=tuple(sorted(cell - draft.blueprint.size for cell in _open(draft))))
 
 
 def next_cell(draft: Draft) -> int | None:
     """The undo cell whose turn it is: the effect that completed last; what may still land counts as later than all."""
-    size = draft.blueprint.size
-    order = draft.x.order or {}
-    return max(_open(draft), key=lambda cell: (order.get(cell - size, 2**62), cell), default=None)
+    if draft.x.order is None:
+        return next(_open(draft), None)
+    if draft.x.lane is None:  # sorted once a segment: the order is known, and undo cells only leave the lane
+        draft.x.lane = sorted(_open(draft), key=lambda cell: _turn(draft, cell))
+    lane = draft.x.lane
+    while lane and lane[-1] not in draft.x.undoing and draft.cell(lane[-1]) in OVER:
+        lane.pop()
+    return next((cell for cell in reversed(lane) if draft.cell(cell) not in OVER), None)
 
 
-def not_before(draft: Draft, cell: int) -> int:
-    """Unix ms before which this undo may not be called: its back-off, or the settle time of a request that may land."""
+def _turn(draft: Draft, cell: int) -> tuple[int, int, int]:
+    """Within one millisecond a step and what needed it may both complete; the rank knows which of them came later."""
     forward = cell - draft.blueprint.size
+    return (draft.x.order or {}).get(forward, _NOT_YET), draft.blueprint.rank[forward], cell
+
+
+def not_before(draft: Draft, cell: int) -> tuple[int, Reason]:
+    """Unix ms before which this undo may not be called, and why: its back-off, or a request that may still land."""
     fault = draft.fault(cell)
-    at_ms = fault.retry_at_ms if fault is not None else 0
-    if draft.blueprint.contract(cell).undo is Undo.SETTLED and draft.cell(forward) is not Cell.DONE:
+    backoff_ms = fault.retry_at_ms if fault is not None else 0
+    settled_ms = _settled_ms(draft, cell)
+    return (settled_ms, Reason.SETTLING) if settled_ms > backoff_ms else (backoff_ms, Reason.BACKOFF)
+
+
+def _settled_ms(draft: Draft, cell: int) -> int:
+    """From when no request of the step lands any more; 0 where the undo refuses late ones, or where there are none."""
+    forward, contract = cell - draft.blueprint.size, draft.blueprint.contract(cell)
+    if contract.undo is not Undo.SETTLED:
+        return 0
+    if draft.cell(forward) is not Cell.DONE:
         intent = draft.x.intents.get(forward)
-        at_ms = max(at_ms, intent.settle_at_ms if intent else 0)
-    return at_ms
+        return intent.settle_at_ms if intent else 0
+    if _lands_behind_an_answer(draft, cell):
+        return (draft.x.order or {}).get(forward, 0) + contract.settle_ms
+    return 0
+
+
+def _lands_behind_an_answer(draft: Draft, cell: int) -> bool:
+    """An idempotent call is sent again while an earlier request may be on its way: that one can land behind the answer."""
+    contract = draft.blueprint.contract(cell)
+    done = draft.cell(cell - draft.blueprint.size) is Cell.DONE
+    return done and contract.undo is Undo.SETTLED and contract.effect is Effect.IDEMPOTENT
 
 
 def verdict(draft: Draft) -> Status:
