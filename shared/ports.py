@@ -162,7 +162,7 @@ class Store(Protocol):
         ...
 
     async def begin(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
-        """Record the first intents of a segment; with signals unseen nothing is written."""
+        """Record the first intents of a segment; with signals unseen no intent is written (`kept` is, unless it is empty)."""
         ...
 
     async def commit(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
@@ -221,6 +221,14 @@ class Store(Protocol):
         self, execution: str, *, tenant: str, ver: int, origins: frozenset[Status], changes: Changes
     ) -> Reopened | NotAccepted:
         """Leave a terminal status, for somebody who saw version `ver`."""
+        ...
+
+    async def retire_page(self, partition: str, *, limit: int) -> list[str]:
+        """Finished executions whose retention is over, the longest finished first."""
+        ...
+
+    async def purge(self, execution: str) -> bool:
+        """Delete all of a finished execution whose retention is over; False if it may not go yet, or is gone."""
         ...
 
 

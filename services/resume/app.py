@@ -70,9 +70,10 @@ class Deps:
 async def resume(request: Request) -> Response:
     """Wake one execution. The caller is one of our services (signed), or whoever may read the execution (API key)."""
     deps: Deps = request.app.state.deps
+    tenant = deps.callers.tenant(request) if getattr(request.state, "caller", None) is None else None
     hint = decode(_hint, await read_body(request, 65_536))
-    if getattr(request.state, "caller", None) is None:
-        await deps.reader.header(hint.execution_id, deps.callers.tenant(request))
+    if tenant is not None:
+        await deps.reader.header(hint.execution_id, tenant)
     try:
         segment = await deps.store.touch(hint.execution_id, in_ms=0)
     except ValueError as error:

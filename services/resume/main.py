@@ -3,33 +3,34 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 
 from services.resume.app import Deps, build_app
 from shared import http, logs
+from shared.archive import Archiver
 from shared.callers import Callers
 from shared.errors import SettingsError, Unavailable
 from shared.redisdb.reader import Reader
 from shared.runtime import open_engine
 from shared.settings import Settings, load
-from shared.watchdog import Watchdog
 
 log = logs.get_logger()
 
 
-async def watch(watchdog: Watchdog, every_s: float) -> None:
-    """Sweep for ever; a fault of one round is logged and the next round comes."""
+async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float) -> None:
+    """Do `work` for ever; a fault of one round is logged and the next round comes."""
     while True:
         await asyncio.sleep(every_s)
         try:
-            await watchdog.sweep()
+            await work()
         except Unavailable as error:
-            log.warning("sweep.failed", error=error.message)
+            log.warning("round.failed", what=what, error=error.message)
         except Exception:  # the watchdog is what everything else relies on: it must not die of one odd record
-            log.exception("sweep.crashed")
+            log.exception("round.crashed", what=what)
 
 
 def create(settings: Settings) -> Starlette:
@@ -46,12 +47,18 @@ def create(settings: Settings) -> Starlette:
                 reader=Reader(engine.redis),
                 callers=Callers(settings),
             )
-            loop = asyncio.create_task(watch(engine.watchdog, settings.sweep_ms / 1000))
+            folder = Path(settings.archive_folder) if settings.archive_folder else None
+            archiver = Archiver(engine.store, Reader(engine.redis), folder)
+            loops = [
+                asyncio.create_task(repeat("sweep", engine.watchdog.sweep, settings.sweep_ms / 1000)),
+                asyncio.create_task(repeat("archive", archiver.run_once, settings.retire_every_ms / 1000)),
+            ]
             engine.queue.announce()
             yield
-            loop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await loop
+            for loop in loops:
+                loop.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await loop
 
     return build_app(settings, lifespan)
 

@@ -1,5 +1,6 @@
 """Reading for people: pages of an execution, of its history, and of a tenant's list. Never on the engine's path."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.errors import NotFound, Unavailable
+from shared.errors import BadRequest, NotFound, Unavailable
 from shared.machine.plan import Plan, Step
 from shared.machine.status import Cell
 from shared.redisdb import keys, wire
@@ -70,6 +71,8 @@ class Reader:
         """The header and one page of steps."""
         header = await self.header(execution, tenant)
         plan_bytes, cells = await self._ask(self._redis.mget(keys.plan(execution), keys.cells(execution)))
+        if plan_bytes is None or cells is None:  # purged since its header was read
+            raise NotFound(f"there is no execution {execution}")
         plan = _plan.decode(plan_bytes)
         size = len(plan.steps)
         wanted = range(min(first, size), min(first + count, size))
@@ -96,9 +99,26 @@ class Reader:
     async def history(self, execution: str, tenant: str, *, after: str = "-", count: int = PAGE) -> list[dict[str, Any]]:
         """Lines of the history behind the id `after`, oldest first."""
         await self.header(execution, tenant)
+        if after != "-" and not _LINE_ID.fullmatch(after):
+            raise BadRequest(f"after={after[:40]!r} is no place in a history: give the `next` of the page before", at="after")
         start = after if after == "-" else f"({after}"
         found = await self._ask(self._redis.xrange(keys.history(execution), min=start, count=count))
         return [{"id": line_id.decode(), **wire.anything(fields[b"l"])} for line_id, fields in found]
+
+    async def whole(self, execution: str) -> dict[str, Any]:
+        """Everything of one execution, for the archive; NotFound if it is gone. Pages, so that no reply is without bound."""
+        tenant = await self._ask(self._redis.hget(keys.record(execution), "tenant"))
+        if tenant is None:
+            raise NotFound(f"there is no execution {execution}")
+        view = await self.view(execution, tenant.decode())
+        steps = list(view.steps)
+        while view.next_step is not None:
+            view = await self.view(execution, tenant.decode(), first=view.next_step)
+            steps += view.steps
+        history = await self.history(execution, tenant.decode())
+        while history and (more := await self.history(execution, tenant.decode(), after=history[-1]["id"])):
+            history += more
+        return {"id": execution, "tenant": tenant.decode(), "header": view.fields, "steps": steps, "history": history}
 
     async def listing(self, tenant: str, *, before: str = "", count: int = 50) -> list[str]:
         """Ids of a tenant's executions, newest first, behind the uuid `before`."""
@@ -116,7 +136,7 @@ class Reader:
         return [f"exe_{partition}_{unique}" for unique, partition in sorted(rows, reverse=True)[:count]]
 
     async def headers(self, executions: Sequence[str]) -> list[dict[str, str]]:
-        """Header fields of many, in one round trip."""
+        """Header fields of many, in one round trip; what was purged meanwhile is left out."""
         pipe = self._redis.pipeline(transaction=False)
         for execution in executions:
             pipe.hmget(keys.record(execution), list(_SHOWN))
@@ -124,6 +144,7 @@ class Reader:
         return [
             {field: value.decode() for field, value in zip(_SHOWN, values, strict=True) if value is not None}
             for values in found
+            if values[0] is not None
         ]
 
     async def ping(self) -> None:
@@ -144,6 +165,7 @@ class Reader:
             raise Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable") from error
 
 
+_LINE_ID: Final = re.compile(r"[0-9]{1,15}(-[0-9]{1,15})?")
 _SHOWN: Final = (
     "id", "status", "phase", "reason", "cause", "segment", "epoch", "fence", "ver", "created_ms", "updated_ms", "ended_ms",
     "deadline_ms", "lease_until", "wake_ms", "tries", "stalled", "message", "trace", "plan", "text", "user", "sources",

@@ -8,7 +8,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.errors import Unavailable
+from shared.errors import Conflict, Unavailable
 from shared.machine.decision import Changes, Line
 from shared.machine.status import TERMINAL, Status
 from shared.ports import (
@@ -67,6 +67,7 @@ class RedisStore:
             "relay_later",
             "reopen",
             "touch",
+            "purge",
         )
         self._scripts = {name: Script(package, name) for name in names}
 
@@ -119,8 +120,10 @@ class RedisStore:
                 return Created(entry=wire.entry(reply[1]))
             case 1:
                 return Exists(execution=reply[1].decode())
-            case _:
+            case 2:
                 return KeyConflict()
+            case _:
+                raise Conflict(f"{header.id} was cancelled before it was created", code="buried")
 
     async def acquire(self, execution: str, *, owner: str, lease_ms: int, segment: int, cause: str) -> Lease | NoLease:
         """See the port."""
@@ -161,7 +164,7 @@ class RedisStore:
         execution = lease.header.id
         pp = keys.partition_of(execution)
         follow = wire.written(going.changes)
-        if going.need:
+        if going.kind in {"leave", "suspend"}:  # empty too: an earlier segment's needs would be loaded for ever
             follow = _with_field(follow, "need", ",".join(map(str, going.need)))
         reply = await self._run(
             name,
@@ -334,6 +337,32 @@ class RedisStore:
         if reply[0] == 0:
             return Reopened(entry=wire.entry(reply[1]), ver=reply[2])
         return NotAccepted(why={1: "illegal", 2: "conflict", 3: "absent"}[reply[0]])
+
+    async def retire_page(self, partition: str, *, limit: int) -> list[str]:
+        """See the port. The candidates only; `purge` checks each again, atomically."""
+        now = self.now_ms if self.now_ms is not None else await self._now()
+        found = await self._plain(self._redis.zrange(keys.retire(partition), 0, now, byscore=True, offset=0, num=limit))
+        return [name.decode() for name in found]
+
+    async def purge(self, execution: str) -> bool:
+        """See the port. The tenant, which names the listing, is read first: it never changes."""
+        pp = keys.partition_of(execution)
+        owner = await self._plain(self._redis.hget(keys.record(execution), "tenant"))
+        tenant = owner.decode() if owner else ""
+        reply = await self._run(
+            "purge",
+            [
+                keys.record(execution),
+                keys.cells(execution),
+                keys.plan(execution),
+                keys.history(execution),
+                keys.inbox(execution),
+                keys.listing(pp, tenant),
+                keys.retire(pp),
+            ],
+            [execution, tenant, execution.rpartition("_")[2], _TERMINAL],
+        )
+        return bool(reply[0] == 0)
 
     async def _now(self) -> int:
         seconds, micros = await self._plain(self._redis.time())

@@ -23,6 +23,8 @@ local again = r[3] == ARGV[3] and lease_until > now -- our own acquire, sent twi
 if not again then
   if status == 'PAUSED' and inbox == seen then return {3} end
   if status == 'SUSPENDED' and inbox == seen and tonumber(r[5] or '0') > now then
+    -- Whatever woke it too early (a hint, a dead letter) lowered its due time: left there, it would be re-sent until the wait ends.
+    if lease_until <= now then redis.call('ZADD', KEYS[3], 'XX', 'GT', tonumber(r[5]) + 2000, ARGV[2]) end
     if r[10] == '1' then return {5, tonumber(r[5]) - now} end
     return {4}
   end

@@ -17,8 +17,9 @@ local r = redis.call('HMGET', x, 'owner', 'ver', 'inbox', 'seen', 'last', 'segme
 if not r[1] then return {2} end
 local mark = ARGV[3] .. ':' .. ARGV[4]
 local ver, inbox, seen = tonumber(r[2]), tonumber(r[3]), tonumber(ARGV[5])
-if r[5] == mark .. ':0' then return {3, 0, ver, r[7] or '', {}} end
-if r[5] == mark .. ':1' then return {3, 1, ver, '', letters(KEYS[7], seen, inbox)} end
+-- The version of the first answer, not of the record: somebody else may own it by now, and must not be written over.
+if r[5] == mark .. ':0' then return {3, 0, tonumber(ARGV[4]) + 1, r[7] or '', {}} end
+if r[5] == mark .. ':1' then return {3, 1, tonumber(ARGV[4]) + 1, '', letters(KEYS[7], seen, inbox)} end
 if r[1] ~= ARGV[3] or ver ~= tonumber(ARGV[4]) then return {2} end
 local now = clock(ARGV[1])
 local follows = ARGV[7]

@@ -7,6 +7,8 @@
 --@include clock
 --@include outbox
 local now = clock(ARGV[1])
+local first = queued(KEYS[7], ARGV[2], 0, ARGV[7])
+if first then return {0, first} end -- this very call, sent twice by the client
 if ARGV[4] == '1' then
   local known = redis.call('HMGET', KEYS[9], 'hash', 'id')
   if known[1] then

@@ -9,3 +9,7 @@ local function enqueue(obz, obh, now, message)
   redis.call('ZADD', obz, now + 2000, id) -- whoever wrote it sends it at once; a relay only if that failed
   return text
 end
+-- What this very call put there before, if the client sent it twice; false otherwise.
+local function queued(obh, execution, segment, nonce)
+  return redis.call('HGET', obh, execution .. '-' .. segment .. '-' .. nonce)
+end

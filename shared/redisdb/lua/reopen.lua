@@ -8,6 +8,8 @@
 --@include write
 local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'ver', 'segment', 'trace')
 if r[1] ~= ARGV[3] then return {3} end
+local first = queued(KEYS[6], ARGV[2], r[4], ARGV[7])
+if first then return {0, first, tonumber(r[3])} end -- this very call, sent twice by the client
 if r[3] ~= ARGV[4] then return {2, tonumber(r[3])} end
 if not string.find(ARGV[5], ',' .. r[2] .. ',', 1, true) then return {1, r[2]} end
 local now = clock(ARGV[1])

@@ -1,0 +1,548 @@
+"""The Store without a server: the record in dicts, the times in heaps, every answer and refusal as the Lua commands give them.
+
+For tests and for running the whole system in one process. Nothing survives the process. What is stored goes through the same
+JSON as in Redis, so a tuple comes back as a list here too. `tests/contract` holds the two against each other.
+"""
+
+import heapq
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from shared.machine.decision import Changes, Line
+from shared.machine.state import Header, Signal
+from shared.machine.status import TERMINAL, Status
+from shared.ports import (
+    Accepted,
+    Birth,
+    Commit,
+    Committed,
+    Created,
+    Entry,
+    Exists,
+    Flags,
+    Going,
+    KeyConflict,
+    Lease,
+    Lost,
+    No,
+    NoLease,
+    NotAccepted,
+    Reopened,
+)
+from shared.redisdb import keys, wire
+from shared.redisdb.store import INBOX_LIMIT, WATCH_MS
+
+_encode = msgspec.json.Encoder().encode
+_BUSY: Final = frozenset(b"ibsu")
+_RELAY_MS: Final = 2_000
+_AFTER_LEASE_MS: Final = 500
+_LINES_COMPARED: Final = 16
+
+
+class Times:
+    """A sorted set of members by time: a dict of what holds, and a heap that may also hold what held before."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, int] = {}
+        self._heap: list[tuple[int, str]] = []
+
+    def set(self, member: str, at_ms: int) -> None:
+        """Put `member` at `at_ms`, wherever it was."""
+        self._at[member] = at_ms
+        heapq.heappush(self._heap, (at_ms, member))
+
+    def at(self, member: str) -> int | None:
+        """Its time."""
+        return self._at.get(member)
+
+    def remove(self, member: str) -> None:
+        """Forget it."""
+        self._at.pop(member, None)
+
+    def until(self, now_ms: int, limit: int) -> list[str]:
+        """The first `limit` members whose time has come, by time and then by name, as a sorted set gives them."""
+        found: list[tuple[int, str]] = []
+        while self._heap and len(found) < limit and self._heap[0][0] <= now_ms:
+            first = heapq.heappop(self._heap)
+            if self._at.get(first[1]) == first[0] and first not in found[-1:]:
+                found.append(first)
+        for first in found:
+            heapq.heappush(self._heap, first)
+        return [member for _, member in found]
+
+
+@dataclass
+class _Partition:
+    due: Times = field(default_factory=Times)
+    relay: Times = field(default_factory=Times)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    retire: Times = field(default_factory=Times)
+
+    def enqueue(self, now_ms: int, entry: Entry) -> Entry:
+        self.entries[entry.id] = entry
+        self.relay.set(entry.id, now_ms + _RELAY_MS)
+        return entry
+
+
+@dataclass
+class _Record:
+    header: Header
+    plan: bytes
+    cells: bytearray
+    fields: dict[str, str]
+    updated_ms: int
+    history: list[bytes]
+    ended_ms: int | None = None
+    ver: int = 0
+    fence: int = 0
+    epoch: int = 0
+    owner: str = ""
+    lease_until: int = 0
+    inbox: list[bytes] = field(default_factory=list)
+    sids: set[str] = field(default_factory=set)
+    seen: int = 0
+    wake_ms: int = 0
+    timed: bool = False
+    need: tuple[int, ...] = ()
+    tries: int = 0
+    message: str = ""
+    last: tuple[str, int, bool] | None = None
+    """Owner and version of the latest commit, and whether it was answered FLAGS."""
+    last_entry: Entry | None = None
+    intents: dict[int, bytes] = field(default_factory=dict)
+    faults: dict[int, bytes] = field(default_factory=dict)
+    results: dict[int, bytes] = field(default_factory=dict)
+    order: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def terminal(self) -> bool:
+        return self.header.status in TERMINAL
+
+    @property
+    def caught_up(self) -> bool:
+        return len(self.inbox) == self.seen
+
+    def letters(self, seen: int) -> tuple[Signal, ...]:
+        return wire.signals([part for at in range(seen, len(self.inbox)) for part in (at + 1, self.inbox[at])])
+
+    def tell(self, event: str, **detail: Any) -> None:
+        self.history.append(_encode({"event": event, "detail": detail}))
+
+    def entry(self, reason: str, *, not_before_ms: int = 0) -> Entry:
+        segment = self.header.segment
+        return Entry(
+            id=f"{self.header.id}-{segment}-{secrets.token_hex(6)}",
+            execution=self.header.id,
+            segment=segment,
+            reason=reason,
+            trace=self.header.trace,
+            not_before_ms=not_before_ms,
+        )
+
+    def write(self, written: "_Written") -> None:
+        if written.header is not None:
+            new = written.header
+            self.head(status=new.status, phase=new.phase, reason=new.reason, cause=new.cause)
+        self.intents |= written.intents
+        self.faults |= written.faults
+        for cell, (text, ended_ms) in written.results.items():
+            self.results.setdefault(cell, text)
+            self.order.setdefault(cell, ended_ms)
+        for cell, letter in written.cells.items():
+            self.cells[cell] = letter
+        self.history += written.lines
+
+    def head(self, **changed: Any) -> None:
+        self.header = msgspec.structs.replace(self.header, **changed)
+
+    def as_text(self) -> dict[str, str]:
+        numbers = {
+            "ver": self.ver,
+            "fence": self.fence,
+            "epoch": self.epoch,
+            "inbox": len(self.inbox),
+            "seen": self.seen,
+            "lease_until": self.lease_until,
+            "wake_ms": self.wake_ms,
+            "timed": int(self.timed),
+            "tries": self.tries,
+            "updated_ms": self.updated_ms,
+        }
+        texts = {"owner": self.owner, "need": ",".join(map(str, self.need)), "message": self.message}
+        ended = {} if self.ended_ms is None else {"ended_ms": str(self.ended_ms)}
+        cells = {"i": self.intents, "f": self.faults, "r": self.results}
+        return (
+            self.fields
+            | {name: str(value) for name, value in (msgspec.to_builtins(self.header) | numbers).items()}
+            | (texts | ended)
+            | {f"{kind}:{cell}": text.decode() for kind, some in cells.items() for cell, text in some.items()}
+            | {f"c:{cell}": str(ended_ms) for cell, ended_ms in self.order.items()}
+        )
+
+    def free(self) -> None:
+        self.owner, self.lease_until = "", 0
+
+
+class _Written:
+    """Changes as they are stored. Encoding comes first, so that what cannot be stored changes nothing."""
+
+    def __init__(self, changes: Changes) -> None:
+        self.header = changes.header
+        self.intents = {cell: _encode(intent) for cell, intent in changes.intents.items()}
+        self.faults = {cell: _encode(fault) for cell, fault in changes.faults.items()}
+        self.results = {cell: (_encode(result), result.ended_ms) for cell, result in changes.results.items()}
+        self.cells = {cell: ord(target.value) for cell, target in changes.cells.items()}
+        self.lines = [_encode(line) for line in changes.history]
+
+    def __bool__(self) -> bool:
+        return bool(self.header or self.intents or self.faults or self.results or self.cells or self.lines)
+
+
+class MemoryStore:
+    """See `shared.ports.Store` for what each method promises."""
+
+    def __init__(self, *, retention_ms: int, now_ms: int | None = None) -> None:
+        """`now_ms` replaces the clock while it is set; it may be set again at any time."""
+        self._retention_ms = retention_ms
+        self.now_ms = now_ms
+        self.calls: dict[str, int] = defaultdict(int)
+        """Commands by name, counted as the Redis store counts its scripts."""
+        self._records: dict[str, _Record] = {}
+        self._partitions: dict[str, _Partition] = defaultdict(_Partition)
+        self._made: dict[tuple[str, str, str], tuple[str, str, int]] = {}
+
+    # for whoever looks at the outcome
+
+    def header(self, execution: str) -> Header:
+        """Where an execution stands; KeyError if there is none."""
+        return self._records[execution].header
+
+    def cells(self, execution: str) -> str:
+        """Where its steps and their undos stand."""
+        return self._records[execution].cells.decode()
+
+    def history(self, execution: str) -> list[dict[str, Any]]:
+        """What happened to it, in order."""
+        return [wire.anything(text) for text in self._records[execution].history]
+
+    def fields(self, execution: str) -> dict[str, str]:
+        """Every field of its record, as text and by the names it has in Redis."""
+        return self._records[execution].as_text()
+
+    # the port
+
+    async def made_by(self, tenant: str, key: str) -> tuple[str, str] | None:
+        """See the port."""
+        return self._known(keys.spread(f"{tenant}/{key}"), tenant, key)
+
+    async def create(self, birth: Birth) -> Created | Exists | KeyConflict:
+        """See the port."""
+        now, part = self._enter("create", birth.header.id)
+        header, key = birth.header, birth.idempotency_key
+        pp = keys.partition_of(header.id)
+        if key and (known := self._known(pp, header.tenant, key)):
+            return Exists(execution=known[0]) if known[1] == birth.request_hash else KeyConflict()
+        if header.id in self._records:
+            return Exists(execution=header.id)
+        deadline = now + birth.timeout_ms if birth.timeout_ms else 0
+        record = self._records[header.id] = _Record(
+            header=msgspec.structs.replace(header, created_ms=now, segment=0, stalled=0, deadline_ms=deadline),
+            plan=birth.plan,
+            cells=bytearray(birth.cells.encode()),
+            fields=birth.fields,
+            updated_ms=now,
+            history=[b'{"event":"execution.created"}'],
+        )
+        part.due.set(header.id, now + WATCH_MS)
+        if key:
+            self._made[pp, header.tenant, key] = (header.id, birth.request_hash, now + self._retention_ms)
+        return Created(entry=part.enqueue(now, record.entry("created")))
+
+    def _known(self, pp: str, tenant: str, key: str) -> tuple[str, str] | None:
+        execution, request_hash, until = self._made.get((pp, tenant, key), ("", "", 0))
+        return (execution, request_hash) if until > self._now() else None
+
+    async def acquire(self, execution: str, *, owner: str, lease_ms: int, segment: int, cause: str) -> Lease | NoLease:
+        """See the port."""
+        now, part = self._enter("acquire", execution)
+        record = self._records.get(execution)
+        if record is None:
+            return NoLease(why=No.ABSENT)
+        again = record.owner == owner and record.lease_until > now  # our own acquire, sent twice
+        if refused := _refusal(record, part, now, segment, again=again):
+            return refused
+        if not again:
+            record.fence, record.ver = record.fence + 1, record.ver + 1
+            record.head(stalled=record.header.stalled + 1)
+            record.owner, record.lease_until = owner, now + lease_ms
+            part.due.set(execution, record.lease_until + _AFTER_LEASE_MS)
+            record.tell("segment.started", segment=record.header.segment, fence=record.fence, cause=cause)
+        return _lease(record, owner, now)
+
+    async def begin(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
+        """See the port."""
+        return self._commit("begin", lease, ver=ver, seen=seen, kept=kept, going=going)
+
+    async def commit(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
+        """See the port."""
+        return self._commit("commit", lease, ver=ver, seen=seen, kept=kept, going=going)
+
+    def _commit(self, name: str, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
+        first, following = _Written(kept), _Written(going.changes)
+        now, part = self._enter(name, lease.header.id)
+        record = self._records.get(lease.header.id)
+        if record is None:
+            return Lost()
+        if record.last and record.last[:2] == (lease.owner, ver):  # sent twice: the first answer
+            flagged = record.last[2]
+            return (
+                Flags(ver=ver + 1, signals=record.letters(seen)) if flagged else Committed(ver=ver + 1, entry=record.last_entry)
+            )
+        if (record.owner, record.ver) != (lease.owner, ver):
+            return Lost()
+        progress = kept.progress or going.changes.progress
+        moved = len(record.inbox) > seen and going.kind != "none"
+        if moved and not first and not progress and seen <= record.seen:
+            return Flags(ver=ver, signals=record.letters(seen))
+        record.write(first)
+        record.ver, record.updated_ms = ver + 1, now
+        record.last, record.last_entry = (lease.owner, ver, moved), None
+        record.seen = max(record.seen, seen)
+        if progress:
+            record.head(stalled=0)
+            record.tries = 0
+        if moved:
+            return Flags(ver=ver + 1, signals=record.letters(seen))
+        if going.kind != "none":
+            record.write(following)
+        if going.kind in {"leave", "suspend", "end"}:
+            self._close(part, record, going, now)
+        return Committed(ver=ver + 1, entry=record.last_entry)
+
+    def _close(self, part: _Partition, record: _Record, going: Going, now: int) -> None:
+        execution = record.header.id
+        record.free()
+        record.head(segment=record.header.segment + 1)
+        record.epoch, record.wake_ms, record.timed = 0, going.wake_ms, going.timed
+        if going.kind == "end":
+            part.due.remove(execution)
+            part.retire.set(execution, now + self._retention_ms)
+            record.ended_ms = now
+            return
+        record.need = going.need
+        part.due.set(execution, now + going.due_in_ms + WATCH_MS)
+        if going.message:
+            entry = record.entry(going.reason, not_before_ms=going.not_before_ms)
+            record.last_entry = part.enqueue(now, entry)
+
+    async def load_results(self, execution: str, cells: Sequence[int]) -> dict[int, object]:
+        """See the port."""
+        record = self._find(execution)
+        found = {cell: record.results[cell] for cell in cells if cell in record.results} if record else {}
+        return {cell: wire.result(text).output for cell, text in found.items()}
+
+    async def load_order(self, execution: str, cells: Sequence[int]) -> dict[int, int]:
+        """See the port."""
+        record = self._find(execution)
+        return {cell: record.order[cell] for cell in cells if cell in record.order} if record else {}
+
+    async def load_plan(self, execution: str) -> bytes | None:
+        """See the port."""
+        record = self._find(execution)
+        return record.plan if record else None
+
+    async def signal(self, execution: str, *, tenant: str, sid: str, kind: str, payload: object) -> Accepted | NotAccepted:
+        """See the port."""
+        text = wire.signal_text(kind, payload)
+        now, part = self._enter("signal", execution)
+        record = self._records.get(execution)
+        if record is None or record.header.tenant != tenant:
+            return NotAccepted(why="absent")
+        if sid in record.sids:
+            return NotAccepted(why="duplicate")
+        if record.terminal:
+            return NotAccepted(why="terminal")
+        if len(record.inbox) >= INBOX_LIMIT:
+            return NotAccepted(why="full")
+        record.inbox.append(text)
+        record.sids.add(sid)
+        record.tell("signal.received", kind=kind, position=len(record.inbox))
+        if record.lease_until > now:
+            return Accepted(entry=None)
+        record.epoch += 1
+        part.due.set(execution, now + WATCH_MS)
+        return Accepted(entry=part.enqueue(now, record.entry("signal")))
+
+    async def resend(self, execution: str, *, base_ms: int, most_ms: int) -> Entry | None:
+        """See the port."""
+        now, part = self._enter("resend", execution)
+        record, at = self._records.get(execution), part.due.at(execution)
+        if record is None or record.terminal:
+            part.due.remove(execution)
+            return None
+        if at is None or at > now or record.lease_until > now:
+            return None
+        part.due.set(execution, now + min(most_ms, base_ms * 2**record.tries))
+        record.epoch += 1
+        record.tries += 1
+        return part.enqueue(now, record.entry("overdue"))
+
+    async def overdue(self, partition: str, *, limit: int) -> list[str]:
+        """See the port."""
+        return self._partitions[partition].due.until(self._now(), limit)
+
+    async def overdue_everywhere(self, *, limit: int) -> list[str]:
+        """See the port."""
+        return [execution for pp in keys.all_partitions() for execution in await self.overdue(pp, limit=limit)]
+
+    async def waiting_entries(self) -> list[str]:
+        """See the port."""
+        return [pp for pp in keys.all_partitions() if self._partitions[pp].relay.until(self._now(), 1)]
+
+    async def relay_claim(self, partition: str, *, limit: int, claim_ms: int) -> list[Entry]:
+        """See the port."""
+        self.calls["relay_claim"] += 1
+        part = self._partitions[partition]
+        found = part.relay.until(self._now(), limit)
+        for name in found:
+            part.relay.set(name, self._now() + claim_ms)
+        return [part.entries[name] for name in found]
+
+    async def relay_ack(self, sent: Sequence[tuple[Entry, str]]) -> None:
+        """See the port."""
+        self.calls["relay_ack"] += len({keys.partition_of(entry.execution) for entry, _ in sent})
+        for entry, message in sent:
+            part = self._part(entry.execution)
+            part.relay.remove(entry.id)
+            part.entries.pop(entry.id, None)
+            if record := self._records.get(entry.execution):
+                record.message = message
+
+    async def relay_later(self, entries: Sequence[tuple[Entry, int]]) -> None:
+        """See the port."""
+        self.calls["relay_later"] += len({keys.partition_of(entry.execution) for entry, _ in entries})
+        for entry, ms in entries:
+            part = self._part(entry.execution)
+            if entry.id in part.entries:
+                part.relay.set(entry.id, self._now() + ms)
+
+    async def touch(self, execution: str, *, in_ms: int, line: Line | None = None) -> int | None:
+        """See the port."""
+        text = wire.line(line) if line else b""
+        now, part = self._enter("touch", execution)
+        record = self._records.get(execution)
+        if record is None or record.terminal:
+            return None
+        if text and text not in record.history[-_LINES_COMPARED:]:
+            record.history.append(text)
+        at = part.due.at(execution)
+        if at is None or now + in_ms < at:
+            part.due.set(execution, now + in_ms)
+        return record.header.segment
+
+    async def reopen(
+        self, execution: str, *, tenant: str, ver: int, origins: frozenset[Status], changes: Changes
+    ) -> Reopened | NotAccepted:
+        """See the port."""
+        written = _Written(changes)
+        now, part = self._enter("reopen", execution)
+        record = self._records.get(execution)
+        if record is None or record.header.tenant != tenant:
+            return NotAccepted(why="absent")
+        if record.ver != ver:
+            return NotAccepted(why="conflict")
+        if record.header.status not in origins:
+            return NotAccepted(why="illegal")
+        record.write(written)
+        record.fence, record.epoch, record.ver = record.fence + 1, record.epoch + 1, record.ver + 1
+        record.free()
+        record.head(stalled=0)
+        record.wake_ms, record.tries, record.updated_ms, record.ended_ms = 0, 0, now, None
+        part.retire.remove(execution)
+        part.due.set(execution, now + WATCH_MS)
+        return Reopened(entry=part.enqueue(now, record.entry("reopened")), ver=record.ver)
+
+    async def retire_page(self, partition: str, *, limit: int) -> list[str]:
+        """See the port."""
+        return self._partitions[partition].retire.until(self._now(), limit)
+
+    async def purge(self, execution: str) -> bool:
+        """See the port."""
+        now, part = self._enter("purge", execution)
+        record = self._records.get(execution)
+        at = part.retire.at(execution)
+        if record is None:
+            part.retire.remove(execution)
+            return False
+        if not record.terminal or at is None or at > now:
+            return False
+        part.retire.remove(execution)
+        del self._records[execution]
+        return True
+
+    def _now(self) -> int:
+        return self.now_ms if self.now_ms is not None else time.time_ns() // 1_000_000
+
+    def _part(self, execution: str) -> _Partition:
+        return self._partitions[keys.partition_of(execution)]
+
+    def _find(self, execution: str) -> _Record | None:
+        keys.partition_of(execution)
+        return self._records.get(execution)
+
+    def _enter(self, command: str, execution: str) -> tuple[int, _Partition]:
+        """One command begins: count it, and read the clock once."""
+        part = self._part(execution)
+        self.calls[command] += 1
+        return self._now(), part
+
+
+def _refusal(record: _Record, part: _Partition, now: int, segment: int, *, again: bool) -> NoLease | None:
+    """Why a lease is not given, in acquire.lua's order."""
+    header, waits = record.header, record.wake_ms > now
+    if record.terminal:
+        return NoLease(why=No.TERMINAL)
+    if 0 <= segment < header.segment:
+        return NoLease(why=No.STALE)
+    if again:
+        return None
+    if header.status is Status.PAUSED and record.caught_up:
+        return NoLease(why=No.PAUSED)
+    if header.status is Status.SUSPENDED and record.caught_up and waits:
+        if record.lease_until <= now:
+            _rearm(part, header.id, record.wake_ms + WATCH_MS)
+        return NoLease(why=No.NOT_DUE, ms=record.wake_ms - now) if record.timed else NoLease(why=No.WAITING)
+    if record.lease_until > now:
+        return NoLease(why=No.HELD, ms=record.lease_until - now)
+    return None
+
+
+def _rearm(part: _Partition, execution: str, at_ms: int) -> None:
+    """Woken too early: due again when the wait ends, not before."""
+    at = part.due.at(execution)
+    if at is not None and at < at_ms:
+        part.due.set(execution, at_ms)
+
+
+def _lease(record: _Record, owner: str, now: int) -> Lease:
+    busy = [cell for cell, letter in enumerate(record.cells) if letter in _BUSY]
+    return Lease(
+        owner=owner,
+        fence=record.fence,
+        ver=record.ver,
+        now_ms=now,
+        until_ms=record.lease_until,
+        header=record.header,
+        cells=bytes(record.cells),
+        seen=record.seen,
+        intents={cell: wire.intent(record.intents[cell]) for cell in busy if cell in record.intents},
+        faults={cell: wire.fault(record.faults[cell]) for cell in busy if cell in record.faults},
+        results={cell: wire.result(record.results[cell]).output for cell in record.need if cell in record.results},
+        signals=record.letters(record.seen),
+    )

@@ -1,0 +1,18 @@
+-- Delete all of a finished execution whose retention is over. The archiver has copied it before.
+-- KEYS: 1 record  2 cells  3 plan  4 history  5 inbox  6 listing  7 retire
+-- ARGV: 1 now  2 execution id  3 tenant (the listing is that tenant's)  4 listing member  5 terminal statuses
+-- Returns: {0 PURGED} | {1 NOT_DUE} | {2 RUNNING, status} (reopened meanwhile) | {3 ABSENT} (nothing to delete; never a tombstone)
+--@include clock
+local r = redis.call('HMGET', KEYS[1], 'tenant', 'status')
+if not r[2] then
+  redis.call('ZREM', KEYS[7], ARGV[2])
+  return {3}
+end
+if r[1] ~= ARGV[3] then return {3} end
+if not string.find(ARGV[5], ',' .. r[2] .. ',', 1, true) then return {2, r[2]} end
+local at = redis.call('ZSCORE', KEYS[7], ARGV[2])
+if not at or tonumber(at) > clock(ARGV[1]) then return {1} end
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+redis.call('ZREM', KEYS[6], ARGV[4])
+redis.call('ZREM', KEYS[7], ARGV[2])
+return {0}

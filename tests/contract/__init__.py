@@ -1,0 +1,1 @@
+"""One suite a port, run on every adapter: whatever passes here, the engine may rely on."""

@@ -1,0 +1,95 @@
+"""Store, creating: durable once, once for an id, once for an Idempotency-Key."""
+
+from typing import Any
+
+import pytest
+
+from shared.machine.status import Status
+from shared.ports import Created, Exists, KeyConflict
+from shared.redisdb import keys
+from tests.support.executions import EXE, NOW, PP, Clocked, birth, created, execution_id, later, leased
+
+KEY = "order 17"
+
+
+async def test_a_new_execution_can_be_run(store: Clocked) -> None:
+    """What was created comes back with the first lease: header, cells, nothing else yet."""
+    await created(store, cells="rr....", timeout_ms=60_000)
+    lease = await leased(store)
+    assert (lease.header.status, lease.header.tenant, lease.header.trace) == (Status.EXECUTING, "acme", "trace")
+    assert (lease.header.segment, lease.header.created_ms, lease.header.deadline_ms) == (0, NOW, NOW + 60_000)
+    assert lease.cells == b"rr...."
+    assert (lease.intents, lease.faults, lease.results, lease.signals, lease.seen) == ({}, {}, {}, (), 0)
+    assert await store.load_plan(EXE) == b"the plan"
+
+
+async def test_an_execution_without_a_timeout_has_no_deadline(store: Clocked) -> None:
+    """0 means never."""
+    await created(store)
+    assert (await leased(store)).header.deadline_ms == 0
+
+
+async def test_its_first_message_is_in_the_outbox(store: Clocked) -> None:
+    """Whoever created it sends the message; the relay does it after two seconds if that failed."""
+    entry = await created(store)
+    assert (entry.execution, entry.segment, entry.reason, entry.trace, entry.not_before_ms) == (EXE, 0, "created", "trace", 0)
+    assert entry.id.startswith(f"{EXE}-0-")
+    assert await store.relay_claim(PP, limit=9, claim_ms=1_000) == []
+    later(store, 2_000)
+    assert await store.relay_claim(PP, limit=9, claim_ms=1_000) == [entry]
+
+
+async def test_it_is_due_from_the_start(store: Clocked) -> None:
+    """The watchdog has it even if every message is lost."""
+    await created(store)
+    assert await store.overdue(PP, limit=9) == []
+    later(store, 2_000)
+    assert await store.overdue(PP, limit=9) == [EXE]
+
+
+async def test_the_same_id_again_exists_and_changes_nothing(store: Clocked) -> None:
+    """An id is made once."""
+    await created(store)
+    lease = await leased(store)
+    assert await store.create(birth(cells="dddddd", status=Status.COMPLETED)) == Exists(execution=EXE)
+    assert (await leased(store)).header == lease.header
+
+
+async def test_a_repeated_idempotency_key_names_the_first_execution(store: Clocked) -> None:
+    """The same request under the same key makes nothing."""
+    await created(store, key=KEY)
+    again = await store.create(birth(execution_id(2), key=KEY))
+    assert again == Exists(execution=EXE)
+    assert await store.load_plan(execution_id(2)) is None
+
+
+async def test_an_idempotency_key_refuses_another_request(store: Clocked) -> None:
+    """A key stands for one request."""
+    await created(store, key=KEY)
+    assert await store.create(birth(execution_id(2), key=KEY, request="another")) == KeyConflict()
+    assert await store.load_plan(execution_id(2)) is None
+
+
+@pytest.mark.parametrize("other", [{"key": "order 18"}, {"tenant": "globex"}, {"key": ""}], ids=["key", "tenant", "no key"])
+async def test_an_idempotency_key_is_one_tenants_one_key(store: Clocked, other: dict[str, Any]) -> None:
+    """Another key, another tenant's same key, or no key make another execution."""
+    await created(store, key=KEY)
+    assert isinstance(await store.create(birth(execution_id(2), **({"key": KEY} | other))), Created)
+
+
+async def test_a_key_tells_what_it_made(store: Clocked) -> None:
+    """Asked before anything is planned: execution and request hash, or None."""
+    execution = execution_id(partition=keys.spread(f"acme/{KEY}"))
+    assert await store.made_by("acme", KEY) is None
+    await created(store, execution, key=KEY)
+    assert await store.made_by("acme", KEY) == (execution, "request")
+    assert await store.made_by("globex", KEY) is None
+
+
+@pytest.mark.parametrize("name", ["", "exe_0a_", "exe_40_" + "0" * 32, "exe_+a_" + "0" * 32, "exe_0A_" + "0" * 32, "x" * 39])
+async def test_what_is_no_id_is_refused(store: Clocked, name: str) -> None:
+    """A made-up id cannot name a key of another shape."""
+    with pytest.raises(ValueError, match="is no execution id"):
+        await store.touch(name, in_ms=0)
+    with pytest.raises(ValueError, match="is no execution id"):
+        await store.load_plan(name)

@@ -1,0 +1,250 @@
+"""Store, waking: what nobody moved in time is sent again, by one; what could not be sent is relayed, by one."""
+
+import asyncio
+
+import pytest
+
+from shared.machine.decision import Line
+from shared.ports import Committed
+from shared.redisdb import keys
+from tests.support.executions import (
+    EXE,
+    LEASE_MS,
+    NOTHING,
+    NOW,
+    PP,
+    Clocked,
+    created,
+    done,
+    ended,
+    execution_id,
+    later,
+    leased,
+    leaves,
+    signalled,
+)
+
+BASE, MOST = 2_000, 300_000
+
+
+async def overdue(store: Clocked) -> None:
+    """An execution whose first message was lost."""
+    await created(store)
+    later(store, 2_000)
+
+
+async def test_an_overdue_execution_is_sent_again(store: Clocked) -> None:
+    """With a message for its current segment, under an id of its own."""
+    await overdue(store)
+    entry = await store.resend(EXE, base_ms=BASE, most_ms=MOST)
+    assert entry is not None
+    assert (entry.execution, entry.segment, entry.reason, entry.trace) == (EXE, 0, "overdue", "trace")
+    later(store, 2_000)
+    claimed = await store.relay_claim(PP, limit=9, claim_ms=1_000)
+    assert entry in claimed
+    assert len({one.id for one in claimed}) == 2
+
+
+async def test_two_watchdogs_send_it_once(store: Clocked) -> None:
+    """At the same moment, or one after the other."""
+    await overdue(store)
+    sent = await asyncio.gather(*(store.resend(EXE, base_ms=BASE, most_ms=MOST) for _ in range(5)))
+    assert len([entry for entry in sent if entry]) == 1
+
+
+async def test_each_time_it_waits_twice_as_long(store: Clocked) -> None:
+    """Up to a limit, so that a broken one costs little; never for ever."""
+    await overdue(store)
+    gaps = []
+    for _ in range(10):
+        assert await store.resend(EXE, base_ms=BASE, most_ms=MOST)
+        gap = 0
+        while not await store.overdue(PP, limit=9):
+            later(store, 1_000)
+            gap += 1_000
+        gaps.append(gap)
+    assert gaps == [2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 300_000, 300_000]
+
+
+async def test_progress_makes_the_watchdog_quick_again(store: Clocked) -> None:
+    """The waits start from the shortest."""
+    await overdue(store)
+    for _ in range(4):
+        assert await store.resend(EXE, base_ms=BASE, most_ms=MOST)
+        later(store, MOST)
+    lease = await leased(store)
+    await store.commit(lease, ver=lease.ver, seen=0, kept=done(0), going=leaves())
+    later(store, 2_000)
+    assert await store.resend(EXE, base_ms=BASE, most_ms=MOST)
+    later(store, BASE)
+    assert await store.overdue(PP, limit=9) == [EXE]
+
+
+async def test_what_is_not_overdue_is_not_sent(store: Clocked) -> None:
+    """A millisecond early is early."""
+    await created(store)
+    later(store, 1_999)
+    assert await store.resend(EXE, base_ms=BASE, most_ms=MOST) is None
+
+
+async def test_what_is_held_is_not_sent(store: Clocked) -> None:
+    """A hint may have made it due; its holder is alive."""
+    await created(store)
+    await leased(store)
+    await store.touch(EXE, in_ms=0)
+    assert await store.resend(EXE, base_ms=BASE, most_ms=MOST) is None
+    later(store, LEASE_MS)
+    assert await store.resend(EXE, base_ms=BASE, most_ms=MOST)
+
+
+async def test_what_is_finished_or_unknown_is_not_sent(store: Clocked) -> None:
+    """There is nothing to wake."""
+    await created(store)
+    await ended(store)
+    later(store, MOST)
+    assert await store.resend(EXE, base_ms=BASE, most_ms=MOST) is None
+    assert await store.resend(execution_id(9), base_ms=BASE, most_ms=MOST) is None
+
+
+async def test_the_longest_overdue_come_first(store: Clocked) -> None:
+    """And no more of them than asked for."""
+    for number in (3, 1, 2):
+        await created(store, execution_id(number))
+        later(store, 10)
+    later(store, 2_000)
+    assert await store.overdue(PP, limit=2) == [execution_id(3), execution_id(1)]
+    assert await store.overdue(PP, limit=9) == [execution_id(3), execution_id(1), execution_id(2)]
+
+
+async def test_every_partition_is_swept(store: Clocked) -> None:
+    """The limit is each partition's."""
+    for pp in ("3f", "00"):
+        for number in range(3):
+            await created(store, execution_id(number, partition=pp))
+    later(store, 2_000)
+    found = await store.overdue_everywhere(limit=2)
+    assert found == [execution_id(number, partition=pp) for pp in ("00", "3f") for number in range(2)]
+    assert await store.waiting_entries() == ["00", "3f"]
+
+
+# touch
+
+
+async def test_a_touched_execution_is_due_sooner(store: Clocked) -> None:
+    """Never later than before."""
+    await created(store)
+    assert await store.touch(EXE, in_ms=60_000) == 0
+    assert await store.touch(EXE, in_ms=500) == 0
+    later(store, 500)
+    assert await store.overdue(PP, limit=9) == [EXE]
+
+
+async def test_a_touch_names_the_current_segment(store: Clocked) -> None:
+    """So that a hint wakes this one and no older."""
+    await created(store)
+    lease = await leased(store)
+    await store.commit(lease, ver=lease.ver, seen=0, kept=done(0), going=leaves())
+    assert await store.touch(EXE, in_ms=0, line=Line(event="message.dead", detail={"id": "msg_1"})) == 1
+
+
+async def test_a_finished_or_unknown_execution_is_not_touched(store: Clocked) -> None:
+    """It does not become due by a hint."""
+    await created(store)
+    await ended(store)
+    assert await store.touch(EXE, in_ms=0) is None
+    assert await store.touch(execution_id(9), in_ms=0) is None
+    assert await store.overdue_everywhere(limit=9) == []
+
+
+# the outbox
+
+
+async def test_two_relays_do_not_collide(store: Clocked) -> None:
+    """An entry is one relay's until its claim lapses; a dead relay loses nothing."""
+    await overdue(store)
+    first, second = await asyncio.gather(*(store.relay_claim(PP, limit=9, claim_ms=10_000) for _ in range(2)))
+    assert len(first) + len(second) == 1
+    later(store, 9_999)
+    assert await store.relay_claim(PP, limit=9, claim_ms=10_000) == []
+    later(store, 1)
+    assert await store.relay_claim(PP, limit=9, claim_ms=10_000) == first + second
+
+
+async def test_a_relay_takes_no_more_than_it_can_send(store: Clocked) -> None:
+    """The rest is for the next round, oldest first."""
+    made = []
+    for number in range(3):
+        made.append(await created(store, execution_id(number)))
+        later(store, 1)
+    later(store, 2_000)
+    assert await store.relay_claim(PP, limit=2, claim_ms=1_000) == made[:2]
+    assert await store.relay_claim(PP, limit=2, claim_ms=1_000) == made[2:]
+
+
+async def test_a_sent_entry_is_gone(store: Clocked) -> None:
+    """Of every partition in one call; a second acknowledgement does nothing."""
+    here, there = await created(store), await created(store, execution_id(partition="3f"))
+    kept = await created(store, execution_id(2))
+    for _ in range(2):
+        await store.relay_ack([(here, "msg_1"), (there, "msg_2")])
+    later(store, 2_000)
+    assert await store.waiting_entries() == [PP]
+    assert await store.relay_claim(PP, limit=9, claim_ms=1) == [kept]
+
+
+async def test_an_entry_that_could_not_be_sent_waits(store: Clocked) -> None:
+    """That one only, on whichever partition."""
+    here, there = await created(store), await created(store, execution_id(partition="3f"))
+    other = await created(store, execution_id(2))
+    await store.relay_later([(here, 60_000), (there, 60_000)])
+    later(store, 2_000)
+    assert await store.waiting_entries() == [PP]
+    assert await store.relay_claim(PP, limit=9, claim_ms=MOST) == [other]
+    later(store, 58_000)
+    assert await store.relay_claim(PP, limit=9, claim_ms=MOST) == [here]
+    assert await store.relay_claim("3f", limit=9, claim_ms=MOST) == [there]
+
+
+async def test_a_sent_entry_does_not_come_back(store: Clocked) -> None:
+    """The relay failed, but somebody else had sent it."""
+    entry = await created(store)
+    await store.relay_ack([(entry, "msg_1")])
+    await store.relay_later([(entry, 0)])
+    later(store, 60_000)
+    assert await store.relay_claim(PP, limit=9, claim_ms=1) == []
+
+
+async def test_an_acknowledgement_does_not_move_the_due_time(store: Clocked) -> None:
+    """That QStash has a message is no proof that it will arrive."""
+    entry = await created(store)
+    await store.relay_ack([(entry, "msg_1")])
+    later(store, 2_000)
+    assert await store.overdue(PP, limit=9) == [EXE]
+
+
+async def test_every_entry_has_its_own_id(store: Clocked) -> None:
+    """QStash drops an id it has seen: two wake-ups of one segment must not share it."""
+    entries = [await created(store)]
+    for sid in ("one", "two"):
+        entry = await signalled(store, sid)
+        assert entry is not None
+        entries.append(entry)
+    lease = await leased(store)
+    left = await store.commit(lease, ver=lease.ver, seen=2, kept=NOTHING, going=leaves())
+    assert isinstance(left, Committed)
+    assert left.entry is not None
+    ids = [entry.id for entry in [*entries, left.entry]]
+    assert len(set(ids)) == 4
+    assert all(one.startswith(f"{EXE}-") for one in ids)
+
+
+@pytest.mark.parametrize("partition", ["00", "3f"])
+async def test_an_empty_partition_has_nothing_to_do(store: Clocked, partition: str) -> None:
+    """No error, no key."""
+    store.now_ms = NOW
+    assert partition in keys.all_partitions()
+    assert await store.relay_claim(partition, limit=9, claim_ms=1) == []
+    assert await store.overdue(partition, limit=9) == []
+    assert await store.retire_page(partition, limit=9) == []
+    await store.relay_ack([])
+    await store.relay_later([])

@@ -1,0 +1,24 @@
+"""A store that sends everything twice, and the check of what the commands leave behind."""
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.support.executions import NOW, RETENTION_MS
+from tests.support.stores import Recording, Twice
+
+
+@pytest.fixture
+def store(redis: Redis) -> Twice:
+    """Every command goes out twice, and the second must change nothing; `store.last.codes` are both return codes."""
+    return Twice(redis, retention_ms=RETENTION_MS, now_ms=NOW)
+
+
+@pytest.fixture
+def once(redis: Redis) -> Recording:
+    """Every command goes out once, as usual."""
+    return Recording(redis, retention_ms=RETENTION_MS, now_ms=NOW)
+
+
+@pytest.fixture(autouse=True)
+def every_key_is_documented(documented_keys: None) -> None:
+    """A test may leave no key, type, field or time to live that docs/keyspace.md does not name."""
