@@ -19,10 +19,14 @@ def configure(*, service: str, format: str, level: str) -> None:  # noqa: A002 -
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if format == "console" else "iso", utc=True),
     ]
     if format == "console":
-        renderer: list[Any] = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=24)]
+        # Plain tracebacks: the default takes `rich` where it happens to be installed, which prints locals, and so headers.
+        people = structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), pad_event_to=22, exception_formatter=structlog.dev.plain_traceback
+        )
+        renderer: list[Any] = [_for_people, people]
         factory: Any = structlog.PrintLoggerFactory(file=sys.stdout)
     else:
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
@@ -40,6 +44,16 @@ def get_logger() -> "structlog.typing.FilteringBoundLogger":
     """A logger; bind ids with `structlog.contextvars.bound_contextvars` at the start of a message."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
+
+
+def _for_people(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """The sentence comes first; what the supervisor's line prefix says, or only machines need, is left out."""
+    for name in ("service", "trace", "key", "jti"):
+        event.pop(name, None)
+    sentence = event.pop("message", None)
+    if sentence:
+        event["event"] = f"{event['event']:<22} {sentence}"
+    return event
 
 
 def _json(event: dict[str, Any], **_: Any) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from typing import Final
 
+from shared.background import Background
 from shared.errors import Unavailable
 from shared.logs import get_logger
 from shared.ports import Entry, Queue, Receipt, Store
@@ -12,6 +13,8 @@ log = get_logger()
 
 PUBLISH_MS: Final = 600
 """How long an invocation waits for QStash; the commit stands whatever it says."""
+RETRY_MS: Final = (1_000, 3_000)
+"""When a process tries a refused entry again itself. QStash recognises a repeat of what the relay has sent meanwhile."""
 CLAIM_MS: Final = 10_000
 BATCH: Final = 100
 BACKOFF_MS: Final = (2_000, 4_000, 8_000, 16_000, 32_000, 60_000)
@@ -48,20 +51,39 @@ class Acks:
 
 
 class Sender:
-    """Hands a committed entry to QStash at once; what cannot be sent stays in the outbox for the relay."""
+    """Hands committed entries to QStash. What cannot be sent at once is tried again from here, and by the relay."""
 
-    def __init__(self, queue: Queue, acks: Acks) -> None:
-        """One for a process."""
+    def __init__(self, queue: Queue, acks: Acks, background: Background | None = None) -> None:
+        """One for a process. `background` carries on when an invocation may not wait any longer; whoever gives it closes it."""
         self._queue = queue
         self._acks = acks
+        self._background = background or Background()
 
     async def send(self, entry: Entry, what: str) -> bool:
         """Whether QStash took it within PUBLISH_MS. `what` is for the log: what the message starts."""
-        try:
-            async with asyncio.timeout(PUBLISH_MS / 1000):
-                receipt = await self._queue.publish(entry)
-        except TimeoutError:
-            receipt = Receipt(error=f"QStash did not answer within {PUBLISH_MS} ms")
+        publish = asyncio.ensure_future(self._queue.publish(entry))
+        done, _ = await asyncio.wait({publish}, timeout=PUBLISH_MS / 1000)
+        if not done:
+            log.warning("message.not_sent", execution=entry.execution, entry=entry.id, error="QStash is slow; waiting on")
+            self._background.start(self._late(publish, entry, what))
+            return False
+        if self._told(publish.result(), entry, what):
+            return True
+        self._background.start(self._again(entry, what))
+        return False
+
+    async def _late(self, publish: "asyncio.Future[Receipt]", entry: Entry, what: str) -> None:
+        if not self._told(await publish, entry, what):
+            await self._again(entry, what)
+
+    async def _again(self, entry: Entry, what: str) -> None:
+        """A few more times from this process, so that a moment's refusal needs no other process to be mended."""
+        for wait_ms in RETRY_MS:
+            await asyncio.sleep(wait_ms / 1000)
+            if self._told(await self._queue.publish(entry), entry, what):
+                return
+
+    def _told(self, receipt: Receipt, entry: Entry, what: str) -> bool:
         if not receipt.ok:
             log.warning("message.not_sent", execution=entry.execution, entry=entry.id, error=receipt.error)
             return False

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import httpx
 from redis.asyncio import Redis
 
+from shared.background import Background
 from shared.executor_client import ExecutorClient
 from shared.qstash import QStashQueue
 from shared.redisdb.connect import check_layout, connect
@@ -26,6 +27,7 @@ class Engine:
     store: RedisStore
     queue: QStashQueue
     sender: Sender
+    background: Background
     executor: ExecutorClient
     watchdog: Watchdog
 
@@ -43,6 +45,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     stack.push_async_callback(queue.close)
     executor = ExecutorClient(client, settings)
     relay = Relay(store, queue, acks)
+    background = Background()
+    stack.push_async_callback(background.close)  # first to be closed: its work needs everything above
     direct = executor if settings.direct_calls else None
     watchdog = Watchdog(store, relay, acks, direct, rate=settings.sweep_rate)
     return Engine(
@@ -50,7 +54,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         redis=redis,
         store=store,
         queue=queue,
-        sender=Sender(queue, acks),
+        sender=Sender(queue, acks, background),
+        background=background,
         executor=executor,
         watchdog=watchdog,
     )

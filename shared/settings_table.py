@@ -7,7 +7,7 @@ from pathlib import Path
 from shared.settings import table
 
 README = Path(__file__).parents[1] / "README.md"
-_PLACE = re.compile(r"(<!-- settings -->\n).*?(<!-- /settings -->)", re.S)
+_PLACE = re.compile(r"(<!-- settings -->\n).*?(<!-- /settings -->)", re.DOTALL)
 
 
 def updated(text: str) -> str:

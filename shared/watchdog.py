@@ -7,8 +7,8 @@ then QStash.
 import asyncio
 import random
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
 
 from shared.errors import Unavailable
 from shared.executor_client import ExecutorClient
@@ -23,6 +23,7 @@ BASE_MS: Final = 2_000
 MOST_MS: Final = 300_000
 PER_PARTITION: Final = 50
 LAZY_S: Final = 1.0
+LAZY_MOST: Final = 3
 
 
 class Watchdog:
@@ -41,8 +42,8 @@ class Watchdog:
         """One round over all partitions; how many executions and entries were moved."""
         overdue = await self._store.overdue_everywhere(limit=PER_PARTITION)
         random.shuffle(overdue)
-        woken = await self._wake(overdue[: self._rate])
-        relayed = sum([await self._relay.run_once(partition) for partition in await self._store.waiting_entries()])
+        # At the same time, so that neither an executor nor a QStash that hangs holds up the other's work.
+        woken, relayed = await asyncio.gather(self._wake(overdue[: self._rate]), self._relay_all())
         if woken or relayed:
             log.info("sweep.moved", overdue=len(overdue), woken=woken, relayed=relayed)
         return woken + relayed
@@ -50,11 +51,16 @@ class Watchdog:
     async def _wake(self, executions: Sequence[str]) -> int:
         gate = asyncio.Semaphore(16)
 
-        async def one(execution: str) -> bool:
+        async def one(execution: str) -> int:
             async with gate:
-                return await self.resend(execution)
+                return await _isolated(self.resend(execution), execution)
 
         return sum(await asyncio.gather(*(one(execution) for execution in executions)))
+
+    async def _relay_all(self) -> int:
+        """All partitions at once, so that what they publish shares batches."""
+        partitions = await self._store.waiting_entries()
+        return sum(await asyncio.gather(*(_isolated(self._relay.run_once(one), one) for one in partitions)))
 
     async def resend(self, execution: str) -> bool:
         """Send an overdue execution again; False if it was not overdue any more."""
@@ -75,7 +81,18 @@ class Watchdog:
         partition = random.choice(keys.all_partitions())
         try:
             for execution in await self._store.overdue(partition, limit=3):
-                await self.resend(execution)
+                await _isolated(self.resend(execution), execution)
             await self._relay.run_once(partition)
         except Unavailable as error:
             log.debug("sweep.skipped", error=error.message)
+
+
+async def _isolated(work: Coroutine[Any, Any, int], what: str) -> int:
+    """What `work` moved; 0 if it failed: one odd record must not stop the round for all the others."""
+    try:
+        return await work
+    except Unavailable as error:
+        log.warning("sweep.skipped", what=what, error=error.message)
+    except Exception:
+        log.exception("sweep.odd", what=what)
+    return 0

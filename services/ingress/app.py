@@ -19,6 +19,7 @@ from shared.callers import Callers
 from shared.errors import BadRequest, NotFound, Unavailable
 from shared.http import ERROR_HANDLERS, Json, decode, read_body
 from shared.logs import get_logger
+from shared.numbers import whole
 from shared.planner import Profile
 from shared.ports import Accepted, Store
 from shared.probes import probe_routes
@@ -91,7 +92,7 @@ async def _take(deps: Deps, tenant: str, asked: Execute, request: Request) -> Re
 async def list_executions(request: Request) -> Response:
     """A tenant's executions, newest first; `before` is the `next` of the page before, `status` filters."""
     deps, tenant = _deps(request)
-    count = _number(request, "limit", 50, PAGE_LIMIT)
+    count = _number(request, "limit", 50, PAGE_LIMIT, least=1)
     before = request.query_params.get("before", "").rpartition("_")[2]
     found = await deps.reader.listing(tenant, before=before, count=count)
     rows = [views.row(header) for header in await deps.reader.headers(found)]
@@ -103,7 +104,7 @@ async def list_executions(request: Request) -> Response:
 async def get_execution(request: Request) -> Response:
     """One execution with a page of its steps; `first` is the number of the page's first step."""
     deps, tenant = _deps(request)
-    first, count = _number(request, "first", 0, 10**9), _number(request, "limit", PAGE_LIMIT, PAGE_LIMIT)
+    first, count = _number(request, "first", 0, 10**9), _number(request, "limit", PAGE_LIMIT, PAGE_LIMIT, least=1)
     view = await deps.reader.view(request.path_params["id"], tenant, first=first, count=count)
     return Json(views.execution(view))
 
@@ -111,7 +112,7 @@ async def get_execution(request: Request) -> Response:
 async def get_history(request: Request) -> Response:
     """What happened to one execution, in order; `after` is the `next` of the page before."""
     deps, tenant = _deps(request)
-    count = _number(request, "limit", PAGE_LIMIT, PAGE_LIMIT)
+    count = _number(request, "limit", PAGE_LIMIT, PAGE_LIMIT, least=1)
     after = request.query_params.get("after", "-")
     lines = await deps.reader.history(request.path_params["id"], tenant, after=after, count=count)
     return Json({"history": lines, "next": lines[-1]["id"] if len(lines) == count else None})
@@ -171,11 +172,12 @@ async def ready(request: Request) -> None:
     await deps.reader.ping()
 
 
-def _number(request: Request, name: str, default: int, most: int) -> int:
+def _number(request: Request, name: str, default: int, most: int, *, least: int = 0) -> int:
     text = request.query_params.get(name, str(default))
-    if not text.isdigit() or int(text) > most:
-        raise BadRequest(f"{name}={text[:20]!r}: give a number from 0 to {most}", at=name)
-    return int(text)
+    number = whole(text)
+    if number is None or not least <= number <= most:
+        raise BadRequest(f"{name}={text[:20]!r}: give a number from {least} to {most}", at=name)
+    return number
 
 
 def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:

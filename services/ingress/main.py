@@ -11,7 +11,6 @@ from services.ingress.accepting import Acceptor
 from services.ingress.app import Deps, build_app
 from services.ingress.profiles import Profiles
 from shared import http, logs
-from shared.background import Background
 from shared.callers import Callers
 from shared.errors import SettingsError
 from shared.machine.accept import Limits
@@ -32,8 +31,6 @@ def create(settings: Settings) -> Starlette:
             town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url))
             registry = Registry()
             register(registry, TownTools(town))  # for the contracts that plans pin; ingress itself calls no tool
-            background = Background()
-            stack.push_async_callback(background.close)
             profiles = Profiles(engine.redis, seeded=settings.local)
             limits = Limits(
                 steps=settings.max_plan_steps,
@@ -46,7 +43,7 @@ def create(settings: Settings) -> Starlette:
                 registry=registry,
                 profiles=profiles,
                 limits=limits,
-                background=background,
+                background=engine.background,
             )
             app.state.deps = Deps(
                 settings=settings,
@@ -58,7 +55,7 @@ def create(settings: Settings) -> Starlette:
                 registry=registry,
                 callers=Callers(settings),
                 watchdog=engine.watchdog,
-                background=background,
+                background=engine.background,
             )
             engine.queue.announce()
             yield

@@ -15,6 +15,7 @@ from shared.background import Background
 from shared.http import ERROR_HANDLERS, Json, error_body, read_body
 from shared.interpret import Answer, Delivery, Interpreter
 from shared.logs import get_logger
+from shared.numbers import whole
 from shared.ports import Clock
 from shared.probes import probe_routes
 from shared.qstash import EXECUTE_PATH, Body
@@ -61,13 +62,13 @@ async def execute_step(request: Request) -> Response:
     try:
         body = _body.decode(await read_body(request, BODY_LIMIT))
         keys.partition_of(body.execution_id)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         return _answered(Answer(status=489, result=f"malformed message: {error}", final=True))
     delivery = Delivery(
         execution=body.execution_id,
         segment=body.segment,
         reason=body.reason or "asked",
-        retried=_number(request.headers.get("Upstash-Retried", "0")),
+        retried=whole(request.headers.get("Upstash-Retried", "")) or 0,
     )
     deps.background.start(deps.watchdog.lazily())
     run = deps.interpreter.run(delivery, started_ms=started_ms)
@@ -85,10 +86,6 @@ def _started_ms(request: Request, hard_limit_ms: int) -> float:
     came: float = request.state.came_ms
     queued_ms = (time.time() - request.state.issued_s) * 1000 - (time.monotonic() * 1000 - came)
     return came - queued_ms if 1_000 < queued_ms < hard_limit_ms else came
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
 
 
 def _answered(answer: Answer) -> Response:

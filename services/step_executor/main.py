@@ -61,9 +61,9 @@ def create(settings: Settings) -> Starlette:
                 watchdog=engine.watchdog,
                 reader=Reader(engine.redis),
                 clock=clock,
+                background=engine.background,
             )
             app.state.deps = deps
-            stack.push_async_callback(deps.background.close)
             engine.queue.announce()
             yield
 

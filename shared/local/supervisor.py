@@ -102,7 +102,9 @@ class Child:
             start_new_session=True,  # Ctrl-C reaches us only, so that we end them in order
             preexec_fn=_die_with_parent,
         )
-        self._pid_file.write_text(f"{self._process.pid}\n")
+        draft = self._pid_file.with_suffix(".new")
+        draft.write_text(f"{self._process.pid}\n")
+        draft.replace(self._pid_file)  # whoever reads it finds a number, never an empty file
         assert self._process.stdout is not None  # noqa: S101 - asked for with PIPE
         with self._log_file.open("ab") as log:
             async for line in self._process.stdout:

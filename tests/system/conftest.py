@@ -15,3 +15,10 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Syst
     folder: Path = tmp_path_factory.mktemp("system")
     async with System(folder, **QUICK, MAX_PLAN_STEPS="50") as running:
         yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a running system stay on one worker; all others are spread."""
+    for item in items:
+        if "system" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,11 +68,3 @@ async def test_the_log_says_what_the_guide_tells_an_operator_to_look_for(system:
     assert "Initialized with retry config:" in ingress
     assert "QStash message sent for the first step [message: msg_" in ingress
     assert "QStash webhook verified, parsing body..." in executor
-
-
-def test_the_examples_are_the_guides_own() -> None:
-    """The texts above are those of the README."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-
-    assert EXECUTE in readme
-    assert CHAT in readme

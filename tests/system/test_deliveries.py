@@ -96,7 +96,7 @@ async def test_a_duplicate_while_the_segment_runs_is_told_when_to_come_back(syst
     execution = await system.run_plan(work(1, 1.5))
 
     async def runs() -> bool:
-        return (await system.get(execution))["steps"][0]["status"] == "INTENDED"
+        return bool((await system.get(execution))["steps"][0]["status"] == "INTENDED")
 
     await until(runs, within=20, describe="the step runs")
     body = message(execution, 0)

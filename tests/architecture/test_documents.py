@@ -1,0 +1,51 @@
+"""Documents that cannot rot: what they name exists, and what is generated is up to date."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.ingress.app import build_app as ingress_app
+from shared.settings_table import updated
+from tests.system.test_curls import CHAT, EXECUTE
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "tests/README.md"]
+_LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
+_PATH = re.compile(r"`((?:shared|services|examples|tests|docs|bench)/[\w./-]+)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_and_every_named_path_exists(page: Path) -> None:
+    """Relative links, and paths in backticks."""
+    text = page.read_text(encoding="utf8")
+    links = [link for link in _LINK.findall(text) if not (page.parent / link).exists()]
+    paths = [path for path in _PATH.findall(text) if not (ROOT / path).exists()]
+
+    assert links == []
+    assert paths == []
+
+
+def test_the_configuration_table_is_the_settings() -> None:
+    """`python -m shared.settings_table` writes it."""
+    text = (ROOT / "README.md").read_text(encoding="utf8")
+
+    assert updated(text) == text
+
+
+def test_every_route_of_ingress_is_in_the_readme() -> None:
+    """A route that nobody is told of does not exist."""
+    readme = (ROOT / "README.md").read_text(encoding="utf8").replace("{id}", "*").replace("{execution}", "*")
+    for route in ingress_app().routes:
+        path = re.sub(r"\{\w+\}", "*", getattr(route, "path", ""))
+        last = path.rstrip("/").rsplit("/", 1)[-1]
+
+        assert path in readme or f"/{last}" in readme, path
+
+
+def test_the_readme_shows_the_guides_examples_to_the_letter() -> None:
+    """The very texts that the system tests run."""
+    readme = (ROOT / "README.md").read_text(encoding="utf8")
+
+    assert EXECUTE in readme
+    assert CHAT in readme
