@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -43,7 +44,7 @@ def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `")
         raise BadRequest(f"{place.rstrip('`') or '$'}: {text}", code="invalid_type", at=place.rstrip("`") or "$") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json", at="$") from error
 
 
@@ -62,13 +63,27 @@ async def on_error(_: Request, error: Exception) -> Response:
 
 async def on_crash(_: Request, error: Exception) -> Response:
     """A fault of ours: told as such, without its text."""
-    if not isinstance(error, ClientDisconnect):
-        log.error("request.crashed", exc_info=error)
+    log.error("request.crashed", exc_info=error)
     return Json(error_body("internal", "something broke here; the log of this service has the details"), status_code=500)
+
+
+async def on_refusal(_: Request, error: Exception) -> Response:
+    """What the routing itself refuses: an unknown path, a method that a path does not take."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    return Json(error_body(code, error.detail), status_code=error.status_code, headers=error.headers)
+
+
+async def on_hang_up(_: Request, __: Exception) -> Response:
+    """The caller left in the middle of its body: nobody hears this, and nothing broke here."""
+    return Json(error_body("hung_up", "the request ended before its body did"), status_code=400)
 
 
 ERROR_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
     IntentionError: on_error,
+    HTTPException: on_refusal,
+    ClientDisconnect: on_hang_up,
     Exception: on_crash,
 }
 

@@ -87,7 +87,11 @@ class QStashQueue:
     async def _send_all(self) -> None:
         await asyncio.sleep(GATHER_S)
         while self._waiting:
-            some, self._waiting = self._waiting[:MOST_ITEMS], self._waiting[MOST_ITEMS:]
+            # Who ran out of time left the entry in the outbox. While QStash hangs, they would pile up before what is fresh.
+            live = [(entry, future) for entry, future in self._waiting if not future.done()]
+            some, self._waiting = live[:MOST_ITEMS], live[MOST_ITEMS:]
+            if not some:
+                return
             receipts = await self._send([entry for entry, _ in some])
             for (_, future), receipt in zip(some, receipts, strict=True):
                 if not future.done():  # its caller may have run out of time

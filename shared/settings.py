@@ -23,6 +23,22 @@ NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 DEV_TOKEN = "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0="  # noqa: S105 - public
 DEV_CURRENT_KEY = "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r"
 DEV_NEXT_KEY = "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs"
+LOCAL_INTERNAL_KEY = "local-internal-key-for-loopback-only"
+PUBLIC_KEYS = frozenset(
+    {
+        DEV_CURRENT_KEY,
+        DEV_NEXT_KEY,
+        LOCAL_INTERNAL_KEY,
+        # users 2 to 4 of `qstash dev`
+        "sig_7GVPjvuwsfqF65iC8fSrs1dfYruM",
+        "sig_5NoELc3EFnZn4DVS5bDs2Nk4b7Ua",
+        "sig_6jWGaWRxHsw4vMSPJprXadyvrybF",
+        "sig_7qHbvhmahe5GwfePDiS5Lg3pi6Qx",
+        "sig_5T8FcSsynBjn9mMLBsXhpacRovJf",
+        "sig_7GFR4YaDshFcqsxWRZpRB161jguD",
+    }
+)
+"""Keys that anybody can read, and so sign with."""
 
 OWN_PREFIXES = ("QSTASH_", "UPSTASH_QSTASH_", "INTENTION_", "INGRESS_", "EXECUTOR_", "RESUME_", "TOWN_", "SWEEP_", "INTERNAL_")
 # Read by Upstash's own SDKs, so a user may well have them set; they mean nothing here.
@@ -48,11 +64,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     intention_data: str = ".intention"
     """Where `make run` keeps the embedded server's files, pids and logs."""
-    redis_url: str = "redis://127.0.0.1:6390/0"
+    redis_url: Secret = Secret("redis://127.0.0.1:6390/0")
+    """A secret, because of the password in it."""
     durability: Literal["fast", "strict"] = "fast"
     """`strict` waits (WAITAOF) until creates, signals and intents of effects are on disk; needs Redis 7.2 or Valkey."""
     retention_days: Positive = 30
     """How long a finished execution and its idempotency key are kept."""
+    archive_folder: str = ""
+    """Where finished executions go as JSON lines before they are deleted; empty: they are deleted only."""
+    retire_every_ms: Positive = 60_000
+    """How often the resume service looks for executions whose retention is over."""
 
     qstash_url: str = "http://127.0.0.1:8080"
     qstash_token: Secret = Secret("")
@@ -165,8 +186,9 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     "qstash_token": DEV_TOKEN,
     "qstash_current_signing_key": DEV_CURRENT_KEY,
     "qstash_next_signing_key": DEV_NEXT_KEY,
-    "internal_signing_key": "local-internal-key-for-loopback-only",
+    "internal_signing_key": LOCAL_INTERNAL_KEY,
     "log_format": "console",
+    "archive_folder": ".intention/archive",
 }
 
 
@@ -179,6 +201,11 @@ def _decode(kind: type, value: Any) -> Any:
 def _check(settings: Settings) -> None:
     for field in ("qstash_url", "executor_url", "resume_url", "town_url"):
         _check_base_url(field, getattr(settings, field))
+    if not _is_redis_url(settings.redis_url):  # not shown, because of the password in it
+        raise SettingsError(
+            "REDIS_URL is not usable: write redis://host:port/0, or rediss:// for TLS; "
+            "special characters in a password are written as %2F and so on"
+        )
     for network in settings.trusted_callers.split(","):
         try:
             ipaddress.ip_network(network.strip())
@@ -187,8 +214,14 @@ def _check(settings: Settings) -> None:
     for pair in filter(None, settings.api_keys.split(",")):
         if not re.fullmatch(r"[a-z0-9_-]{1,40}:\S{16,}", pair.strip()):
             raise SettingsError("API_KEYS: write tenant:key pairs, comma separated, a key of at least 16 characters")
+    for field in ("redis_url", "qstash_token", "upstash_qstash_token", *_KEYS):
+        if re.search(r"\s", getattr(settings, field)):
+            raise SettingsError(f"{field.upper()} has a blank or a line end in it: copy it without")
     _check_times(settings)
     _check_keys(settings)
+
+
+_KEYS = ("qstash_current_signing_key", "qstash_next_signing_key", "internal_signing_key")
 
 
 def _check_times(settings: Settings) -> None:
@@ -206,15 +239,41 @@ def _check_keys(settings: Settings) -> None:
         )
     if not settings.internal_signing_key:
         raise SettingsError("INTERNAL_SIGNING_KEY is empty: choose a random one, the same for all services")
-    if not settings.local and DEV_CURRENT_KEY in settings.signing_keys:
-        raise SettingsError("QSTASH_CURRENT_SIGNING_KEY is QStash's public development key: only INTENTION_MODE=local takes it")
+    public = [field.upper() for field in _KEYS if getattr(settings, field) in PUBLIC_KEYS]
+    if public and not settings.local:
+        raise SettingsError(f"{public[0]} is a public development key: only INTENTION_MODE=local takes it")
+    for field in ("executor_host", "resume_host"):
+        if public and not _is_loopback(getattr(settings, field)):
+            raise SettingsError(
+                f"{field.upper()} is no loopback address, and {public[0]} is a public development key: whoever reaches this "
+                "host could sign with it. Listen on 127.0.0.1, or give keys of your own"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "unix" or (parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        return False
 
 
 def _check_base_url(field: str, url: str) -> None:
-    parts = urlsplit(url)
     name = field.upper()
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsError(f"{name} is not usable: {url!r} needs a scheme and a host, such as https://app.example")
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:  # a bracket too few, a port that is none
+        parts, whole = urlsplit(""), False
+    if not whole:  # not shown: it may hold a password, or be a token in the wrong place
+        raise SettingsError(f"{name} is not usable: it needs a scheme and a host, such as https://app.example")
     if parts.path not in {"", "/"} or parts.query:
         raise SettingsError(f"{name} is not usable: give the base only, without the path {parts.path!r}")
 

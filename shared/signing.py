@@ -102,5 +102,5 @@ T = TypeVar("T")
 def _decode(decoder: "msgspec.json.Decoder[T]", part: bytes) -> T:
     try:
         return decoder.decode(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise BadSignature("a part of the JWT is not readable") from error

@@ -159,13 +159,11 @@ class Runner:
             return Refused(code="no_such_tool", message=message)
         try:
             async with asyncio.timeout(deadline_s):
-                output = msgspec.to_builtins(await self._call(tool, start, deadline_s))
+                output = await self._call(tool, start, deadline_s)
         except TimeoutError:
             return Unanswered(message=f"no answer within {deadline_s:.1f} s")
         except ToolRefused as error:
             return Refused(code=error.code, message=str(error), retryable=error.retryable, retry_after_ms=error.retry_after_ms)
-        except msgspec.ValidationError as error:
-            return Refused(code="bad_arguments", message=str(error))
         except ToolNotSent as error:
             return NotSent(message=str(error))
         except ToolUnanswered as error:
@@ -173,7 +171,7 @@ class Runner:
         except Exception as error:  # a tool may raise anything, and then nobody knows what it did
             log.warning("tool.raised", tool=tool.name, exc_info=error)
             return Unanswered(message=f"{type(error).__name__}: {error}")
-        return Done(output=_bounded(output))
+        return Done(output=_kept(output))
 
     async def _call(self, tool: Tool, start: Start, deadline_s: float) -> Any:
         intent = start.intent
@@ -183,13 +181,22 @@ class Runner:
                 raise ToolRefused("no_undo", f"{tool.name} cannot be undone")
             return await tool.undo(call)
         call = Call(key=intent.key, attempt=intent.attempt, deadline_s=deadline_s)
-        if intent.probe and tool.probe is not None:
+        if intent.probe:
+            if tool.probe is None:  # calling the tool itself could make the effect a second time
+                raise ToolUnanswered(f"{tool.name} cannot be asked any more: this process runs another release")
             return await tool.probe(call)
-        args = msgspec.convert(intent.args, tool.args)
+        try:
+            args = msgspec.convert(intent.args, tool.args)
+        except msgspec.ValidationError as error:  # here and not around the call: one from inside it says nothing of the effect
+            raise ToolRefused("bad_arguments", str(error)) from error
         return await tool.function(call, **{name: getattr(args, name) for name in tool.args.__struct_fields__})
 
 
-def _bounded(output: Any) -> Any:
-    """The effect happened, so an output that is too large to keep is left out, and says so."""
-    size = len(msgspec.json.encode(output))
-    return output if size <= MAX_RESULT_BYTES else {"left_out": True, "bytes": size, "limit": MAX_RESULT_BYTES}
+def _kept(output: Any) -> Any:
+    """The effect happened, so an output that is too large to keep, or is no JSON, is left out, and says so."""
+    try:
+        plain = msgspec.to_builtins(output, str_keys=True)
+        size = len(msgspec.json.encode(plain))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        return {"left_out": True, "reason": f"the output is no JSON: {error}"}
+    return plain if size <= MAX_RESULT_BYTES else {"left_out": True, "bytes": size, "limit": MAX_RESULT_BYTES}

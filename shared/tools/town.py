@@ -8,6 +8,7 @@ import msgspec
 
 from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Effect, Undo
+from shared.numbers import whole
 from shared.tools.registry import Call, Registry, ToolNotSent, ToolRefused, ToolUnanswered
 
 Party = Annotated[int, msgspec.Meta(ge=1, le=20)]
@@ -106,6 +107,8 @@ class TownTools:
 def _refusal(answer: httpx.Response) -> Exception:
     """What an error answer says: done for certain, not done for certain, or neither."""
     code, message, applied = _error(answer)
+    if applied is True and answer.status_code < 500:
+        return ToolUnanswered(f"the town answered {answer.status_code} and says that it was done")
     if answer.status_code >= 500 and applied is not False:
         return ToolUnanswered(f"the town answered {answer.status_code} without saying whether it was done")
     retryable = answer.status_code in {425, 429} or answer.status_code >= 500
@@ -117,13 +120,13 @@ def _error(answer: httpx.Response) -> tuple[str, str, bool | None]:
         body = msgspec.json.decode(answer.content)
         error = body["error"]
         return str(error["code"]), str(error["message"]), body.get("applied")
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return f"http_{answer.status_code}", answer.text[:300], None
 
 
 def _retry_after(answer: httpx.Response) -> int | None:
-    text = answer.headers.get("Retry-After", "")
-    return int(text) * 1000 if text.isdigit() else None
+    seconds = whole(answer.headers.get("Retry-After", ""))
+    return None if seconds is None else seconds * 1000
 
 
 def register(registry: Registry, town: TownTools) -> None:

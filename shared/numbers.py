@@ -1,0 +1,6 @@
+"""Numbers in headers and query strings, which anybody may write."""
+
+
+def whole(text: str) -> int | None:
+    """A number of 1 to 15 ASCII digits, else None. `isdigit` takes `²` too, and `int` refuses five thousand digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None

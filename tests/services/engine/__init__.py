@@ -1,0 +1,1 @@
+"""The adapters around the machine: signatures, settings, messages, tools, segments and the edges of the three services."""

@@ -1,0 +1,29 @@
+"""Fixtures: a stage on an empty store, a receiver on loopback, and a client without proxies."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from tests.services.engine.support import Receiver, Stage, receiving, staged
+
+
+@pytest.fixture
+def stage(redis: Redis) -> Stage:
+    """An interpreter over the real store, time in the test's hands."""
+    return staged(redis)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """A client that reads no environment; without `verify` it would load certificates, 20 ms a time."""
+    async with httpx.AsyncClient(trust_env=False, verify=False) as found:  # noqa: S501 - loopback without TLS
+        yield found
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[Receiver]:
+    """A server that stands for QStash."""
+    async with receiving() as found:
+        yield found

@@ -1,0 +1,442 @@
+"""The three services at their edges: who may call which route, and what is said to requests that are not as they should be."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+from structlog.testing import capture_logs
+
+from services.ingress.main import create as create_ingress
+from services.qstash_dev.app import build_app as build_qstash_dev
+from services.qstash_dev.main import running as qstash_dev_running
+from services.resume.main import create as create_resume
+from services.step_executor.main import create as create_executor
+from shared import signing
+from shared.redisdb import keys
+from shared.settings import DEV_CURRENT_KEY, LOCAL_INTERNAL_KEY, Settings
+from tests.services.engine.support import Taken, configured, receiving, serving
+from tests.support.valkey import Valkey, free_port
+from tests.support.waiting import eventually
+
+KEY = "key-of-acme-0123456789"
+NOBODY = "exe_0a_" + "f" * 32
+EXECUTOR, RESUME = "http://executor.example:3001", "http://resume.example:3002"
+SERVICES: dict[str, Callable[[Settings], Starlette]] = {
+    "ingress": create_ingress,
+    "step_executor": create_executor,
+    "resume": create_resume,
+    "qstash_dev": lambda settings: build_qstash_dev(lambda: qstash_dev_running(settings)),
+}
+PROBES = {"/healthz", "/readyz"}
+
+
+class Site:
+    """The applications of the services in this process, called from any address."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self.settings = settings
+        self._stack = stack
+        self._apps: dict[str, Starlette] = {}
+
+    async def app(self, name: str) -> Starlette:
+        """A service, started when it is first asked for."""
+        if name not in self._apps:
+            app = SERVICES[name](self.settings)
+            await self._stack.enter_async_context(app.router.lifespan_context(app))
+            self._apps[name] = app
+        return self._apps[name]
+
+    async def call(self, name: str, method: str, path: str, *, address: str = "127.0.0.1", **more: Any) -> httpx.Response:
+        """One request."""
+        transport = httpx.ASGITransport(await self.app(name), raise_app_exceptions=False, client=(address, 5_000))
+        base = {"step_executor": EXECUTOR, "resume": RESUME}.get(name, f"http://{name}")
+        async with httpx.AsyncClient(transport=transport, base_url=base) as client:
+            return await client.request(method, path, **more)
+
+    async def signed(self, name: str, path: str, body: Any, *, internal: bool = False, prefer: str = "") -> httpx.Response:
+        """A POST that QStash signed, or one of our services."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        url = (EXECUTOR if name == "step_executor" else RESUME) + path
+        issuer, key = ("intention", LOCAL_INTERNAL_KEY) if internal else ("Upstash", DEV_CURRENT_KEY)
+        token = signing.sign_call(issuer=issuer, url=url, body=raw, key=key, now=time.time(), jti="jwt_1")
+        header = "Intention-Signature" if internal else "Upstash-Signature"
+        return await self.call(name, "POST", path, content=raw, headers={header: token, "Prefer": prefer})
+
+    async def execution(self, tenant_key: str = KEY) -> str:
+        """A new execution of the key's tenant."""
+        body = {"plan": {"steps": [{"name": "a", "tool": "do_work", "args": {"label": "x"}, "retry": {"attempts": 1}}]}}
+        answer = await self.call(
+            "ingress", "POST", "/api/execute", json=body, headers={"Authorization": f"Bearer {tenant_key}"}
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+
+def variables(valkey: Valkey) -> dict[str, str]:
+    """Local mode with two tenants, and neighbours that are not there."""
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    return {
+        "REDIS_URL": valkey.url,
+        "API_KEYS": f"acme:{KEY},other:key-of-other-0123456789",
+        "QSTASH_URL": nowhere,
+        "TOWN_URL": nowhere,
+        "EXECUTOR_URL": EXECUTOR,
+        "RESUME_URL": RESUME,
+        "SWEEP_MS": "60000",
+    }
+
+
+@pytest.fixture
+async def site(redis: Redis, valkey: Valkey) -> AsyncIterator[Site]:  # noqa: ARG001 - it empties the store
+    """The services on an empty store."""
+    async with AsyncExitStack() as stack:
+        yield Site(configured(**variables(valkey)), stack)
+
+
+# the table of routes
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_every_route_needs_a_credential_or_is_a_probe(site: Site, name: str) -> None:
+    """Called from an address that is not trusted, without any and with wrong ones: 401, and nothing else is said."""
+    app = await site.app(name)
+    routes = [route for route in app.routes if isinstance(route, Route)]
+    assert len(routes) == len(app.routes) >= 3
+
+    for route in routes:
+        path = route.path_format.replace("{id}", NOBODY).replace("{user}", "ann").replace("{", "").replace("}", "")
+        for method in (route.methods or set()) - {"HEAD"}:
+            for headers in ({}, {"Authorization": "Bearer wrong-key-000000000000"}, {"Upstash-Signature": "a.b.c"}):
+                answer = await site.call(name, method, path, address="192.0.2.7", headers=headers)
+                expected = {200, 503} if path in PROBES else {401}
+                assert answer.status_code in expected, f"{method} {path} with {headers}: {answer.status_code} {answer.text}"
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "10.0.0.1", "::2", "testclient", ""])
+async def test_only_the_sockets_own_address_makes_a_caller_trusted(site: Site, address: str) -> None:
+    """What a header says about it counts for nothing."""
+    headers = {"X-Forwarded-For": "127.0.0.1", "Forwarded": "for=127.0.0.1", "X-Real-IP": "127.0.0.1"}
+
+    assert (await site.call("ingress", "GET", "/api/tools", address=address, headers=headers)).status_code == 401
+    assert (await site.call("ingress", "GET", "/api/tools", address="127.8.8.8")).status_code == 200
+    assert (await site.call("ingress", "GET", "/api/tools", address="::1")).status_code == 200
+
+
+async def test_a_key_names_a_tenant_and_a_tenant_sees_its_own_only(site: Site) -> None:
+    """Another's execution is as good as none: reading, cancelling, waking, history, list."""
+    execution = await site.execution()
+    other = {"Authorization": "bearer  key-of-other-0123456789 "}
+    base = f"/api/executions/{execution}"
+
+    for method, path in (("GET", base), ("GET", base + "/history"), ("POST", base + "/cancel")):
+        assert (await site.call("ingress", method, path, headers=other)).status_code == 404
+        own = await site.call("ingress", method, path, headers={"Authorization": f"Bearer {KEY}"})
+        assert own.status_code in {200, 202}
+    hint = await site.call("resume", "POST", "/api/mesh/resume", json={"executionId": execution}, headers=other)
+    assert hint.status_code == 404
+    listed = await site.call("ingress", "GET", "/api/executions", headers=other)
+    assert listed.json() == {"executions": [], "next": None}
+
+
+# what is wrong with a request is said, and is never our crash
+
+
+@pytest.mark.parametrize(
+    ("path", "at"),
+    [
+        ("/api/executions?limit=0", "limit"),
+        ("/api/executions?limit=501", "limit"),
+        ("/api/executions?limit=%C2%B2", "limit"),
+        ("/api/executions?limit=-1", "limit"),
+        ("/api/executions?limit=1.0", "limit"),
+        ("/api/executions?limit=", "limit"),
+        (f"/api/executions?limit={'9' * 5_000}", "limit"),
+        ("/api/executions/{id}?first=x", "first"),
+        ("/api/executions/{id}?limit=0", "limit"),
+        ("/api/executions/{id}/history?limit=0", "limit"),
+        ("/api/executions/{id}/history?after=yesterday", "after"),
+        ("/api/executions/{id}/history?after=1-2-3", "after"),
+        ("/api/executions/{id}/history?after=99999999999999999999999-0", "after"),
+    ],
+)
+async def test_a_page_that_cannot_be_is_400_and_names_its_parameter(site: Site, path: str, at: str) -> None:
+    """Zero rows, other digits than ours, a place in the history that is none."""
+    execution = await site.execution()
+    answer = await site.call("ingress", "GET", path.replace("{id}", execution), headers={"Authorization": f"Bearer {KEY}"})
+
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["details"]["at"] == at
+
+
+async def test_pages_go_on_where_the_one_before_ended(site: Site) -> None:
+    """The list and the history, one row at a time; what is asked from anywhere is answered from there."""
+    executions = [await site.execution() for _ in range(5)]
+    auth = {"Authorization": f"Bearer {KEY}"}
+    found: list[str] = []
+    before = ""
+    while True:
+        page = (await site.call("ingress", "GET", f"/api/executions?limit=2&before={before}", headers=auth)).json()
+        found += [row["id"] for row in page["executions"]]
+        if page["next"] is None:
+            break
+        before = page["next"]
+    assert found == executions[::-1]
+
+    path = f"/api/executions/{executions[0]}/history"
+    first = (await site.call("ingress", "GET", path + "?limit=1", headers=auth)).json()
+    assert len(first["history"]) == 1
+    after = first["next"]
+    assert (await site.call("ingress", "GET", f"{path}?after={after}", headers=auth)).json()["history"] == []
+    assert (await site.call("ingress", "GET", f"{path}?after={after.split('-')[0]}", headers=auth)).status_code == 200
+
+
+async def test_a_list_shows_what_is_left_when_an_execution_is_purged_meanwhile(site: Site, redis: Redis) -> None:
+    """Between reading the index and the records: the row is left out, and asking for it is 404."""
+    kept, gone, half = await site.execution(), await site.execution(), await site.execution()
+    auth = {"Authorization": f"Bearer {KEY}"}
+    await redis.delete(keys.record(gone))
+    await redis.delete(keys.plan(half), keys.cells(half))
+
+    listed = await site.call("ingress", "GET", "/api/executions", headers=auth)
+    assert [row["id"] for row in listed.json()["executions"]] == [half, kept]
+    assert (await site.call("ingress", "GET", f"/api/executions/{gone}", headers=auth)).status_code == 404
+    assert (await site.call("ingress", "GET", f"/api/executions/{half}", headers=auth)).status_code == 404
+
+
+DEEP = b'{"plan":{"steps":[{"name":"a","tool":"do_work","args":{"label":' + b"[" * 50_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DEEP,
+        DEEP[:66] + b'"x","y":' + b"[" * 500 + b"]" * 500 + b"}}]}}",
+        b'{"intent":"\xff"}',
+        b"\xff\xfe",
+        b"",
+        b"null",
+        b'"x"',
+    ],
+    ids=["nested without end", "nested 500 deep", "no text inside", "no text", "nothing", "null", "text"],
+)
+async def test_a_body_that_cannot_be_read_is_a_4xx(site: Site, body: bytes) -> None:
+    """Named as the caller's fault, with its place; nothing is stored."""
+    answer = await site.call("ingress", "POST", "/api/execute", content=body)
+
+    assert answer.status_code in {400, 422}, answer.text
+    assert answer.json()["error"]["code"] in {"invalid_json", "invalid_type", "plan_refused"}
+
+
+async def test_what_is_not_there_has_the_one_error_shape_too(site: Site) -> None:
+    """An unknown path, and a method that a path does not take."""
+    for name in ("ingress", "step_executor", "resume"):
+        unknown = await site.call(name, "GET", "/api/nothing")
+        assert unknown.status_code == 404
+        assert unknown.json()["error"]["code"] == "not_found"
+        wrong = await site.call(name, "POST", "/healthz")
+        assert wrong.status_code == 405
+        assert wrong.json()["error"]["code"] == "method_not_allowed"
+        assert "GET" in wrong.headers["Allow"]
+
+
+async def test_a_caller_that_hangs_up_is_not_our_crash(redis: Redis, valkey: Valkey, caplog: pytest.LogCaptureFixture) -> None:
+    """In the middle of its body, over a real connection: nothing in any log says that something broke here."""
+    del redis
+    app = create_ingress(configured(**variables(valkey)))
+    with capture_logs() as logs:
+        async with serving(app, lifespan="on") as url:
+            _, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+            writer.write(b"POST /api/execute HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            await writer.drain()
+            await asyncio.sleep(0.05)  # long enough that the request is being read; a shorter wait tests less, and never fails
+            writer.close()
+            await writer.wait_closed()
+    assert "request.crashed" not in {line["event"] for line in logs}
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+# the step executor
+
+
+async def test_a_message_is_answered_whatever_its_retry_count_looks_like(site: Site) -> None:
+    """Unknown executions: 503 at first, 489 once two retries are known to be over; digits of other scripts are no count."""
+    body = {"executionId": NOBODY, "segment": 0}
+    for retried, status in (("", 503), ("1", 503), ("2", 489), ("x", 503), ("\xb2", 503), ("9" * 5_000, 503)):
+        headers = {"Upstash-Retried": retried} if retried.isascii() else {}
+        raw = json.dumps(body).encode()
+        token = signing.sign_call(
+            issuer="Upstash", url=f"{EXECUTOR}/api/engine/execute-step", body=raw, key=DEV_CURRENT_KEY, now=time.time(), jti=""
+        )
+        given = [(b"upstash-signature", token.encode()), *((k.encode(), v.encode()) for k, v in headers.items())]
+        if not retried.isascii():
+            given.append((b"upstash-retried", retried.encode("latin-1")))
+        answer = await site.call("step_executor", "POST", "/api/engine/execute-step", content=raw, headers=given)
+        assert answer.status_code == status, retried
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"executionId":5}',
+        b'{"executionId":"exe_zz_1"}',
+        b'{"executionId":"\xff"}',
+        b'{"x":' + b"[" * 20_000,
+    ],
+    ids=["nothing", "no id", "a list", "a number", "no id of ours", "no text", "nested without end"],
+)
+async def test_a_malformed_message_is_never_delivered_again(site: Site, body: bytes) -> None:
+    """489 at once."""
+    answer = await site.signed("step_executor", "/api/engine/execute-step", body)
+
+    assert answer.status_code == 489
+    assert answer.headers["Upstash-NonRetryable-Error"] == "true"
+
+
+async def test_a_direct_call_is_answered_at_once_and_runs_on(site: Site) -> None:
+    """202; QStash's own deliveries wait for the segment whatever they prefer."""
+    execution = await site.execution()
+    path, prefer = "/api/engine/execute-step", "respond-async"
+    body = {"executionId": execution, "segment": 0}
+
+    answer = await site.signed("step_executor", path, body, internal=True, prefer=prefer)
+    assert (answer.status_code, answer.json()) == (202, {"result": "started"})
+
+    async def ran() -> bool:
+        seen = await site.call("ingress", "GET", f"/api/executions/{execution}", headers={"Authorization": f"Bearer {KEY}"})
+        return bool(seen.json()["segment"] > 0)
+
+    await eventually(ran, describe="the segment has run")
+    again = await site.signed("step_executor", path, body, prefer=prefer)
+    assert (again.status_code, again.json()["result"]) == (200, "terminal")
+
+
+# the resume service
+
+
+async def test_a_failure_callback_is_noted_and_its_execution_looked_at_soon(site: Site, redis: Redis) -> None:
+    """As QStash sends it; twice is once."""
+    execution = await site.execution()
+    await redis.zadd(keys.due(keys.partition_of(execution)), {execution: 9e12})
+    source = json.dumps({"executionId": execution, "segment": 0, "reason": "created"}).encode()
+    callback = {
+        "status": 500,
+        "header": {"Content-Type": ["text/plain"]},
+        "body": base64.b64encode(b"oops").decode(),
+        "retried": 3,
+        "maxRetries": 3,
+        "dlqId": "dlq_1",
+        "sourceMessageId": "msg_1",
+        "sourceBody": base64.b64encode(source).decode(),
+        "url": EXECUTOR,
+        "method": "POST",
+        "sourceHeader": {},
+        "notBefore": "1",
+        "createdAt": 1,
+    }
+    answers = [await site.signed("resume", "/api/engine/failed", callback) for _ in range(2)]
+
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"result": "noted"})] * 2
+    auth = {"Authorization": f"Bearer {KEY}"}
+    lines = (await site.call("ingress", "GET", f"/api/executions/{execution}/history", headers=auth)).json()["history"]
+    dead = [line for line in lines if line["event"] == "message.dead"]
+    assert [line["detail"] for line in dead] == [{"segment": 0, "id": "msg_1", "status": 500, "retried": 3, "dlq": "dlq_1"}]
+    due_ms = await redis.zscore(keys.due(keys.partition_of(execution)), execution)
+    assert due_ms is not None
+    assert time.time() * 1000 < due_ms < time.time() * 1000 + 5_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{}", b'{"sourceBody":"%%%"}', b'{"sourceBody":"e30="}', b"[" * 20_000, b'{"sourceBody":5}'],
+    ids=["nothing", "a list", "no source", "no base64", "no id", "nested without end", "a number"],
+)
+async def test_a_failure_callback_that_cannot_be_read_is_200_all_the_same(site: Site, body: bytes) -> None:
+    """Refusing it would only make QStash repeat it."""
+    answer = await site.signed("resume", "/api/engine/failed", body)
+
+    assert (answer.status_code, answer.json()) == (200, {"result": "not readable"})
+
+
+async def test_a_failure_callback_of_an_unknown_execution_is_200(site: Site) -> None:
+    """It may have been purged."""
+    source = base64.b64encode(json.dumps({"executionId": NOBODY}).encode()).decode()
+
+    assert (await site.signed("resume", "/api/engine/failed", {"sourceBody": source})).status_code == 200
+
+
+async def test_a_hint_wakes_its_execution_by_a_direct_call(redis: Redis, valkey: Valkey) -> None:
+    """From one of our services or from whoever may read the execution; 202 also when the executor is away."""
+    del redis
+
+    async def started(_: Taken) -> Response:
+        return Response(b'{"result":"started"}', 202)
+
+    async with AsyncExitStack() as stack, receiving(started) as there:
+        site = Site(configured(**variables(valkey) | {"EXECUTOR_URL": there.url}), stack)
+        execution = await site.execution()
+        auth = {"Authorization": f"Bearer {KEY}"}
+        by_key = await site.call("resume", "POST", "/api/mesh/resume", json={"executionId": execution}, headers=auth)
+        by_signature = await site.signed("resume", "/api/mesh/resume", {"executionId": execution}, internal=True)
+
+        assert [(one.status_code, one.json()) for one in (by_key, by_signature)] == [
+            (202, {"result": "woken", "segment": 0})
+        ] * 2
+        assert [json.loads(request.body)["reason"] for request in there.taken] == ["resumed", "resumed"]
+
+    async with AsyncExitStack() as stack:
+        site = Site(configured(**variables(valkey) | {"EXECUTOR_URL": f"http://127.0.0.1:{free_port()}"}), stack)
+        answer = await site.signed("resume", "/api/mesh/resume", {"executionId": execution}, internal=True)
+        assert answer.status_code == 202
+        assert "away" in answer.json()["result"]
+
+
+@pytest.mark.parametrize("execution", [NOBODY, "nonsense", "", "exe_ff_" + "0" * 32])
+async def test_a_hint_for_nothing_wakes_nothing(site: Site, execution: str) -> None:
+    """Signed, so nobody is asked for a key."""
+    answer = await site.signed("resume", "/api/mesh/resume", {"executionId": execution}, internal=True)
+
+    assert answer.status_code in {200, 404}
+
+
+async def test_a_sweep_on_request_says_what_it_moved(site: Site, redis: Redis) -> None:
+    """For deployments without a long-running process."""
+    execution = await site.execution()
+    partition = keys.partition_of(execution)
+    await redis.zadd(keys.due(partition), {execution: 1})
+
+    answer = await site.signed("resume", "/api/mesh/sweep", b"")
+
+    assert answer.status_code == 200
+    assert answer.json()["moved"] >= 1
+
+
+# readiness
+
+
+async def test_ready_means_that_the_store_keeps_everything(site: Site, redis: Redis) -> None:
+    """A store that evicts would lose executions: 503 with the remedy. The process itself is healthy."""
+    for name in ("ingress", "step_executor", "resume"):
+        assert (await site.call(name, "GET", "/readyz")).json() == {"status": "ready"}
+    await redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        for name in ("ingress", "step_executor", "resume"):
+            answer = await site.call(name, "GET", "/readyz")
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"] == "5"
+            assert "set noeviction" in answer.json()["error"]["message"]
+            assert (await site.call(name, "GET", "/healthz")).status_code == 200
+    finally:
+        await redis.config_set("maxmemory-policy", "noeviction")

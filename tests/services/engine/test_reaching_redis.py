@@ -1,0 +1,122 @@
+"""The way to Redis, and how a service that cannot start says so."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from shared.errors import SettingsError, Unavailable
+from shared.redisdb import keys
+from shared.redisdb.connect import check_layout, connect
+from shared.redisdb.lua import Script
+from shared.redisdb.reader import Reader
+from tests.support.valkey import Valkey, free_port
+
+ROOT = Path(__file__).parents[3]
+PASSWORD = "p4ss/word-31"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [f"redis://:{PASSWORD}@db.example:6380/0", f"http://:{PASSWORD}@db.example", PASSWORD, f"redis://db.example:{PASSWORD}/0"],
+)
+def test_a_url_that_is_none_is_told_without_its_password(url: str) -> None:
+    """A slash in a password makes the rest of it look like a port."""
+    with pytest.raises(SettingsError) as caught:
+        connect(url)
+
+    assert "REDIS_URL" in caught.value.message
+    assert "p4ss" not in caught.value.message
+    assert "word-31" not in caught.value.message
+
+
+async def test_more_commands_at_once_than_connections_wait_for_one(valkey: Valkey) -> None:
+    """A thousand executions in one loop turn: none is told that Redis is away."""
+    async with connect(valkey.url) as client:
+        reader = Reader(client)
+        await asyncio.gather(*(reader.headers([f"exe_0a_{number:032x}"]) for number in range(1_000)))
+        count = await client.info("clients")
+
+    assert count["connected_clients"] <= 300
+
+
+async def test_nobody_there_is_unavailable_soon() -> None:
+    """A closed port: an error of ours, after a few tries."""
+    async with connect(f"redis://127.0.0.1:{free_port()}/0") as client:
+        with pytest.raises(Unavailable) as caught:
+            await asyncio.wait_for(Reader(client).headers(["exe_0a_" + "1" * 32]), 5)
+
+    assert caught.value.error_code == "store_unavailable"
+
+
+async def test_the_layout_is_written_once_and_another_one_refused(redis: Redis) -> None:
+    """64 partitions for ever; an unreachable Redis is readiness's business, not this one's."""
+    await check_layout(redis)
+    await check_layout(redis)
+    assert await redis.get(keys.LAYOUT) == b"64"
+
+    for other in ("16", "many"):
+        await redis.set(keys.LAYOUT, other)
+        with pytest.raises(SettingsError, match="64"):
+            await check_layout(redis)
+    async with connect(f"redis://127.0.0.1:{free_port()}/0") as away:
+        await check_layout(away)
+
+
+async def test_a_script_is_loaded_again_when_the_server_forgot_it(redis: Redis) -> None:
+    """After a restart, plainly and with the barrier."""
+    script = Script("shared.redisdb", "relay_claim")
+    names = [keys.outbox_times("00"), keys.outbox_entries("00")]
+    for _ in range(2):
+        await redis.script_flush()
+        assert await script.run(redis, names, ["", 1, 1]) == []
+        assert await script.run(redis, names, ["", 1, 1]) == []
+        await redis.script_flush()
+        reply, synced = await script.run_durably(redis, names, ["", 1, 1], wait_ms=500)
+        assert (reply, synced) == ([], True)
+
+
+def test_a_missing_script_stops_the_start_up() -> None:
+    """Not the first execution that would need it."""
+    with pytest.raises(FileNotFoundError):
+        Script("shared.redisdb", "no_such_script")
+
+
+START: list[tuple[str, str, dict[str, str], str]] = [
+    ("no key", "step_executor", {"INTENTION_MODE": "production"}, "QSTASH_CURRENT_SIGNING_KEY"),
+    ("a typo", "ingress", {"INGRESS_PROT": "1"}, "did you mean INGRESS_PORT?"),
+    ("no Redis URL", "resume", {"REDIS_URL": f"redis://:{PASSWORD}@h:1/0"}, "REDIS_URL"),
+]
+
+
+@pytest.mark.parametrize(("service", "variables", "says"), [row[1:] for row in START], ids=[row[0] for row in START])
+def test_a_service_that_cannot_start_fails_and_says_what_to_change(service: str, variables: dict[str, str], says: str) -> None:
+    """A non-zero exit, which a supervisor sees; one line without a traceback, and without a password."""
+    environ = {"PATH": os.environ["PATH"], "INTENTION_MODE": "local", "RESUME_PORT": str(free_port()), **variables}
+    command = [sys.executable, "-m", f"services.{service}.main"]
+    found = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False)
+
+    assert found.returncode != 0
+    assert says in found.stderr
+    assert found.stderr.startswith("cannot start: ")
+    assert "Traceback" not in found.stderr + found.stdout
+    assert "word-31" not in found.stderr + found.stdout
+
+
+def test_a_busy_port_is_one_line_too() -> None:
+    """Which port, and which setting moves it."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        environ = {"PATH": os.environ["PATH"], "INTENTION_MODE": "local", "INGRESS_PORT": port}
+        command = [sys.executable, "-m", "services.ingress.main"]
+        found = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False)
+
+    assert found.returncode != 0
+    assert found.stderr.startswith(f"cannot start: ingress cannot listen on 127.0.0.1:{port}")
+    assert "INGRESS_PORT" in found.stderr
