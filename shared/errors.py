@@ -3,10 +3,12 @@
 IntentionError
 ├── BadRequest 400            the request itself is wrong: names the place and the remedy
 │   ├── Unprocessable 422     well formed, but not to be done as it stands (a plan with a cycle, a question to answer)
-│   └── TooLarge 413          larger than a stated limit
+│   ├── TooLarge 413          larger than a stated limit
+│   └── UnsupportedMedia 415  a body that does not say it is JSON
 ├── Unauthorized 401          no proof of who calls
 ├── NotFound 404              not there, or not this tenant's (the same answer on purpose)
 ├── Conflict 409              the same key with another body, or a version that has moved on
+├── TooMany 429               a stated limit is used up: try again later
 ├── Unavailable 503           a neighbour (Redis, QStash, the town) is away: try again
 └── SettingsError             the environment is wrong: the process must not start
 """
@@ -50,6 +52,13 @@ class TooLarge(BadRequest):
     code = "too_large"
 
 
+class UnsupportedMedia(BadRequest):
+    """The body is not of a type that is taken here."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
 class Unauthorized(IntentionError):
     """The caller is not known."""
 
@@ -69,6 +78,13 @@ class Conflict(IntentionError):
 
     status = 409
     code = "conflict"
+
+
+class TooMany(IntentionError):
+    """More than may wait; try again later."""
+
+    status = 429
+    code = "too_many"
 
 
 class Unavailable(IntentionError):

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from shared.errors import BadRequest, IntentionError, SettingsError, TooLarge
+from shared.errors import BadRequest, IntentionError, SettingsError, TooLarge, UnsupportedMedia
 from shared.logs import get_logger
 
 log = get_logger()
@@ -37,6 +37,16 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(parts)
 
 
+def check_json(request: Request) -> None:
+    """UnsupportedMedia unless the body says that it is JSON.
+
+    A web page may post plain text to any address, also to a service on its reader's own machine; JSON it may not.
+    """
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise UnsupportedMedia(f"Content-Type is {kind or 'missing'}: send application/json", at="Content-Type")
+
+
 def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     """The body as a typed value; a wrong one is a BadRequest that names the place (`$.plan.steps[2].tool`)."""
     try:
@@ -57,7 +67,7 @@ async def on_error(_: Request, error: Exception) -> Response:
     """The error table: a class of ours says its status; Unavailable also says when to come back."""
     if not isinstance(error, IntentionError):
         raise error
-    headers = {"Retry-After": "5"} if error.status == 503 else None
+    headers = {"Retry-After": "5"} if error.status in {429, 503} else None
     return Json(error_body(error.error_code, error.message, error.details), status_code=error.status, headers=headers)
 
 
@@ -93,7 +103,9 @@ def serve(app: ASGIApp, *, host: str, port: int, name: str, port_setting: str) -
     import uvicorn  # late: `shared` is imported by code that never serves
 
     listener = _listen(host, port, name, port_setting)
-    config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=12)
+    config = uvicorn.Config(
+        app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=12, timeout_keep_alive=65
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -328,7 +328,7 @@ class Segment:
 
     async def _wait(self, following: Next) -> Event:
         """Until calls end (all that end in one turn of the loop come together) or a timer is up."""
-        until = following.until_ms if isinstance(following, Wait) else None
+        until = following.until_ms if isinstance(following, Wait | StartSteps) else None
         timeout = None if until is None else max(0.0, (until - self.now_ms()) / 1000)
         if not self._tasks:
             await asyncio.sleep(timeout or 0)

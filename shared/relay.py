@@ -17,6 +17,7 @@ RETRY_MS: Final = (1_000, 3_000)
 """When a process tries a refused entry again itself. QStash recognises a repeat of what the relay has sent meanwhile."""
 CLAIM_MS: Final = 10_000
 BATCH: Final = 100
+FORGET_AT: Final = 10_000
 BACKOFF_MS: Final = (2_000, 4_000, 8_000, 16_000, 32_000, 60_000)
 
 
@@ -117,6 +118,8 @@ class Relay:
             self._acks.add(entry, receipt.message)
             log.info("message.relayed", execution=entry.execution, entry=entry.id, id=receipt.message)
             return
+        if len(self._failures) > FORGET_AT:
+            self._failures.clear()  # most were sent by others meanwhile; the rest start again with short waits
         count = self._failures.get(entry.id, 0)
         self._failures[entry.id] = count + 1
         wait = BACKOFF_MS[min(count, len(BACKOFF_MS) - 1)]

@@ -16,6 +16,8 @@ from shared.settings import Settings
 from shared.watchdog import Watchdog
 
 DAY_MS = 86_400_000
+LIMITS = httpx.Limits(max_connections=100, keepalive_expiry=3)
+"""Idle connections are given up before common servers close theirs (5 s): a request must not go into a closing one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     redis = connect(settings.redis_url)
     stack.push_async_callback(redis.aclose)
     await check_layout(redis)
-    client = await stack.enter_async_context(httpx.AsyncClient(limits=httpx.Limits(max_connections=100)))
+    client = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
     store = RedisStore(redis, retention_ms=settings.retention_days * DAY_MS, strict=settings.durability == "strict")
     acks = Acks(store)
     stack.push_async_callback(acks.close)
@@ -48,7 +50,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     background = Background()
     stack.push_async_callback(background.close)  # first to be closed: its work needs everything above
     direct = executor if settings.direct_calls else None
-    watchdog = Watchdog(store, relay, acks, direct, rate=settings.sweep_rate)
+    watchdog = Watchdog(store, relay, acks, direct, rate=max(1, settings.sweep_rate * settings.sweep_ms // 1000))
     return Engine(
         settings=settings,
         redis=redis,

@@ -16,8 +16,8 @@ from services.ingress.profiles import Profiles
 from services.ingress.requests import Cancel, Chat, Execute
 from shared.background import Background
 from shared.callers import Callers
-from shared.errors import BadRequest, NotFound, Unavailable
-from shared.http import ERROR_HANDLERS, Json, decode, read_body
+from shared.errors import BadRequest, NotFound, TooMany
+from shared.http import ERROR_HANDLERS, Json, check_json, decode, read_body
 from shared.logs import get_logger
 from shared.numbers import whole
 from shared.planner import Profile
@@ -62,17 +62,25 @@ def _deps(request: Request) -> tuple[Deps, str]:
     return deps, tenant
 
 
+async def _body(request: Request, limit: int) -> bytes:
+    """The raw JSON body; empty where there is none."""
+    body = await read_body(request, limit)
+    if body:
+        check_json(request)
+    return body
+
+
 async def execute(request: Request) -> Response:
     """Take words or a plan; 202 means that the execution is durable."""
     deps, tenant = _deps(request)
-    asked = decode(_execute, await read_body(request, deps.settings.max_request_bytes))
+    asked = decode(_execute, await _body(request, deps.settings.max_request_bytes))
     return await _take(deps, tenant, asked, request)
 
 
 async def chat(request: Request) -> Response:
     """Take a message as a person writes it."""
     deps, tenant = _deps(request)
-    said = decode(_chat, await read_body(request, deps.settings.max_request_bytes))
+    said = decode(_chat, await _body(request, deps.settings.max_request_bytes))
     asked = Execute(intent=said.message, user_id=said.user_id, context=said.context)
     return await _take(deps, tenant, asked, request)
 
@@ -122,7 +130,7 @@ async def cancel(request: Request) -> Response:
     """Stop an execution and undo what it did. No step starts after this is answered."""
     deps, tenant = _deps(request)
     execution = request.path_params["id"]
-    raw = await read_body(request, deps.settings.max_request_bytes)
+    raw = await _body(request, deps.settings.max_request_bytes)
     body = decode(_cancel, raw) if raw else Cancel()
     await deps.reader.header(execution, tenant)
     found = await deps.store.signal(execution, tenant=tenant, sid="cancel", kind="cancel", payload={"reason": body.reason})
@@ -132,7 +140,7 @@ async def cancel(request: Request) -> Response:
         log.info("execution.cancel_accepted", execution=execution, reason=body.reason, request=secrets.token_hex(4))
         return Json({"id": execution, "result": "cancelling"}, status_code=202)
     if found.why == "full":
-        raise Unavailable("this execution's inbox is full", code="inbox_full")
+        raise TooMany("this execution's inbox is full", code="inbox_full")
     if found.why == "absent":
         raise NotFound(f"there is no execution {execution}")
     header = await deps.reader.header(execution, tenant)
@@ -154,7 +162,7 @@ async def get_profile(request: Request) -> Response:
 async def put_profile(request: Request) -> Response:
     """Replace a user's profile; what is left out becomes empty."""
     deps, tenant = _deps(request)
-    profile = decode(_profile, await read_body(request, 16_384))
+    profile = decode(_profile, await _body(request, 16_384))
     views.check_profile(profile)
     await deps.profiles.put(tenant, request.path_params["user"], profile)
     return Json(profile)

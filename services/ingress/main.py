@@ -15,7 +15,7 @@ from shared.callers import Callers
 from shared.errors import SettingsError
 from shared.machine.accept import Limits
 from shared.redisdb.reader import Reader
-from shared.runtime import open_engine
+from shared.runtime import LIMITS, open_engine
 from shared.settings import Settings, load
 from shared.tools.registry import Registry
 from shared.tools.town import TownTools, register
@@ -28,7 +28,7 @@ def create(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack)
-            town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url))
+            town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
             registry = Registry()
             register(registry, TownTools(town))  # for the contracts that plans pin; ingress itself calls no tool
             profiles = Profiles(engine.redis, seeded=settings.local)

@@ -13,7 +13,7 @@ from shared.clock import SystemClock
 from shared.errors import SettingsError
 from shared.interpret import Interpreter, Limits
 from shared.redisdb.reader import Reader
-from shared.runtime import Engine, open_engine
+from shared.runtime import LIMITS, Engine, open_engine
 from shared.settings import Settings, load
 from shared.tools.registry import Registry, Runner
 from shared.tools.town import TownTools, register
@@ -53,7 +53,7 @@ def create(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack)
-            town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url))
+            town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
             clock = SystemClock()
             deps = Deps(
                 settings=settings,

@@ -7,7 +7,7 @@ from shared.machine import outcomes, undoing
 from shared.machine.decision import Changes, Decision, End, Leave, Line, Next, Suspend, Wait
 from shared.machine.draft import Draft, moved
 from shared.machine.events import Attempted, Event, Room, Signalled, Ticked, Woke
-from shared.machine.starting import choose, next_timer, startable
+from shared.machine.starting import choose, next_timer, startable, timer_within
 from shared.machine.state import Execution, Signal
 from shared.machine.status import Cause, Phase, Reason, Status
 
@@ -117,9 +117,9 @@ def _empty_end(draft: Draft) -> Status:
 
 def _no_start(draft: Draft, room: Room) -> Next:
     """Nothing starts now: because calls are running, the room is used up, time must pass, or a person must act."""
-    timer = next_timer(draft)
     if draft.running():
-        return Wait(until_ms=timer[0] if timer and timer[0] < room.checkpoint_ms else None)
+        return Wait(until_ms=timer_within(draft, room))
+    timer = next_timer(draft)
     if next(startable(draft), None) is not None:
         return _leave(draft, room)
     if timer is not None:

@@ -46,9 +46,10 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartSteps(msgspec.Struct, frozen=True, kw_only=True):
-    """Store these intents, then make the calls."""
+    """Store these intents, then make the calls. `until_ms`: when something else may start, whatever the calls do."""
 
     starts: tuple[Start, ...]
+    until_ms: int | None = None
     changes: Changes
 
 

@@ -37,11 +37,11 @@ class Undo(StrEnum):
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often and how patiently; attempts count the first call."""
+    """How often and how patiently; attempts count the first call. The default outlasts a partner's restart: about a minute."""
 
-    attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 6
     base_ms: Millis = 500
-    factor: Annotated[float, msgspec.Meta(ge=1, le=10)] = 2.0
+    factor: Annotated[float, msgspec.Meta(ge=1, le=10)] = 3.0
     cap_ms: Millis = 60_000
 
 

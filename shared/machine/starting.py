@@ -35,6 +35,12 @@ def next_timer(draft: Draft) -> tuple[int, Reason] | None:
     return at_ms, Reason.SETTLING if draft.cell(cell) is Cell.SETTLING else Reason.BACKOFF
 
 
+def timer_within(draft: Draft, room: Room) -> int | None:
+    """When something else may start in this invocation, while calls are running; None if nothing may."""
+    timer = next_timer(draft)
+    return timer[0] if timer and timer[0] < room.checkpoint_ms and room.starts_left != 0 else None
+
+
 def _waiting(draft: Draft) -> Iterator[tuple[int, int]]:
     size = draft.blueprint.size
     cells = chain(draft.at(Cell.BACKOFF, draft.x.backoff), draft.at(Cell.SETTLING, draft.x.settling))
@@ -69,7 +75,7 @@ def choose(draft: Draft, room: Room, only: int | None = None) -> StartSteps | Lo
         intents={start.cell: start.intent for start in starts},
         history=lines,
     )
-    return StartSteps(starts=tuple(starts), changes=changes)
+    return StartSteps(starts=tuple(starts), changes=changes, until_ms=timer_within(draft, room) if only is None else None)
 
 
 def _event(start: Start) -> str:
@@ -79,12 +85,17 @@ def _event(start: Start) -> str:
 
 
 def _fits(draft: Draft, room: Room, cell: int, started: int) -> bool:
-    """A call starts only if it will usually end before the cut-off; the first of a segment always (so nothing livelocks)."""
+    """A call starts only if it will usually end before the cut-off.
+
+    The first of a segment always (so nothing livelocks), unless the segment itself began late: half of what the call may take
+    must be left, or an answer would be lost for nothing.
+    """
     if draft.now_ms >= room.checkpoint_ms:
         return False
     step = draft.blueprint.step(cell)
     usual = min(room.estimates.get(step.tool, step.timeout_ms), step.timeout_ms)
-    return started == 0 or draft.now_ms + usual + COMMIT_RESERVE_MS <= room.cutoff_ms
+    needed = usual + COMMIT_RESERVE_MS if started else min(usual, step.timeout_ms // 2)
+    return draft.now_ms + needed <= room.cutoff_ms
 
 
 def _missing_outputs(draft: Draft, cells: list[int]) -> tuple[int, ...]:

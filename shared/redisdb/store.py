@@ -288,7 +288,7 @@ class RedisStore:
         """See the port."""
         names = [keys.outbox_times(partition), keys.outbox_entries(partition)]
         reply = await self._run("relay_claim", names, [limit, claim_ms])
-        return [wire.entry(text) for text in reply]
+        return wire.entries(reply)
 
     async def relay_ack(self, sent: Sequence[tuple[Entry, str]]) -> None:
         """See the port. One script call a partition."""

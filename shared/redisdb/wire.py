@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
+from shared.logs import get_logger
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Fault, Header, Intent, Result, Signal
 from shared.machine.status import Cell
 from shared.ports import Entry
 
+log = get_logger()
 _encode = msgspec.json.Encoder().encode
 _intent = msgspec.json.Decoder(Intent)
 _fault = msgspec.json.Decoder(Fault)
@@ -128,6 +130,17 @@ def signal_text(kind: str, payload: object) -> bytes:
 def entry(text: bytes) -> Entry:
     """An outbox entry; cjson writes numbers it may have made floats."""
     return _entry.decode(text)
+
+
+def entries(texts: Iterable[bytes]) -> list[Entry]:
+    """The readable ones. One that is not must not keep the others from being sent; the due index has its execution."""
+    found = []
+    for text in texts:
+        try:
+            found.append(entry(text))
+        except msgspec.DecodeError as error:
+            log.error("outbox.unreadable", error=str(error), entry=text[:200])  # noqa: TRY400 - the place is the entry
+    return found
 
 
 def anything(text: bytes) -> Any:

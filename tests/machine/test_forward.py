@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from shared.machine.decide import decide
-from shared.machine.decision import Leave, Load, StartSteps, Wait, apply
+from shared.machine.decision import Leave, Load, StartSteps, Suspend, Wait, apply
 from shared.machine.events import Event
 from shared.machine.status import Cause, Cell, Phase, Status
 from tests.machine.support import (
@@ -106,9 +106,25 @@ def test_the_key_stays_and_the_attempt_rises() -> None:
 
 def test_a_call_is_given_no_more_time_than_the_invocation_has() -> None:
     """The first step of a segment starts whatever its maximum, and is cut off with the invocation."""
-    decision = decide(execution(blueprint("a slow"), "r"), woke(7_000))
+    decision = decide(execution(blueprint("a slow"), "r"), woke(4_000))
     assert isinstance(decision.next, StartSteps)
-    assert decision.next.starts[0].timeout_ms == 1_000
+    assert decision.next.starts[0].timeout_ms == 4_000
+
+
+def test_a_segment_that_began_too_late_starts_nothing_and_waits() -> None:
+    """Less than half of what the call may take is left: it would be cut off, and its effect unknown for nothing."""
+    following = decide(execution(blueprint("a slow"), "r"), woke(4_100)).next
+    assert isinstance(following, Suspend)
+    assert following.timed
+
+
+def test_a_short_back_off_beside_a_new_call_is_watched() -> None:
+    """The retry need not wait until the call ends."""
+    x = execution(blueprint("a idem", "b idem"), "br", faults={0: fault(retry_at_ms=NOW + 300)})
+    following = decide(x, woke()).next
+    assert isinstance(following, StartSteps)
+    assert [start.step for start in following.starts] == ["b"]
+    assert following.until_ms == NOW + 300
 
 
 def test_leaving_names_the_next_step_and_what_it_will_want() -> None:

@@ -184,8 +184,8 @@ class TestRetryDelays:
         """Of cell 0."""
         return delay_ms(RETRY, execution="exe_00_t", cell=0, attempt=attempt, retry_after_ms=retry_after_ms)
 
-    @pytest.mark.parametrize(("attempt", "full"), [(1, 500), (2, 1_000), (3, 2_000), (8, 60_000), (100, 60_000)])
-    def test_they_double_up_to_the_cap(self, attempt: int, full: int) -> None:
+    @pytest.mark.parametrize(("attempt", "full"), [(1, 500), (2, 1_500), (3, 4_500), (8, 60_000), (100, 60_000)])
+    def test_they_grow_by_the_factor_up_to_the_cap(self, attempt: int, full: int) -> None:
         """With jitter below."""
         assert full // 2 <= self.delay(attempt) <= full
 

@@ -154,7 +154,7 @@ class TestFromWhenOn:
         following = decide(x, woke()).next
         assert isinstance(following, Suspend)
         assert (following.reason, following.wake_at_ms, following.timed) == (Reason.SETTLING, NOW + 9_000, True)
-        assert starts(decide(x, ticked(9_000, checkpoint_ms=NOW + 20_000))) == ["-a"]
+        assert starts(decide(x, ticked(9_000, checkpoint_ms=NOW + 20_000, cutoff_ms=NOW + 20_500))) == ["-a"]
 
     def test_a_short_rest_of_it_is_sat_out(self) -> None:
         """Like a short back-off."""

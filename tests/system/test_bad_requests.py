@@ -10,6 +10,9 @@ from tests.system.harness import System, work
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 def step(name: str, **more: Any) -> dict[str, Any]:
     """A step that would be fine."""
     return {"name": name, "tool": "do_work", "args": {"label": "x"}, **more}
@@ -96,7 +99,7 @@ async def test_a_bad_plan_names_its_place_and_stores_nothing(  # the columns of 
 async def test_invalid_json_is_told_as_such(system: System) -> None:
     """Not a 500, not a guess."""
     url = system.processes["ingress"].url
-    answer = await system.client.post(f"{url}/api/execute", content=b'{"intent": ')
+    answer = await system.client.post(f"{url}/api/execute", content=b'{"intent": ', headers=JSON)
 
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "invalid_json"
@@ -105,7 +108,7 @@ async def test_invalid_json_is_told_as_such(system: System) -> None:
 async def test_a_body_beyond_the_limit_is_413(system: System) -> None:
     """Read no further than the limit."""
     url = system.processes["ingress"].url
-    answer = await system.client.post(f"{url}/api/execute", content=b"x" * 5_000_000)
+    answer = await system.client.post(f"{url}/api/execute", content=b"x" * 5_000_000, headers=JSON)
 
     assert answer.status_code == 413
 
@@ -149,3 +152,13 @@ async def test_what_the_words_leave_out_is_asked_and_nothing_is_stored(system: S
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "clarification_needed"
     assert {question["field"] for question in answer.json()["error"]["details"]["questions"]} >= {"party_size", "time"}
+
+
+async def test_a_body_that_does_not_say_it_is_json_is_refused(system: System) -> None:
+    """What a web page can send to a reader's own machine without being asked must not start anything."""
+    url = system.processes["ingress"].url
+    body = b'{"plan": {"steps": [{"name": "a", "tool": "do_work", "args": {"label": "x"}}]}}'
+    answer = await system.client.post(f"{url}/api/execute", content=body, headers={"Content-Type": "text/plain"})
+
+    assert answer.status_code == 415
+    assert "application/json" in answer.json()["error"]["message"]

@@ -231,7 +231,7 @@ DEEP = b'{"plan":{"steps":[{"name":"a","tool":"do_work","args":{"label":' + b"["
 )
 async def test_a_body_that_cannot_be_read_is_a_4xx(site: Site, body: bytes) -> None:
     """Named as the caller's fault, with its place; nothing is stored."""
-    answer = await site.call("ingress", "POST", "/api/execute", content=body)
+    answer = await site.call("ingress", "POST", "/api/execute", content=body, headers={"Content-Type": "application/json"})
 
     assert answer.status_code in {400, 422}, answer.text
     assert answer.json()["error"]["code"] in {"invalid_json", "invalid_type", "plan_refused"}
