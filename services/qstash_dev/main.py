@@ -1,0 +1,106 @@
+"""The composition root: settings, Redis, the courier and the scheduler, in the order they need each other.
+
+`python -m services.qstash_dev.main`
+"""
+
+import asyncio
+import ipaddress
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from services.qstash_dev import ids, users
+from services.qstash_dev.app import build_app
+from services.qstash_dev.delivery import Courier, open_session
+from services.qstash_dev.deps import Deps
+from services.qstash_dev.scheduler import Scheduler, now_ms
+from services.qstash_dev.store import Store
+from shared import http, logs, settings
+from shared.errors import SettingsError
+from shared.settings import Settings
+
+
+def connect(url: str, *, retries: int) -> Redis:
+    """A client that sends a command again so many times after a lost connection."""
+    return Redis.from_url(url, retry=Retry(NoBackoff(), retries), socket_timeout=10, socket_connect_timeout=2)
+
+
+@asynccontextmanager
+async def running(config: Settings) -> AsyncIterator[Deps]:
+    """The parts, connected and at work; closed in reverse."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(connect(config.redis_url, retries=0))
+        reads = await stack.enter_async_context(connect(config.redis_url, retries=1))
+        store = Store(redis, reads)
+        stack.push_async_callback(store.pipe.close)
+        courier = Courier(await stack.enter_async_context(open_session()))
+        known = users.of(config)
+        scheduler = Scheduler(store=store, courier=courier, users=known)
+        stack.push_async_callback(_end, asyncio.create_task(scheduler.run(), name="scheduler"))
+        yield Deps(users=known, store=store, scheduler=scheduler, now_ms=now_ms, new_id=ids.message_id)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def check_host(config: Settings) -> None:
+    """SettingsError unless the server stays on this machine, or is allowed not to."""
+    if config.qstash_dev_allow_public:
+        return
+    found = socket.getaddrinfo(config.qstash_dev_host, None) if config.qstash_dev_host else []
+    addresses = {str(info[4][0]) for info in found}
+    if not addresses or not all(ipaddress.ip_address(address).is_loopback for address in addresses):
+        raise SettingsError(
+            f"QSTASH_DEV_HOST={config.qstash_dev_host} is not loopback: anybody who reaches the port could make this machine "
+            "call any address. Set QSTASH_DEV_ALLOW_PUBLIC=true if the network is closed."
+        )
+
+
+def banner(config: Settings) -> str:
+    """What is printed at the start, in the official server's words: its spawners wait for the first line."""
+    host = f"[{config.qstash_dev_host}]" if ":" in config.qstash_dev_host else config.qstash_dev_host
+    url, user = f"http://{host}:{config.qstash_dev_port}", users.of(config)[0]
+    return (
+        f"QStash server is running at {url}\n"
+        f"QSTASH_URL={url}\n"
+        f"QSTASH_TOKEN={user.token}\n"
+        f"QSTASH_CURRENT_SIGNING_KEY={user.current_key}\n"
+        f"QSTASH_NEXT_SIGNING_KEY={user.next_key}\n"
+    )
+
+
+@asynccontextmanager
+async def announced(config: Settings) -> AsyncIterator[Deps]:
+    """`running`, and said so on the terminal."""
+    async with running(config) as deps:
+        if config.local:  # elsewhere the keys are secrets, and a log is no place for them
+            sys.stdout.write(banner(config))
+            sys.stdout.flush()
+        yield deps
+
+
+def main() -> None:
+    """Run until SIGINT or SIGTERM."""
+    try:
+        config = settings.load(os.environ)
+        check_host(config)
+        users.of(config)
+        logs.configure(service="qstash_dev", format=config.log_format, level=config.log_level)
+        host, port = config.qstash_dev_host, config.qstash_dev_port
+        app = build_app(lambda: announced(config))
+        http.serve(app, host=host, port=port, name="qstash_dev", port_setting="QSTASH_DEV_PORT")
+    except SettingsError as error:
+        http.stop(error)
+
+
+if __name__ == "__main__":
+    main()

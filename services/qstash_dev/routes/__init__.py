@@ -1,0 +1,1 @@
+"""The HTTP surface, one file per resource: read and check, one call, answer."""

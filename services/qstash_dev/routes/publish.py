@@ -1,0 +1,102 @@
+"""`POST /v2/publish/{destination}` and `POST /v2/batch`. The answer goes out once the message is stored, not before."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.qstash_dev import publish
+from services.qstash_dev.deps import Deps, deps, query_pairs, split_query, user
+from services.qstash_dev.errors import NotBuilt
+from services.qstash_dev.headers import Pairs, text
+from services.qstash_dev.model import Publish
+from services.qstash_dev.scheduler import Offer
+from services.qstash_dev.users import User
+from shared.errors import BadRequest, IntentionError
+from shared.http import Json, decode, read_body
+
+MAX_BODY_BYTES = 10 * 1_048_576
+"""Of one message (pay-as-you-go plan)."""
+MAX_BATCH_BYTES = 100 * 1_048_576
+MAX_BATCH_ITEMS = 1_000
+
+PREFIX = b"/v2/publish/"
+
+
+class BatchItem(msgspec.Struct, frozen=True):
+    """One element of a batch; header names in any casing."""
+
+    destination: str = ""
+    headers: dict[str, str | list[str]] | None = None
+    body: str | None = None
+    queue: str | None = None
+
+
+_batch = msgspec.json.Decoder(list[msgspec.Raw])
+_item = msgspec.json.Decoder(BatchItem)
+
+
+async def publish_one(request: Request) -> Response:
+    """200 with the message id; 202 and the old id when it is a duplicate."""
+    parts, caller = deps(request), user(request)
+    ours, rest = split_query(request.scope["query_string"].decode("latin-1"))
+    destination = request.scope["raw_path"].removeprefix(PREFIX).decode("latin-1")
+    destination += f"?{rest}" if rest else ""
+    given = [(text(name), text(value)) for name, value in request.scope["headers"]] + ours
+    body = await read_body(request, MAX_BODY_BYTES)
+    answer = await _accept(parts, caller, publish.parse(destination, given, body, _caller(parts, request)))
+    return Json(answer, status_code=202 if answer.get("deduplicated") else 200)
+
+
+async def publish_batch(request: Request) -> Response:
+    """One answer per item, in order; an item that is wrong is `{"error": …}` and the others still go out."""
+    parts, caller = deps(request), user(request)
+    if query_pairs(request) and any(name.lower().startswith("upstash-") for name, _ in query_pairs(request)):
+        raise BadRequest("a batch takes its options from the headers of each item, not from the query")
+    items = decode(_batch, await read_body(request, MAX_BATCH_BYTES))
+    if len(items) > MAX_BATCH_ITEMS:
+        raise BadRequest(f"a batch has at most {MAX_BATCH_ITEMS} messages")
+    read = [_read_item(raw, parts, request) for raw in items]
+    # All of them are given to the pipe in this turn of the loop, so they share its pipelines.
+    answers = await asyncio.gather(*(_answer_item(parts, caller, one) for one in read))
+    return Json(answers)
+
+
+async def _accept(parts: Deps, caller: User, wanted: Publish) -> dict[str, Any]:
+    stored = await parts.store.publish(caller.keys, wanted, parts.now_ms())
+    if stored.deduplicated:
+        return {"messageId": stored.message_id, "url": wanted.message.url, "deduplicated": True}
+    parts.scheduler.offer(Offer(caller, wanted))
+    return {"messageId": stored.message_id, "url": wanted.message.url}
+
+
+def _caller(parts: Deps, request: Request) -> publish.Caller:
+    return publish.Caller(parts.new_id(), parts.now_ms(), request.client.host if request.client else "")
+
+
+def _read_item(raw: msgspec.Raw, parts: Deps, request: Request) -> Publish | IntentionError:
+    try:
+        item = decode(_item, bytes(raw))
+        if item.queue:
+            raise NotBuilt("queues are not built in this server yet")
+        body = (item.body or "").encode()
+        if len(body) > MAX_BODY_BYTES:
+            raise BadRequest(f"the body is larger than {MAX_BODY_BYTES} bytes")
+        return publish.parse(item.destination, _pairs(item), body, _caller(parts, request))
+    except IntentionError as error:
+        return error
+
+
+def _pairs(item: BatchItem) -> Pairs:
+    pairs: Pairs = []
+    for name, value in (item.headers or {}).items():
+        pairs += [(name, one) for one in ([value] if isinstance(value, str) else value)]
+    return pairs
+
+
+async def _answer_item(parts: Deps, caller: User, one: Publish | IntentionError) -> dict[str, Any]:
+    if isinstance(one, IntentionError):
+        return {"error": one.message}
+    return await _accept(parts, caller, one)
