@@ -82,7 +82,9 @@ def banner(config: Settings) -> str:
 async def announced(config: Settings) -> AsyncIterator[Deps]:
     """`running`, and said so on the terminal."""
     async with running(config) as deps:
-        if config.local:  # elsewhere the keys are secrets, and a log is no place for them
+        if any(
+            user.token == config.token for user in users.DEV_USERS
+        ):  # other keys are secrets, and a log is no place for them
             sys.stdout.write(banner(config))
             sys.stdout.flush()
         yield deps

@@ -62,7 +62,11 @@ DEV_USERS = (
 
 
 def of(settings: Settings) -> tuple[User, ...]:
-    """The users of this server, the configured one first. Tokens that everybody knows are accepted in local mode only."""
+    """The users of this server, the configured one first.
+
+    Tokens that everybody knows are accepted in local mode only, and only where the configured token is one of them: with a
+    token of one's own (compose makes one), whoever reaches the port must know it.
+    """
     if not settings.token:
         raise SettingsError("QSTASH_TOKEN is empty: choose the token callers must send, or set INTENTION_MODE=local")
     public = next((user for user in DEV_USERS if user.token == settings.token), None)
@@ -70,7 +74,7 @@ def of(settings: Settings) -> tuple[User, ...]:
         raise SettingsError("QSTASH_TOKEN is QStash's public development token: only INTENTION_MODE=local takes it")
     token, *signing = map(str, (settings.token, *settings.signing_keys))  # out of their Secret: they are answers here
     own = User(public.name if public else _name(token), token, signing[0], signing[-1])
-    return (own, *(user for user in DEV_USERS if settings.local and user.name != own.name))
+    return (own, *(user for user in DEV_USERS if public and user is not public))
 
 
 def authenticate(users: Sequence[User], token: str) -> User:
