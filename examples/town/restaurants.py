@@ -36,7 +36,14 @@ RESTAURANTS: Final = (
     Restaurant("Sakura", "japanese", "harbour", 24, 38),
     Restaurant("The Copper Pot", "british", "market", 36, 31),
 )
-_BY_NAME: Final = {restaurant.name.casefold(): restaurant for restaurant in RESTAURANTS}
+
+
+def _plain(name: str) -> str:
+    """A name as people say it: "the Copper Pot" and "Copper Pot" are one place."""
+    return name.strip().casefold().removeprefix("the ")
+
+
+_BY_NAME: Final = {_plain(restaurant.name): restaurant for restaurant in RESTAURANTS}
 
 
 class Sitting(NamedTuple):
@@ -57,14 +64,14 @@ class Free(NamedTuple):
 
 def named(name: str) -> Restaurant | None:
     """The restaurant of that name, in any spelling of capitals."""
-    return _BY_NAME.get(name.strip().casefold())
+    return _BY_NAME.get(_plain(name))
 
 
 def matching(*, cuisine: str = "", area: str = "", restaurant: str = "") -> list[Restaurant]:
     """The restaurants of a cuisine, an area, a name (empty: any), cheapest first."""
-    wanted = {"cuisine": cuisine.strip().casefold(), "area": area.strip().casefold(), "name": restaurant.strip().casefold()}
+    wanted = {"cuisine": cuisine.strip().casefold(), "area": area.strip().casefold(), "name": _plain(restaurant)}
     fits = [
-        one for one in RESTAURANTS if all(not word or getattr(one, field).casefold() == word for field, word in wanted.items())
+        one for one in RESTAURANTS if all(not word or _plain(getattr(one, field)) == word for field, word in wanted.items())
     ]
     return sorted(fits, key=lambda one: (one.price, one.name))
 

@@ -114,3 +114,12 @@ def test_a_slot_goes_over_midnight() -> None:
     luigis = named(" luigi's ")
     assert luigis is not None
     assert [place.slot - last for place in nearest([luigis], last, 2, [])] == [1, -1, 2]
+
+
+@pytest.mark.parametrize("said", ["The Copper Pot", "the copper pot", "Copper Pot", " copper pot "])
+def test_a_restaurant_is_found_by_its_name_as_people_say_it(said: str) -> None:
+    """With or without the article, in any case."""
+    found = named(said)
+
+    assert found is not None
+    assert found.name == "The Copper Pot"
