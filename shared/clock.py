@@ -23,6 +23,11 @@ def uuid7_hex(now_ms: int, random: bytes) -> str:
     return f"{value:032x}"
 
 
+def new_schedule_id() -> str:
+    """A fresh id on a random partition."""
+    return "sch_" + new_execution_id().removeprefix("exe_")
+
+
 def new_execution_id(partition: str | None = None) -> str:
     """A fresh id; its partition is random unless an Idempotency-Key chose it."""
     chosen = partition if partition is not None else f"{secrets.randbelow(keys.PARTITIONS):02x}"

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from structlog.contextvars import bound_contextvars
 
+from shared.dead_letters import letter_of_execution
 from shared.errors import IntentionError
 from shared.logs import get_logger
 from shared.machine.decide import decide
@@ -21,7 +22,8 @@ from shared.machine.decision import Changes, End, Leave, Line, Load, Next, Start
 from shared.machine.events import Attempted, Event, NotSent, Report, Room, Signalled, Ticked, Woke
 from shared.machine.plan import Blueprint
 from shared.machine.state import Execution
-from shared.ports import Clock, Committed, Flags, Going, Lease, Lost, No, NoLease, Store, ToolRunner
+from shared.machine.status import Reason
+from shared.ports import Clock, Committed, Flags, Going, Lease, Letter, Lost, No, NoLease, Store, ToolRunner
 from shared.relay import Sender
 
 log = get_logger()
@@ -259,11 +261,18 @@ class Segment:
                     wake_ms=following.wake_at_ms,
                     timed=following.timed,
                     not_before_ms=following.wake_at_ms,
+                    letter=self._letter() if following.reason is Reason.UNDELIVERABLE else None,
                 )
             case End():
                 return Going(kind="end", changes=following.changes)
             case _:
                 return Going(kind="none")
+
+    def _letter(self) -> Letter:
+        """Nothing comes of this execution: listed, so that a person finds it. Each such suspension has a segment of its own."""
+        header = self.x.header
+        name, mark = letter_of_execution(header.id), f"segment {header.segment}"
+        return Letter(id=name, execution=header.id, kind="execution", segment=header.segment, marks=(mark,))
 
     def _applied(self, changes: Changes) -> None:
         apply(self.x, changes)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from shared import dead_letters as dead
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Header, Signal
 from shared.machine.status import TERMINAL, Status
@@ -29,6 +30,8 @@ from shared.ports import (
     Going,
     KeyConflict,
     Lease,
+    Letter,
+    LetterPage,
     Lost,
     No,
     NoLease,
@@ -42,7 +45,7 @@ _encode = msgspec.json.Encoder().encode
 _BUSY: Final = frozenset(b"ibsu")
 _RELAY_MS: Final = 2_000
 _AFTER_LEASE_MS: Final = 500
-_LINES_COMPARED: Final = 16
+_MARKS: Final = 16
 
 
 class Times:
@@ -83,6 +86,27 @@ class _Partition:
     relay: Times = field(default_factory=Times)
     entries: dict[str, Entry] = field(default_factory=dict)
     retire: Times = field(default_factory=Times)
+    dead: dict[str, dict[str, Letter]] = field(default_factory=lambda: defaultdict(dict))
+    """Dead letters by tenant and id, the latest death last."""
+
+    def bury(self, now_ms: int, tenant: str, letter: Letter) -> bool:
+        letters = self.dead[tenant]
+        known = letters.get(letter.id)
+        marks = known.marks if known else ()
+        if letter.marks[0] in marks:
+            return False
+        last_ms = max((one.at_ms for one in letters.values()), default=0)
+        letters.pop(letter.id, None)
+        letters[letter.id] = msgspec.structs.replace(
+            letter,
+            marks=(*marks, letter.marks[0])[-_MARKS:],
+            times=(known.times if known else 0) + 1,
+            first_ms=known.first_ms if known else now_ms,
+            at_ms=max(now_ms, last_ms + 1),
+        )
+        for oldest in list(letters)[: max(len(letters) - dead.MOST, 0)]:
+            del letters[oldest]
+        return True
 
     def enqueue(self, now_ms: int, entry: Entry) -> Entry:
         self.entries[entry.id] = entry
@@ -337,6 +361,8 @@ class MemoryStore:
             return
         record.need = going.need
         part.due.set(execution, now + going.due_in_ms + WATCH_MS)
+        if going.letter:
+            part.bury(now, record.header.tenant, going.letter)
         if going.message:
             entry = record.entry(going.reason, not_before_ms=going.not_before_ms)
             record.last_entry = part.enqueue(now, entry)
@@ -432,19 +458,52 @@ class MemoryStore:
             if entry.id in part.entries:
                 part.relay.set(entry.id, self._now() + ms)
 
-    async def touch(self, execution: str, *, in_ms: int, line: Line | None = None) -> int | None:
+    async def touch(self, execution: str, *, in_ms: int) -> int | None:
         """See the port."""
-        text = wire.line(line) if line else b""
         now, part = self._enter("touch", execution)
         record = self._records.get(execution)
         if record is None or record.terminal:
             return None
-        if text and text not in record.history[-_LINES_COMPARED:]:
-            record.history.append(text)
-        at = part.due.at(execution)
-        if at is None or now + in_ms < at:
-            part.due.set(execution, now + in_ms)
+        _at_the_latest(part, execution, now + in_ms)
         return record.header.segment
+
+    async def bury(self, letter: Letter, *, in_ms: int, line: Line) -> int | None:
+        """See the port."""
+        text = wire.line(line)
+        now, part = self._enter("dead_letter", letter.execution)
+        record = self._records.get(letter.execution)
+        if record is None or record.terminal:
+            return None
+        if part.bury(now, record.header.tenant, letter):
+            record.history.append(text)
+        _at_the_latest(part, letter.execution, now + in_ms)
+        return record.header.segment
+
+    async def letters(
+        self, tenant: str, *, limit: int, before: tuple[int, str] | None = None, execution: str = ""
+    ) -> LetterPage:
+        """See the port."""
+        parts = [keys.partition_of(execution)] if execution else keys.all_partitions()
+        found = [letter for pp in parts for letter in self._partitions[pp].dead[tenant].values()]
+        rows = [
+            one
+            for one in sorted(found, key=lambda one: (one.at_ms, one.id), reverse=True)
+            if (not execution or one.execution == execution) and (before is None or (one.at_ms, one.id) < before)
+        ]
+        last = rows[limit - 1] if len(rows) > limit else None
+        return LetterPage(letters=tuple(rows[:limit]), next=(last.at_ms, last.id) if last else None)
+
+    async def letter(self, tenant: str, letter: str) -> Letter | None:
+        """See the port."""
+        execution = dead.execution_of(letter)
+        return self._part(execution).dead[tenant].get(letter) if execution else None
+
+    async def discard(self, tenant: str, letters: Sequence[str]) -> int:
+        """See the port."""
+        executions = {letter: execution for letter in letters if (execution := dead.execution_of(letter))}
+        self.calls["discard"] += len({keys.partition_of(execution) for execution in executions.values()})
+        gone = [self._part(execution).dead[tenant].pop(letter, None) for letter, execution in executions.items()]
+        return sum(letter is not None for letter in gone)
 
     async def reopen(
         self, execution: str, *, tenant: str, ver: int, origins: frozenset[Status], changes: Changes
@@ -483,6 +542,9 @@ class MemoryStore:
         if not record.terminal or at is None or at > now:
             return False
         part.retire.remove(execution)
+        letters = part.dead[record.header.tenant]
+        for letter in [one.id for one in letters.values() if one.execution == execution]:
+            del letters[letter]
         del self._records[execution]
         return True
 
@@ -521,6 +583,13 @@ def _refusal(record: _Record, part: _Partition, now: int, segment: int, *, again
     if record.lease_until > now:
         return NoLease(why=No.HELD, ms=record.lease_until - now)
     return None
+
+
+def _at_the_latest(part: _Partition, execution: str, at_ms: int) -> None:
+    """Due then, unless it is earlier."""
+    at = part.due.at(execution)
+    if at is None or at_ms < at:
+        part.due.set(execution, at_ms)
 
 
 def _rearm(part: _Partition, execution: str, at_ms: int) -> None:

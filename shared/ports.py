@@ -111,6 +111,37 @@ class Lost(msgspec.Struct, frozen=True):
 Commit: TypeAlias = Committed | Flags | Lost
 
 
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter: the messages of one segment that QStash gave up, or an execution that nothing comes of."""
+
+    id: str
+    execution: str
+    kind: str
+    """message | execution"""
+    segment: int
+    marks: tuple[str, ...]
+    """Names of the latest deaths that it counts; a new one has one."""
+    message: str = ""
+    """QStash's id of the latest message."""
+    dlq: str = ""
+    """Its id among QStash's own dead letters."""
+    status: int = 0
+    retried: int = 0
+    excerpt: str = ""
+    """The beginning of what the last delivery was answered."""
+    times: int = 0
+    first_ms: int = 0
+    at_ms: int = 0
+    """The latest death; no two letters of a tenant and partition have the same."""
+
+
+class LetterPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Dead letters, newest first; `next` is where the next page begins, None on the last one."""
+
+    letters: tuple[Letter, ...]
+    next: tuple[int, str] | None
+
+
 class Going(msgspec.Struct, frozen=True, kw_only=True):
     """How a commit goes on. Built by the interpreter from the machine's `Next`."""
 
@@ -124,6 +155,8 @@ class Going(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     not_before_ms: int = 0
     need: tuple[int, ...] = ()
+    letter: Letter | None = None
+    """A dead letter about the execution itself, listed with a suspension."""
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,8 +246,29 @@ class Store(Protocol):
         """Partitions whose outbox has entries to relay."""
         ...
 
-    async def touch(self, execution: str, *, in_ms: int, line: Line | None = None) -> int | None:
+    async def touch(self, execution: str, *, in_ms: int) -> int | None:
         """Look at it again within `in_ms`; the current segment, or None if it is terminal or absent."""
+        ...
+
+    async def bury(self, letter: Letter, *, in_ms: int, line: Line) -> int | None:
+        """List a dead message once for its mark, with its line in the history, and look at its execution within `in_ms`.
+
+        The current segment; None, and nothing is listed, if the execution is terminal or absent.
+        """
+        ...
+
+    async def letters(
+        self, tenant: str, *, limit: int, before: tuple[int, str] | None = None, execution: str = ""
+    ) -> LetterPage:
+        """A tenant's dead letters (of one execution), newest first, behind `before`."""
+        ...
+
+    async def letter(self, tenant: str, letter: str) -> Letter | None:
+        """One of them; None if the tenant has none of this id."""
+        ...
+
+    async def discard(self, tenant: str, letters: Sequence[str]) -> int:
+        """Take them out of the list; how many were there."""
         ...
 
     async def reopen(

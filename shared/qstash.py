@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import httpx
 import msgspec
@@ -21,6 +21,7 @@ log = get_logger()
 
 EXECUTE_PATH: Final = "/api/engine/execute-step"
 FAILED_PATH: Final = "/api/engine/failed"
+PING_PATH: Final = "/api/engine/ping"
 RETRY_DELAY: Final = "min(60000, 1000 * pow(6, retried))"
 GATHER_S: Final = 0.002
 """How long the first publish of a batch waits for company. None of it is waited while a batch is under way."""
@@ -44,6 +45,12 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     segment: int = -1
     reason: str = ""
     trace_id: str = ""
+
+
+class PingBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What a ping says: 32 random hex digits, so that nobody mistakes another's ping for his own."""
+
+    nonce: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}\\Z")]
 
 
 class _Answer(msgspec.Struct, rename="camel"):

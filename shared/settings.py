@@ -104,6 +104,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     qstash_dev_port: Port = 8080
     qstash_dev_allow_public: bool = False
     """qstash_dev refuses to bind to anything but loopback unless this is true (a container network, say)."""
+    qstash_dev_hosts: str = ""
+    """`name=http://127.0.0.1:port` pairs, comma separated: where qstash_dev takes messages for these hosts."""
     town_host: str = "127.0.0.1"
     town_port: Port = 3010
     town_url: str = "http://127.0.0.1:3010"

@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from shared.errors import Unavailable
 from shared.executor_client import ExecutorClient
@@ -26,6 +26,18 @@ LAZY_S: Final = 1.0
 LAZY_MOST: Final = 3
 
 
+class Rounds(Protocol):
+    """Other work that is found by looking, and done with the watchdog's rounds (schedules)."""
+
+    async def sweep(self) -> int:
+        """Everything that is due; how much was done."""
+        ...
+
+    async def look(self, partition: str) -> int:
+        """What is due on one partition."""
+        ...
+
+
 class Watchdog:
     """One for a process. `executor` None: everything goes through QStash (deployments that scale to zero)."""
 
@@ -37,16 +49,25 @@ class Watchdog:
         self._executor = executor
         self._rate = rate
         self._lazy_at = 0.0
+        self._others: list[Rounds] = []
+
+    def take_along(self, rounds: Rounds) -> None:
+        """Do these with every round from now on."""
+        self._others.append(rounds)
 
     async def sweep(self) -> int:
         """One round over all partitions; how many executions and entries were moved."""
         overdue = await self._store.overdue_everywhere(limit=PER_PARTITION)
         random.shuffle(overdue)
         # At the same time, so that neither an executor nor a QStash that hangs holds up the other's work.
-        woken, relayed = await asyncio.gather(self._wake(overdue[: self._rate]), self._relay_all())
+        woken, relayed, *others = await asyncio.gather(
+            self._wake(overdue[: self._rate]),
+            self._relay_all(),
+            *(_isolated(rounds.sweep(), "schedules") for rounds in self._others),
+        )
         if woken or relayed:
             log.info("sweep.moved", overdue=len(overdue), woken=woken, relayed=relayed)
-        return woken + relayed
+        return woken + relayed + sum(others)
 
     async def _wake(self, executions: Sequence[str]) -> int:
         gate = asyncio.Semaphore(16)
@@ -83,6 +104,8 @@ class Watchdog:
             for execution in await self._store.overdue(partition, limit=3):
                 await _isolated(self.resend(execution), execution)
             await self._relay.run_once(partition)
+            for rounds in self._others:
+                await _isolated(rounds.look(partition), "schedules")
         except Unavailable as error:
             log.debug("sweep.skipped", error=error.message)
 

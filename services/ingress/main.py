@@ -4,21 +4,17 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import httpx
 from starlette.applications import Starlette
 
-from services.ingress.accepting import Acceptor
-from services.ingress.app import Deps, build_app
-from services.ingress.profiles import Profiles
+from services.ingress.app import build_app
+from services.ingress.edge import Deps
 from shared import http, logs
 from shared.callers import Callers
 from shared.errors import SettingsError
-from shared.machine.accept import Limits
+from shared.intake import open_intake
 from shared.redisdb.reader import Reader
-from shared.runtime import LIMITS, open_engine
+from shared.runtime import open_engine
 from shared.settings import Settings, load
-from shared.tools.registry import Registry
-from shared.tools.town import TownTools, register
 
 
 def create(settings: Settings) -> Starlette:
@@ -28,31 +24,17 @@ def create(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack)
-            town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
-            registry = Registry()
-            register(registry, TownTools(town))  # for the contracts that plans pin; ingress itself calls no tool
-            profiles = Profiles(engine.redis, seeded=settings.local)
-            limits = Limits(
-                steps=settings.max_plan_steps,
-                argument_bytes=settings.max_argument_bytes,
-                step_ms=settings.step_cutoff_ms,
-            )
-            acceptor = Acceptor(
-                store=engine.store,
-                sender=engine.sender,
-                registry=registry,
-                profiles=profiles,
-                limits=limits,
-                background=engine.background,
-            )
+            intake = await open_intake(engine, stack)
             app.state.deps = Deps(
                 settings=settings,
-                acceptor=acceptor,
+                acceptor=intake.acceptor,
+                schedules=intake.schedules,
+                firing=intake.firing,
                 store=engine.store,
                 sender=engine.sender,
                 reader=Reader(engine.redis),
-                profiles=profiles,
-                registry=registry,
+                profiles=intake.profiles,
+                registry=intake.registry,
                 callers=Callers(settings),
                 watchdog=engine.watchdog,
                 background=engine.background,

@@ -1,39 +1,12 @@
-"""The bodies that ingress takes, and what it answers. One definition a shape."""
+"""The bodies that only ingress takes."""
 
-import hashlib
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
-from shared.errors import BadRequest
 from shared.machine.plan import PlanDraft
-
-Words = Annotated[str, msgspec.Meta(min_length=1, max_length=4000)]
-UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-
-
-class Context(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where and when the words were said."""
-
-    timezone: str = ""
-
-
-class Execute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
-    """`POST /api/execute`: words (`intent` or `input`), or a plan."""
-
-    intent: Words | None = None
-    input: Words | None = None
-    plan: PlanDraft | None = None
-    user_id: UserId = "anonymous"
-    context: Context = Context()
-
-    def words(self) -> str | None:
-        """The words, if it is words; BadRequest unless it is exactly one of the three."""
-        given = [name for name in ("intent", "input", "plan") if getattr(self, name) is not None]
-        if len(given) != 1:
-            what = " and ".join(given) if given else "none of them"
-            raise BadRequest(f"give exactly one of intent, input or plan; this has {what}", at="$")
-        return self.intent or self.input
+from shared.requests import Context, UserId, Words
+from shared.schedules.model import Missed, Overlap
 
 
 class Chat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -50,18 +23,14 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
-def request_hash(request: Execute) -> str:
-    """The identity of a request for its Idempotency-Key: of what was asked, not of the plan it became."""
-    return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
+class NewSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """`POST /api/schedules`: words or a plan, and when."""
 
-
-def plan_summary(plan: Any, summary: str, sources: Any) -> dict[str, Any]:
-    """What is going to be done, for the one who asked."""
-    steps = [{"name": s.name, "tool": s.tool, "args": s.args, "needs": s.needs} for s in plan.steps[:100]]
-    return {"summary": summary, "total_steps": len(plan.steps), "steps": steps, "sources": sources}
-
-
-def links(execution: str) -> dict[str, str]:
-    """Where to look next."""
-    base = f"/api/executions/{execution}"
-    return {"self": base, "history": f"{base}/history", "cancel": f"{base}/cancel"}
+    cron: str
+    timezone: str = ""
+    """Of the cron expression and of the words; the user's own if it is left out."""
+    intent: Words | None = None
+    plan: PlanDraft | None = None
+    user_id: UserId = "anonymous"
+    overlap: Overlap = "skip"
+    missed: Missed = "skip"

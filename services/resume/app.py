@@ -13,12 +13,13 @@ from starlette.routing import Route
 from starlette.types import Lifespan
 
 from shared.callers import Callers
+from shared.dead_letters import excerpt, letter_of
 from shared.errors import NotFound
 from shared.executor_client import ExecutorClient
 from shared.http import ERROR_HANDLERS, Json, decode, read_body
 from shared.logs import get_logger
 from shared.machine.decision import Line
-from shared.ports import Store
+from shared.ports import Letter, Store
 from shared.probes import probe_routes
 from shared.qstash import FAILED_PATH, Body
 from shared.redisdb import keys
@@ -48,6 +49,7 @@ class DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
     status: int = 0
     retried: int = 0
     source_body: str = ""
+    body: str = ""
     dlq_id: str = ""
 
 
@@ -105,8 +107,28 @@ async def failed(request: Request) -> Response:
     facts = {"id": letter.source_message_id, "status": letter.status, "retried": letter.retried, "dlq": letter.dlq_id}
     log.warning("message.dead", execution=body.execution_id, segment=body.segment, **facts)
     line = Line(event="message.dead", detail={"segment": body.segment, **facts})
-    await deps.store.touch(body.execution_id, in_ms=AFTER_DEAD_LETTER_MS, line=line)
+    found = Letter(
+        id=letter_of(body.execution_id, body.segment),
+        execution=body.execution_id,
+        kind="message",
+        segment=body.segment,
+        marks=(f"{letter.source_message_id}/{letter.dlq_id}",),
+        message=letter.source_message_id,
+        dlq=letter.dlq_id,
+        status=letter.status,
+        retried=letter.retried,
+        excerpt=_excerpt(letter.body),
+    )
+    await deps.store.bury(found, in_ms=AFTER_DEAD_LETTER_MS, line=line)
     return Json({"result": "noted"})
+
+
+def _excerpt(answer: str) -> str:
+    """Of the last answer, as QStash repeats it; what is no base64 is shown as it is."""
+    try:
+        return excerpt(base64.b64decode(answer, validate=True))
+    except (binascii.Error, ValueError):
+        return excerpt(answer.encode())
 
 
 async def ready(request: Request) -> None:

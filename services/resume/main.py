@@ -14,6 +14,7 @@ from shared import http, logs
 from shared.archive import Archiver
 from shared.callers import Callers
 from shared.errors import SettingsError, Unavailable
+from shared.intake import open_intake
 from shared.redisdb.reader import Reader
 from shared.runtime import open_engine
 from shared.settings import Settings, load
@@ -40,6 +41,7 @@ def create(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack)
+            await open_intake(engine, stack)  # the watchdog's rounds start what is scheduled
             app.state.deps = Deps(
                 store=engine.store,
                 executor=engine.executor,

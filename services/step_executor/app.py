@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from shared import signing
 from shared.background import Background
 from shared.http import ERROR_HANDLERS, Json, error_body, read_body
 from shared.interpret import Answer, Delivery, Interpreter
@@ -18,8 +19,9 @@ from shared.logs import get_logger
 from shared.numbers import whole
 from shared.ports import Clock
 from shared.probes import probe_routes
-from shared.qstash import EXECUTE_PATH, Body
+from shared.qstash import EXECUTE_PATH, PING_PATH, Body, PingBody
 from shared.redisdb import keys
+from shared.redisdb.pings import Ping, Pings
 from shared.redisdb.reader import Reader
 from shared.settings import Settings
 from shared.verify import BODY_LIMIT, SignatureMiddleware
@@ -27,6 +29,7 @@ from shared.watchdog import Watchdog
 
 log = get_logger()
 _body = msgspec.json.Decoder(Body)
+_ping = msgspec.json.Decoder(PingBody)
 QUEUED_LEAST_MS = 1_000
 QUEUED_MOST_MS = 3_000
 
@@ -39,6 +42,7 @@ class Deps:
     interpreter: Interpreter
     watchdog: Watchdog
     reader: Reader
+    pings: Pings
     clock: Clock
     background: Background = field(default_factory=Background)
 
@@ -102,6 +106,32 @@ def _answered(answer: Answer) -> Response:
     return Json(body, status_code=answer.status, headers=headers)
 
 
+async def ping(request: Request) -> Response:
+    """Note that a signed call arrived, and how: `intention doctor` looks for it in Redis."""
+    deps: Deps = request.app.state.deps
+    try:
+        body = _ping.decode(await read_body(request, BODY_LIMIT))
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return _answered(Answer(status=489, result=f"malformed ping: {error}", final=True))
+    caller = request.state.caller
+    signed_with = _key_name(deps.settings, request.headers.get("Upstash-Signature", "")) if caller == "qstash" else "internal"
+    found = Ping(
+        caller=caller,
+        signed_with=signed_with,
+        message=request.headers.get("Upstash-Message-Id", "")[:100],
+        retried=whole(request.headers.get("Upstash-Retried", "")) or 0,
+    )
+    await deps.pings.note(body.nonce, found)
+    log.info("ping.noted", caller=caller, signed_with=signed_with, nonce=body.nonce)
+    return Json({"result": "noted", "caller": caller, "signedWith": signed_with})
+
+
+def _key_name(settings: Settings, token: str) -> str:
+    """Whether a verified signature was made with the current or with the next key."""
+    used = settings.signing_keys[signing.key_of(token, settings.signing_keys) or 0]
+    return "current" if used == settings.qstash_current_signing_key else "next"
+
+
 async def ready(request: Request) -> None:
     """Whether the store answers."""
     deps: Deps = request.app.state.deps
@@ -111,11 +141,20 @@ async def ready(request: Request) -> None:
 def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """The routes; `app.state.deps` is set by the lifespan, or by a test."""
     return Starlette(
-        routes=[Route(EXECUTE_PATH, execute_step, methods=["POST"]), *probe_routes(ready)],
+        routes=[
+            Route(EXECUTE_PATH, execute_step, methods=["POST"]),
+            Route(PING_PATH, ping, methods=["POST"]),
+            *probe_routes(ready),
+        ],
         exception_handlers=ERROR_HANDLERS,
         middleware=[
             Middleware(Stamp),
-            Middleware(SignatureMiddleware, settings=settings, base_url=settings.executor_url, paths=frozenset({EXECUTE_PATH})),
+            Middleware(
+                SignatureMiddleware,
+                settings=settings,
+                base_url=settings.executor_url,
+                paths=frozenset({EXECUTE_PATH, PING_PATH}),
+            ),
         ],
         lifespan=lifespan,
     )

@@ -12,6 +12,7 @@ from shared import http, logs
 from shared.clock import SystemClock
 from shared.errors import SettingsError
 from shared.interpret import Interpreter, Limits
+from shared.redisdb.pings import Pings
 from shared.redisdb.reader import Reader
 from shared.runtime import LIMITS, Engine, open_engine
 from shared.settings import Settings, load
@@ -60,6 +61,7 @@ def create(settings: Settings) -> Starlette:
                 interpreter=interpreter(engine, town, clock),
                 watchdog=engine.watchdog,
                 reader=Reader(engine.redis),
+                pings=Pings(engine.redis),
                 clock=clock,
                 background=engine.background,
             )

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 import time
@@ -10,8 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-from dotenv import dotenv_values
 
+from shared.environment import merged
 from shared.errors import SettingsError
 from shared.local.supervisor import BusyPort, Child, Service, StartFailed, check_ports, until_ready
 from shared.local.valkey import command as valkey_command
@@ -22,11 +21,10 @@ READY_S = 60.0
 
 def environment() -> dict[str, str]:
     """The environment of all services: this one, then `.env` for what is not set, in local mode unless told otherwise."""
-    found = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    merged = {**found, **os.environ}
-    merged.setdefault("INTENTION_MODE", "local")
-    merged.setdefault("PYTHONUNBUFFERED", "1")
-    return merged
+    found = merged()
+    found.setdefault("INTENTION_MODE", "local")
+    found.setdefault("PYTHONUNBUFFERED", "1")
+    return found
 
 
 def _module(name: str) -> list[str]:

@@ -55,6 +55,8 @@ def _woke(draft: Draft, event: Woke) -> None:
 
 
 def _absorb(draft: Draft, signals: tuple[Signal, ...]) -> None:
+    """Signals the machine acts upon: `cancel`; `resend`, a person's word that it shall be tried again, which needs no more than
+    what every signal does: it wakes, and the count of fruitless segments starts again."""
     for signal in signals:
         draft.kept.seen = max(draft.kept.seen, signal.position)
         draft.kept.progress = True  # somebody acted: the count of fruitless segments starts again

@@ -22,6 +22,15 @@ def partition_of(execution: str) -> str:
     return pp
 
 
+def partition_of_schedule(schedule: str) -> str:
+    """The two hex digits of `sch_<pp>_<uuid7>`; ValueError for what is no schedule id."""
+    prefix, _, rest = schedule.partition("_")
+    pp, _, unique = rest.partition("_")
+    if prefix != "sch" or len(unique) != 32 or not _is_partition(pp):
+        raise ValueError(f"{schedule[:60]!r} is no schedule id")
+    return pp
+
+
 def _is_partition(pp: str) -> bool:
     return pp in _PARTITIONS  # not int(pp, 16), which takes "+f" and " f" too
 
@@ -86,9 +95,39 @@ def listing(partition: str, tenant: str) -> str:
     return f"ie:{{p{partition}}}:idx:{tenant}"
 
 
+def dead_times(partition: str, tenant: str) -> str:
+    """Sorted set: a tenant's dead letters by the time of the latest death."""
+    return f"ie:{{p{partition}}}:dlq:{tenant}"
+
+
+def dead_letters(partition: str, tenant: str) -> str:
+    """Hash: a tenant's dead letters by id."""
+    return f"ie:{{p{partition}}}:dlh:{tenant}"
+
+
+def schedule(schedule: str) -> str:
+    """Hash: what a schedule does, when, and what came of it."""
+    return f"ie:{{p{partition_of_schedule(schedule)}}}:sch:{schedule}"
+
+
+def schedule_times(partition: str) -> str:
+    """Sorted set: when each schedule is to be looked at."""
+    return f"ie:{{p{partition}}}:sched"
+
+
+def schedule_listing(partition: str, tenant: str) -> str:
+    """Sorted set, all scores 0: a tenant's schedules by `<uuid7>`."""
+    return f"ie:{{p{partition}}}:sdx:{tenant}"
+
+
 def idempotency(partition: str, tenant: str, key: str) -> str:
     """Hash: which execution an Idempotency-Key made, and from which request. Has a TTL."""
     return f"ie:{{p{partition}}}:idem:{tenant}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def ping(nonce: str) -> str:
+    """String: the ping of that nonce (32 hex digits) as the step executor got it. Has a TTL."""
+    return f"ie:{{p{spread(nonce)}}}:ping:{nonce}"
 
 
 def profile(tenant: str, user: str) -> str:

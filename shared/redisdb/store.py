@@ -8,6 +8,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from shared import dead_letters as dead
 from shared.errors import Conflict, Unavailable
 from shared.machine.decision import Changes, Line
 from shared.machine.status import TERMINAL, Status
@@ -23,6 +24,8 @@ from shared.ports import (
     Going,
     KeyConflict,
     Lease,
+    Letter,
+    LetterPage,
     Lost,
     No,
     NoLease,
@@ -67,6 +70,8 @@ class RedisStore:
             "relay_later",
             "reopen",
             "touch",
+            "dead_letter",
+            "discard",
             "purge",
         )
         self._scripts = {name: Script(package, name) for name in names}
@@ -177,6 +182,8 @@ class RedisStore:
                 keys.outbox_entries(pp),
                 keys.inbox(execution),
                 keys.retire(pp),
+                keys.dead_times(pp, lease.header.tenant),
+                keys.dead_letters(pp, lease.header.tenant),
             ],
             [
                 execution,
@@ -192,6 +199,8 @@ class RedisStore:
                 going.reason,
                 going.not_before_ms,
                 lease.header.trace,
+                wire.letter_text(going.letter) if going.letter else "",
+                dead.MOST,
                 *wire.written(kept),
                 *follow,
             ],
@@ -309,11 +318,71 @@ class RedisStore:
         for partition, args in parts.items():
             await self._run("relay_later", [keys.outbox_times(partition), keys.outbox_entries(partition)], args)
 
-    async def touch(self, execution: str, *, in_ms: int, line: Line | None = None) -> int | None:
+    async def touch(self, execution: str, *, in_ms: int) -> int | None:
         """See the port."""
-        names = [keys.record(execution), keys.due(keys.partition_of(execution)), keys.history(execution)]
-        reply = await self._run("touch", names, [execution, in_ms, _TERMINAL, wire.line(line) if line else ""])
+        names = [keys.record(execution), keys.due(keys.partition_of(execution))]
+        reply = await self._run("touch", names, [execution, in_ms, _TERMINAL])
         return int(reply[1]) if reply[0] == 0 else None
+
+    async def bury(self, letter: Letter, *, in_ms: int, line: Line) -> int | None:
+        """See the port. The tenant, which names the list, is read first: it never changes."""
+        execution = letter.execution
+        pp, tenant = keys.partition_of(execution), await self._tenant_of(execution)
+        names = [keys.record(execution), keys.due(pp), keys.history(execution)]
+        names += [keys.dead_times(pp, tenant), keys.dead_letters(pp, tenant)]
+        args = [execution, tenant, in_ms, _TERMINAL, wire.line(line), wire.letter_text(letter), dead.MOST]
+        reply = await self._run("dead_letter", names, args)
+        return int(reply[1]) if reply[0] == 0 else None
+
+    async def letters(
+        self, tenant: str, *, limit: int, before: tuple[int, str] | None = None, execution: str = ""
+    ) -> LetterPage:
+        """See the port. No two letters of one list have the same time, so one more than the page is enough of each."""
+        parts = [keys.partition_of(execution)] if execution else keys.all_partitions()
+        top, most = before[0] if before else "+inf", dead.MOST if execution else limit + 1
+        pipe = self._redis.pipeline(transaction=False)
+        for pp in parts:
+            pipe.zrange(keys.dead_times(pp, tenant), top, "-inf", byscore=True, desc=True, offset=0, num=most, withscores=True)
+        found = [
+            (int(at), name.decode(), pp)
+            for pp, some in zip(parts, await self._plain(pipe.execute()), strict=True)
+            for name, at in some
+        ]
+        prefix = dead.prefix_of(execution) if execution else ""
+        rows = [row for row in found if row[1].startswith(prefix) and (before is None or row[:2] < before)]
+        rows = sorted(rows, reverse=True)
+        page = rows[:limit]
+        pipe = self._redis.pipeline(transaction=False)
+        for _, name, pp in page:
+            pipe.hget(keys.dead_letters(pp, tenant), name)
+        texts = await self._plain(pipe.execute()) if page else []
+        letters = tuple(wire.letter(text) for text in texts if text is not None)  # one may be discarded meanwhile
+        return LetterPage(letters=letters, next=page[-1][:2] if len(rows) > limit else None)
+
+    async def letter(self, tenant: str, letter: str) -> Letter | None:
+        """See the port."""
+        execution = dead.execution_of(letter)
+        if execution is None:
+            return None
+        text = await self._plain(self._redis.hget(keys.dead_letters(keys.partition_of(execution), tenant), letter))
+        return wire.letter(text) if text is not None else None
+
+    async def discard(self, tenant: str, letters: Sequence[str]) -> int:
+        """See the port. One script call a partition; what is no letter's id is not there."""
+        parts: dict[str, list[str]] = defaultdict(list)
+        for letter in letters:
+            if execution := dead.execution_of(letter):
+                parts[keys.partition_of(execution)].append(letter)
+        gone = 0
+        for pp, some in parts.items():
+            gone += int(
+                await self._run("discard", [keys.dead_times(pp, tenant), keys.dead_letters(pp, tenant)], some, timed=False)
+            )
+        return gone
+
+    async def _tenant_of(self, execution: str) -> str:
+        owner = await self._plain(self._redis.hget(keys.record(execution), "tenant"))
+        return owner.decode() if owner else ""
 
     async def reopen(
         self, execution: str, *, tenant: str, ver: int, origins: frozenset[Status], changes: Changes
@@ -346,9 +415,7 @@ class RedisStore:
 
     async def purge(self, execution: str) -> bool:
         """See the port. The tenant, which names the listing, is read first: it never changes."""
-        pp = keys.partition_of(execution)
-        owner = await self._plain(self._redis.hget(keys.record(execution), "tenant"))
-        tenant = owner.decode() if owner else ""
+        pp, tenant = keys.partition_of(execution), await self._tenant_of(execution)
         reply = await self._run(
             "purge",
             [
@@ -359,8 +426,10 @@ class RedisStore:
                 keys.inbox(execution),
                 keys.listing(pp, tenant),
                 keys.retire(pp),
+                keys.dead_times(pp, tenant),
+                keys.dead_letters(pp, tenant),
             ],
-            [execution, tenant, execution.rpartition("_")[2], _TERMINAL],
+            [execution, tenant, execution.rpartition("_")[2], _TERMINAL, dead.prefix_of(execution)],
         )
         return bool(reply[0] == 0)
 

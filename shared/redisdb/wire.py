@@ -10,7 +10,7 @@ from shared.logs import get_logger
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Fault, Header, Intent, Result, Signal
 from shared.machine.status import Cell
-from shared.ports import Entry
+from shared.ports import Entry, Letter
 
 log = get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -19,6 +19,7 @@ _fault = msgspec.json.Decoder(Fault)
 _result = msgspec.json.Decoder(Result)
 _signal = msgspec.json.Decoder(Signal)
 _entry = msgspec.json.Decoder(Entry)
+_letter = msgspec.json.Decoder(Letter)
 _anything = msgspec.json.Decoder()
 
 # What the scripts themselves keep; a header write must not touch them.
@@ -120,6 +121,16 @@ def signals(flat: Sequence[Any]) -> tuple[Signal, ...]:
 def line(value: Line) -> bytes:
     """One line of the history."""
     return _encode(value)
+
+
+def letter_text(value: Letter) -> bytes:
+    """A dead letter as bury.lua takes it."""
+    return _encode(value)
+
+
+def letter(text: bytes) -> Letter:
+    """A dead letter as it is kept."""
+    return _letter.decode(text)
 
 
 def signal_text(kind: str, payload: object) -> bytes:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from shared.machine.decision import Changes, Line
+from shared.machine.decision import Changes
 from shared.machine.status import Cell, Status
 from shared.memory import MemoryStore
 from shared.ports import Accepted, Committed, Created, Entry, Going, Lease, Reopened, Store
@@ -18,6 +18,7 @@ from shared.redisdb.store import RedisStore
 from tests.support.executions import (
     ANN,
     BOB,
+    DEAD,
     LEASE_MS,
     NONE,
     NOTHING,
@@ -31,8 +32,10 @@ from tests.support.executions import (
     fault,
     intends,
     leaves,
+    letter,
     standing,
     starts,
+    stuck,
     suspends,
 )
 
@@ -59,6 +62,10 @@ def going(lease: Lease, kind: str) -> Going:
         "leave": leaves(need=(0, 1)),
         "sleep": suspends(lease, wake_ms=lease.now_ms + 5_000),
         "wait": suspends(lease, wake_ms=lease.now_ms + 60_000, timed=False),
+        "stuck": msgspec.structs.replace(
+            suspends(lease, wake_ms=lease.now_ms + 60_000, timed=False),
+            letter=stuck(lease.header.id, segment=lease.header.segment),
+        ),
         "pause": Going(kind="suspend", changes=Changes(header=standing(lease, Status.PAUSED)), due_in_ms=60_000),
         "fail": ends(lease, Status.FAILED),
         "end": ends(lease),
@@ -129,6 +136,7 @@ class Pair:
             await self.both(lambda store: store.retire_page(PP, limit=9))
             await self.both(lambda store: store.waiting_entries())
         await self.both(lambda store: store.relay_claim(PP, limit=999, claim_ms=1))
+        await self.both(lambda store: store.letters("acme", limit=99))
         assert dict(self.memory.calls) == dict(self.real.calls)
 
 
@@ -144,7 +152,10 @@ def _commands(draw: st.DrawFn, pair: Pair, execution: str) -> dict[str, Command]
         "signal": lambda store: store.signal(execution, tenant="acme", sid=f"{number}", kind="event", payload=(number,)),
         "foreign": lambda store: store.signal(execution, tenant="globex", sid="x", kind="event", payload=None),
         "resend": lambda store: store.resend(execution, base_ms=2_000, most_ms=5_000),
-        "touch": lambda store: store.touch(execution, in_ms=number * 900, line=Line(event="touched") if number else None),
+        "touch": lambda store: store.touch(execution, in_ms=number * 900),
+        "bury": lambda store: store.bury(letter(execution, segment=number % 2, mark=f"{number}/"), in_ms=700, line=DEAD),
+        "letters": lambda store: store.letters("acme", limit=number + 1),
+        "discard": lambda store: store.discard("acme", [letter(execution, segment=number).id]),
         "purge": lambda store: store.purge(execution),
         "claim": lambda store: store.relay_claim(PP, limit=999, claim_ms=3_000),
         "results": lambda store: store.load_results(execution, [0, 1]),
@@ -152,7 +163,8 @@ def _commands(draw: st.DrawFn, pair: Pair, execution: str) -> dict[str, Command]
     }
     if lease:
         ver = lease.ver if number == 1 else pair.vers[execution]
-        kept, kind = draw(st.sampled_from(KEPT)), draw(st.sampled_from("none intents leave sleep wait pause fail end".split()))
+        kinds = "none intents leave sleep wait stuck pause fail end".split()
+        kept, kind = draw(st.sampled_from(KEPT)), draw(st.sampled_from(kinds))
         seen = draw(st.integers(0, 3))
         commands["commit"] = lambda store: store.commit(lease, ver=ver, seen=seen, kept=kept, going=going(lease, kind))
         commands["reopen"] = lambda store: store.reopen(
@@ -227,7 +239,7 @@ async def test_both_stores_hold_the_same_record_after_every_kind_of_command(redi
     await commit(held, seen=1, kept=done(0), kind="leave")
     await commit(held, after=1, seen=2, kept=Changes(seen=2), kind="leave")
     await commit(await lease(BOB), seen=2, kept=KEPT[3], kind="sleep")
-    await pair.both(lambda store: store.touch(one, in_ms=0, line=Line(event="touched")))
+    await pair.both(lambda store: store.bury(letter(one), in_ms=0, line=DEAD))
     await pair.both(lambda store: store.acquire(one, owner=ANN, lease_ms=LEASE_MS, segment=-1, cause="early"))
     pair.pass_time(7_000)
     await pair.both(lambda store: store.resend(one, base_ms=2_000, most_ms=5_000))

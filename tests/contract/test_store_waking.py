@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from shared.machine.decision import Line
 from shared.ports import Committed
 from shared.redisdb import keys
 from tests.support.executions import (
@@ -144,7 +143,7 @@ async def test_a_touch_names_the_current_segment(store: Clocked) -> None:
     await created(store)
     lease = await leased(store)
     await store.commit(lease, ver=lease.ver, seen=0, kept=done(0), going=leaves())
-    assert await store.touch(EXE, in_ms=0, line=Line(event="message.dead", detail={"id": "msg_1"})) == 1
+    assert await store.touch(EXE, in_ms=0) == 1
 
 
 async def test_a_finished_or_unknown_execution_is_not_touched(store: Clocked) -> None:

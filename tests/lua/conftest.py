@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.support.executions import NOW, RETENTION_MS
-from tests.support.stores import Recording, Twice
+from tests.support.stores import Recording, Twice, TwiceSchedules
 
 
 @pytest.fixture
@@ -17,6 +17,12 @@ def store(redis: Redis) -> Twice:
 def once(redis: Redis) -> Recording:
     """Every command goes out once, as usual."""
     return Recording(redis, retention_ms=RETENTION_MS, now_ms=NOW)
+
+
+@pytest.fixture
+def schedules(redis: Redis) -> TwiceSchedules:
+    """The store of schedules, every command twice."""
+    return TwiceSchedules(redis, now_ms=NOW)
 
 
 @pytest.fixture(autouse=True)

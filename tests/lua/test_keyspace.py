@@ -11,10 +11,18 @@ from shared.redisdb.reader import _SHOWN
 from tests.support import keyspace
 from tests.support.executions import EXE, PP
 
-SAMPLES: dict[str, Any] = {"execution": EXE, "partition": PP, "tenant": "acme", "key": "order 17", "user": "ann"}
+SAMPLES: dict[str, Any] = {
+    "execution": EXE,
+    "partition": PP,
+    "tenant": "acme",
+    "key": "order 17",
+    "user": "ann",
+    "schedule": f"sch_{PP}_{1:032x}",
+    "nonce": "0f" * 16,
+}
 """An argument of each name that a key function takes."""
 TYPES = {"Hash": "hash", "String": "string", "Stream": "stream", "Sorted set": "zset"}
-NOT_KEYS = {"partition_of", "spread", "all_partitions"}
+NOT_KEYS = {"partition_of", "partition_of_schedule", "spread", "all_partitions"}
 
 FUNCTIONS = {
     name: function
@@ -48,7 +56,7 @@ def test_every_row_is_a_key() -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_all_keys_of_a_partition_share_its_hash_tag(name: str) -> None:
     """One script touches one slot of a cluster."""
-    pp = keys.spread("ann") if name == "profile" else PP
+    pp = {"profile": keys.spread("ann"), "ping": keys.spread("0f" * 16)}.get(name, PP)
     assert made(name).startswith(f"ie:{{p{pp}}}:")
 
 

@@ -11,6 +11,7 @@ from tests.support.executions import (
     EXE,
     PP,
     RETENTION_MS,
+    buried,
     created,
     done,
     ended,
@@ -18,6 +19,7 @@ from tests.support.executions import (
     execution_id,
     later,
     leased,
+    letter,
     signalled,
     standing,
 )
@@ -29,6 +31,8 @@ async def finished(store: Twice, status: Status = Status.COMPLETED) -> None:
     entry = await created(store)
     woken = await signalled(store)
     assert woken is not None
+    await buried(store)
+    await buried(store, letter(segment=7))
     lease = await leased(store)
     await store.commit(lease, ver=lease.ver, seen=1, kept=done(), going=ends(lease, status))
     await store.relay_ack([(entry, "msg_1"), (woken, "msg_2")])
@@ -45,8 +49,9 @@ async def test_purged_then_absent(store: Twice, status: Status) -> None:
 
 
 async def test_its_neighbours_stay(store: Twice) -> None:
-    """Another execution of the same tenant on the same partition loses nothing."""
+    """Another execution of the same tenant on the same partition loses nothing, no dead letter either."""
     await created(store, execution_id(2))
+    await buried(store, letter(execution_id(2)))
     before = await everything(store.redis)
     await finished(store)
     later(store, RETENTION_MS)

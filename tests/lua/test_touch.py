@@ -1,24 +1,17 @@
 """touch.lua: OK 0, TERMINAL 1, ABSENT 2."""
 
-from shared.machine.decision import Line
 from shared.redisdb import keys
-from tests.support.executions import EXE, NOW, PP, created, ended, leased
+from tests.support.executions import EXE, NOW, PP, created, ended
 from tests.support.stores import Twice, everything
-
-DEAD = Line(event="message.dead", detail={"id": "msg_1"})
 
 
 async def test_touched_twice_is_touched_once(store: Twice) -> None:
-    """One line, one due time; QStash may report the same dead letter twice too."""
+    """One due time, the nearest."""
     await created(store)
-    await store.touch(EXE, in_ms=500, line=DEAD)
-    assert store.last.codes == (0, 0)
-    await leased(store)
-    await store.touch(EXE, in_ms=500, line=DEAD)
-    await store.touch(EXE, in_ms=400, line=Line(event="message.dead", detail={"id": "msg_2"}))
-    found = await everything(store.redis)
-    assert [b"message.dead" in line[b"l"] for line in found[keys.history(EXE)]] == [False, True, False, True]
-    assert found[keys.due(PP)] == [(EXE.encode(), NOW + 400.0)]
+    for ms in (500, 400, 600):
+        await store.touch(EXE, in_ms=ms)
+        assert store.last.codes == (0, 0)
+    assert (await everything(store.redis))[keys.due(PP)] == [(EXE.encode(), NOW + 400.0)]
 
 
 async def test_never_later(store: Twice) -> None:
@@ -41,13 +34,13 @@ async def test_terminal(store: Twice) -> None:
     await created(store)
     await ended(store)
     before = await everything(store.redis)
-    await store.touch(EXE, in_ms=0, line=DEAD)
+    await store.touch(EXE, in_ms=0)
     assert store.last.codes == (1, 1)
     assert await everything(store.redis) == before
 
 
 async def test_absent(store: Twice) -> None:
     """Nothing comes into being."""
-    await store.touch(EXE, in_ms=0, line=DEAD)
+    await store.touch(EXE, in_ms=0)
     assert store.last.codes == (2, 2)
     assert await everything(store.redis) == {}

@@ -150,6 +150,11 @@ def cancel(position: int = 1) -> Signal:
     return Signal(position=position, kind="cancel")
 
 
+def resend(position: int = 1) -> Signal:
+    """A person wants it tried again."""
+    return Signal(position=position, kind="resend")
+
+
 DONE = Done(output={"n": 1})
 
 

@@ -16,6 +16,7 @@ from tests.machine.support import (
     fault,
     header,
     intent,
+    resend,
     starts,
     ticked,
     woke,
@@ -111,6 +112,22 @@ class TestFruitlessSegments:
         """The count includes the segment that begins."""
         x = execution(blueprint("a idem"), head=header(stalled=stalled))
         assert starts(decide(x, woke(stalled_limit=limit))) == ["a"]
+
+    def test_a_person_who_resends_it_starts_the_count_again(self) -> None:
+        """The wait is over, the step starts, and its next fruitless segments are counted from nothing."""
+        head = header(Status.SUSPENDED, reason=Reason.UNDELIVERABLE, stalled=6)
+        decision = decide(execution(blueprint("a idem"), head=head), woke(0, resend(), stalled_limit=5))
+        assert starts(decision) == ["a"]
+        assert decision.kept.progress
+        assert decision.kept.header is not None
+        assert (decision.kept.header.status, decision.kept.header.reason) == (Status.EXECUTING, Reason.NONE)
+
+    @pytest.mark.parametrize(("cells", "reason"), [("b", Reason.BACKOFF), ("u", Reason.UNKNOWN_EFFECT)])
+    def test_a_resend_shortens_no_other_wait(self, cells: str, reason: Reason) -> None:
+        """A back-off waits for its time, and a doubt for somebody who knows."""
+        head = header(Status.SUSPENDED, reason=reason)
+        x = execution(blueprint("a unsafe"), cells, head=head, faults={0: fault(retry_at_ms=NOW + 60_000)})
+        assert suspended(decide(x, woke(0, resend(), stalled_limit=5)).next).reason is reason
 
     def test_a_signal_starts_the_count_again(self) -> None:
         """Somebody acted; and what must be loaded on the way does not undo that."""

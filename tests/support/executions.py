@@ -4,10 +4,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from shared.dead_letters import letter_of, letter_of_execution
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Fault, Header, Intent, Result
 from shared.machine.status import Cell, Status
-from shared.ports import Birth, Created, Entry, Going, Lease, NoLease, Store
+from shared.ports import Birth, Created, Entry, Going, Lease, Letter, NoLease, Store
 
 NOW = 1_800_000_000_000
 LEASE_MS = 11_000
@@ -161,3 +162,24 @@ async def signalled(store: Store, sid: str = "one", *, execution: str = EXE, kin
     answer = await store.signal(execution, tenant="acme", sid=sid, kind=kind, payload={"of": sid})
     assert hasattr(answer, "entry"), answer
     return answer.entry
+
+
+def letter(execution: str = EXE, *, segment: int = 0, mark: str = "msg_1/dlq_1", **other: Any) -> Letter:
+    """A dead message, as the failure callback tells of it."""
+    facts: dict[str, Any] = {"message": mark.partition("/")[0], "dlq": "dlq_1", "status": 500, "retried": 3, "excerpt": "oops"}
+    name = letter_of(execution, segment)
+    return Letter(id=name, execution=execution, kind="message", segment=segment, marks=(mark,), **(facts | other))
+
+
+def stuck(execution: str = EXE, *, segment: int = 0) -> Letter:
+    """An execution that nothing comes of."""
+    name, mark = letter_of_execution(execution), f"segment {segment}"
+    return Letter(id=name, execution=execution, kind="execution", segment=segment, marks=(mark,))
+
+
+DEAD = Line(event="message.dead", detail={"id": "msg_1"})
+
+
+async def buried(store: Store, found: Letter | None = None, *, in_ms: int = 500) -> None:
+    """List a dead message, which must be taken."""
+    assert await store.bury(found or letter(), in_ms=in_ms, line=DEAD) is not None

@@ -10,8 +10,10 @@ DOC = Path(__file__).parents[2] / "docs" / "keyspace.md"
 _PARTS = {
     "pp": r"(?P<pp>[0-3][0-9a-f])",
     "execution": r"exe_(?P=pp)_[0-9a-f]{32}",
+    "schedule": r"sch_(?P=pp)_[0-9a-f]{32}",
     "tenant": r"[^{}]+",
     "hash": r"[0-9a-f]{32}",
+    "nonce": r"[0-9a-f]{32}",
     "cell": r"\d+",
 }
 

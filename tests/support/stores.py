@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
+from shared.redisdb.schedules import RedisSchedules
 from shared.redisdb.store import RedisStore
 
 
@@ -76,4 +77,27 @@ class Twice(Recording):
         assert await everything(self.redis) == once, f"{name}, sent twice, changed what is stored"
         self.log[-2:] = [Call(name, names, list(args), reply, again)]
         self.calls[name] -= 1
+        return reply
+
+
+class TwiceSchedules(RedisSchedules):
+    """Sends every command twice with the same arguments, too."""
+
+    def __init__(self, redis: Redis, *, now_ms: int) -> None:
+        """As the store's own, with the clock in the test's hands."""
+        super().__init__(redis, now_ms=now_ms)
+        self.redis = redis
+        self.log: list[Call] = []
+
+    @property
+    def codes(self) -> tuple[int, int]:
+        """The latest command's return codes."""
+        return self.log[-1].codes
+
+    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
+        reply = await super()._run(name, names, args, barrier=barrier, timed=timed)
+        once = await everything(self.redis)
+        again = await super()._run(name, names, args, barrier=barrier, timed=timed)
+        assert await everything(self.redis) == once, f"{name}, sent twice, changed what is stored"
+        self.log.append(Call(name, names, list(args), reply, again))
         return reply

@@ -1,17 +1,20 @@
 -- Store what a segment found out, and how it goes on: with the next intents, or by leaving, suspending or ending.
 -- KEYS: 1 record  2 cells  3 history  4 due  5 outbox times  6 outbox entries  7 inbox  8 retire
+--       9 dead letters' times  10 dead letters
 -- ARGV: 1 now  2 execution id  3 owner  4 ver of the record this was computed from  5 inbox position seen
 --       6 '1' if something came of the segment  7 what follows: none | intents | leave | suspend | end
 --       8 due or wake-up: ms from now until the watchdog looks (leave, suspend), retention ms (end)
 --       9 wake time, unix ms (suspend; 0 = none)  10 '1' if time alone ends the wait  11 nonce ('' = no message)
 --       12 reason of the message  13 not before, unix ms (0 = at once)  14 trace
---       15... kept part, then the part that is dropped when the inbox has moved (see write.lua)
+--       15 a dead letter about the execution itself ('' = none; see bury.lua)  16 dead letters at most
+--       17... kept part, then the part that is dropped when the inbox has moved (see write.lua)
 -- Returns: {0 OK, ver, entry or ''} | {1 FLAGS, ver, signals (flat)} | {2 LOST} | {3 ALREADY, first code, ver, entry or '', signals}
 -- A LOST commit has stored nothing. FLAGS has stored the kept part, unless that was empty.
 --@include clock
 --@include outbox
 --@include write
 --@include letters
+--@include bury
 local x, id = KEYS[1], ARGV[2]
 local r = redis.call('HMGET', x, 'owner', 'ver', 'inbox', 'seen', 'last', 'segment', 'last_entry')
 if not r[1] then return {2} end
@@ -24,9 +27,9 @@ if r[1] ~= ARGV[3] or ver ~= tonumber(ARGV[4]) then return {2} end
 local now = clock(ARGV[1])
 local follows = ARGV[7]
 local moved = inbox > seen and follows ~= 'none'
-local empty = ARGV[15] == '0' and ARGV[16] == '0' and ARGV[17] == '0' and ARGV[18] == '0'
+local empty = ARGV[17] == '0' and ARGV[18] == '0' and ARGV[19] == '0' and ARGV[20] == '0'
 if moved and empty and ARGV[6] == '0' and seen <= tonumber(r[4]) then return {1, ver, letters(KEYS[7], seen, inbox)} end
-local at = write(x, KEYS[2], KEYS[3], 15)
+local at = write(x, KEYS[2], KEYS[3], 17)
 ver = ver + 1
 local code = moved and 1 or 0
 redis.call('HSET', x, 'ver', ver, 'updated_ms', now, 'last', mark .. ':' .. code, 'last_entry', '')
@@ -46,6 +49,7 @@ if follows == 'end' then
   return {0, ver, ''}
 end
 redis.call('ZADD', KEYS[4], now + tonumber(ARGV[8]), id)
+if ARGV[15] ~= '' then bury(KEYS[9], KEYS[10], now, ARGV[15], ARGV[16]) end
 if ARGV[11] == '' then return {0, ver, ''} end
 local message = {execution = id, segment = segment, nonce = ARGV[11], reason = ARGV[12], trace = ARGV[14],
   not_before_ms = tonumber(ARGV[13])}

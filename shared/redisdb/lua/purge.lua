@@ -1,6 +1,7 @@
 -- Delete all of a finished execution whose retention is over. The archiver has copied it before.
--- KEYS: 1 record  2 cells  3 plan  4 history  5 inbox  6 listing  7 retire
+-- KEYS: 1 record  2 cells  3 plan  4 history  5 inbox  6 listing  7 retire  8 dead letters' times  9 dead letters
 -- ARGV: 1 now  2 execution id  3 tenant (the listing is that tenant's)  4 listing member  5 terminal statuses
+--       6 what the ids of its dead letters begin with
 -- Returns: {0 PURGED} | {1 NOT_DUE} | {2 RUNNING, status} (reopened meanwhile) | {3 ABSENT} (nothing to delete; never a tombstone)
 --@include clock
 local r = redis.call('HMGET', KEYS[1], 'tenant', 'status')
@@ -15,4 +16,10 @@ if not at or tonumber(at) > clock(ARGV[1]) then return {1} end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
 redis.call('ZREM', KEYS[6], ARGV[4])
 redis.call('ZREM', KEYS[7], ARGV[2])
+for _, letter in ipairs(redis.call('HKEYS', KEYS[9])) do -- a bounded list, and most often none
+  if string.sub(letter, 1, #ARGV[6]) == ARGV[6] then
+    redis.call('HDEL', KEYS[9], letter)
+    redis.call('ZREM', KEYS[8], letter)
+  end
+end
 return {0}

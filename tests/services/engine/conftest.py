@@ -1,12 +1,15 @@
 """Fixtures: a stage on an empty store, a receiver on loopback, and a client without proxies."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import httpx
 import pytest
 from redis.asyncio import Redis
 
-from tests.services.engine.support import Receiver, Stage, receiving, staged
+from tests.services.engine.site import Site, variables
+from tests.services.engine.support import Receiver, Stage, configured, receiving, staged
+from tests.support.valkey import Valkey
 
 
 @pytest.fixture
@@ -27,3 +30,10 @@ async def there() -> AsyncIterator[Receiver]:
     """A server that stands for QStash."""
     async with receiving() as found:
         yield found
+
+
+@pytest.fixture
+async def site(redis: Redis, valkey: Valkey) -> AsyncIterator[Site]:  # noqa: ARG001 - it empties the store
+    """The services on an empty store."""
+    async with AsyncExitStack() as stack:
+        yield Site(configured(**variables(valkey)), stack)

@@ -7,8 +7,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from services.ingress.profiles import Profiles
-from services.ingress.requests import Execute, links, plan_summary, request_hash
 from shared.background import Background
 from shared.clock import new_execution_id
 from shared.errors import BadRequest, Conflict, Unprocessable
@@ -20,8 +18,10 @@ from shared.machine.state import Header
 from shared.machine.status import Status
 from shared.planner import Clarification, Planned, Profile, plan_text
 from shared.ports import Birth, Exists, KeyConflict, Store
+from shared.profiles import Profiles
 from shared.redisdb import keys
 from shared.relay import Sender
+from shared.requests import Execute, links, plan_summary, request_hash
 from shared.tools.registry import Registry
 
 log = get_logger()
@@ -49,16 +49,20 @@ class Acceptor:
         self._limits = limits
         self._background = background
 
-    async def take(self, tenant: str, request: Execute, key: str) -> Accepted:
-        """Store the execution that `request` asks for; with a `key`, once."""
+    async def check(self, tenant: str, request: Execute, *, at: datetime) -> None:
+        """Whether `request` could be taken at a moment: raises what `take` would, and stores nothing."""
+        words = request.words()
+        planned = await self._planned(tenant, request, words, at) if words else None
+        self._accept(_draft(request, planned))
+
+    async def take(self, tenant: str, request: Execute, key: str, *, at: datetime | None = None) -> Accepted:
+        """Store the execution that `request` asks for; with a `key`, once. `at`: when the words are said, if not now."""
         words = request.words()
         fingerprint = request_hash(request)
         if key and (known := await self._known(tenant, key, fingerprint)):
             return known
-        planned = await self._planned(tenant, request, words) if words else None
-        draft = msgspec.convert(planned.plan, PlanDraft) if planned else request.plan
-        assert draft is not None  # noqa: S101 - `words` made sure that one of them is given
-        plan = self._accept(draft)
+        planned = await self._planned(tenant, request, words, at or datetime.now(UTC)) if words else None
+        plan = self._accept(_draft(request, planned))
         birth = self._birth(tenant, request, plan, planned, fingerprint, key)
         stored = await self._store.create(birth)
         if isinstance(stored, KeyConflict):
@@ -77,11 +81,11 @@ class Acceptor:
             raise _conflict(key)
         return _again(found[0])
 
-    async def _planned(self, tenant: str, request: Execute, words: str) -> Planned:
+    async def _planned(self, tenant: str, request: Execute, words: str, now: datetime) -> Planned:
         profile = await self._profiles.get(tenant, request.user_id) or Profile()
         if request.context.timezone:
             profile = msgspec.structs.replace(profile, timezone=_zone(request.context.timezone))
-        found = plan_text(words, profile=profile, now=datetime.now(UTC))
+        found = plan_text(words, profile=profile, now=now)
         if isinstance(found, Clarification):
             questions = msgspec.to_builtins(found.questions)
             text = " ".join(question.question for question in found.questions)
@@ -113,6 +117,12 @@ class Acceptor:
             request_hash=fingerprint,
             idempotency_key=key,
         )
+
+
+def _draft(request: Execute, planned: Planned | None) -> PlanDraft:
+    draft = msgspec.convert(planned.plan, PlanDraft) if planned else request.plan
+    assert draft is not None  # noqa: S101 - `words` made sure that one of them is given
+    return draft
 
 
 def _zone(name: str) -> str:

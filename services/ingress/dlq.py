@@ -1,0 +1,220 @@
+"""`/api/dlq`: what died and waits for a person. Resending wakes an execution; discarding forgets a letter and nothing else."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.ingress import edge
+from services.ingress.edge import Deps
+from services.ingress.views import moment
+from shared.errors import BadRequest, NotFound, TooMany
+from shared.http import Json, decode
+from shared.logs import get_logger
+from shared.ports import Accepted, Letter, LetterPage
+from shared.redisdb import keys
+
+log = get_logger()
+
+BULK: Final = 1_000
+"""Letters that one bulk request treats; the answer says where the next one goes on."""
+AT_ONCE: Final = 16
+_PLACE: Final = re.compile(r"([0-9]{1,15})-(dlq_[0-9a-z_]{1,80})")
+_ANSWERS: Final = {
+    "resent": "resent",
+    "running": "it runs just now, and looks again before it rests",
+    "terminal": "is over already; nothing was resent",
+    "absent": "is not there",
+    "full": "its inbox is full; nothing was resent",
+}
+
+
+class Bulk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which letters: these, or all (behind `before`)."""
+
+    ids: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=BULK)] | None = None
+    all: bool = False
+    before: str = ""
+
+
+_bulk = msgspec.json.Decoder(Bulk)
+
+
+async def list_letters(request: Request) -> Response:
+    """A tenant's dead letters, newest first; `before` is the `next` of the page before, `execution` filters."""
+    deps, tenant = edge.known(request)
+    limit = edge.number(request, "limit", 50, edge.PAGE_LIMIT, least=1)
+    execution = request.query_params.get("execution", "")
+    if execution:
+        _check_execution(execution)
+    before = _place(request.query_params.get("before", ""), "before")
+    page = await deps.store.letters(tenant, limit=limit, before=before, execution=execution)
+    return Json({"letters": await _shown(deps, page.letters), "next": _next(page)})
+
+
+async def get_letter(request: Request) -> Response:
+    """One dead letter."""
+    deps, tenant = edge.known(request)
+    [shown] = await _shown(deps, [await _letter(deps, tenant, request)])
+    return Json(shown)
+
+
+async def resend(request: Request) -> Response:
+    """Wake the execution of a letter: due now, with a fresh message. Nothing happens to one that is over."""
+    deps, tenant = edge.known(request)
+    letter = await _letter(deps, tenant, request)
+    result = await _wake(deps, tenant, letter.execution)
+    if result == "full":
+        raise TooMany("this execution's inbox is full", code="inbox_full")
+    answer = {"id": letter.id, "executionId": letter.execution, "result": _ANSWERS[result]}
+    if result in {"resent", "running"}:
+        return Json(answer, status_code=202)
+    [shown] = await _shown(deps, [letter])
+    return Json(answer | {"status": shown["executionStatus"]})
+
+
+async def discard(request: Request) -> Response:
+    """Forget a letter; its execution does not change."""
+    deps, tenant = edge.known(request)
+    letter = request.path_params["id"]
+    if not await deps.store.discard(tenant, [letter]):
+        raise _not_found(letter)
+    return Json({"id": letter, "result": "discarded"})
+
+
+async def resend_many(request: Request) -> Response:
+    """Wake the executions of many letters, each execution once."""
+    deps, tenant = edge.known(request)
+    asked = await _asked(request)
+    if asked.ids is not None:
+        found = await asyncio.gather(*(deps.store.letter(tenant, one) for one in asked.ids))
+        letters = {one: letter.execution if letter else "" for one, letter in zip(asked.ids, found, strict=True)}
+        following = None
+    else:
+        page = await deps.store.letters(tenant, limit=BULK, before=_place(asked.before, "$.before"))
+        letters = {letter.id: letter.execution for letter in page.letters}
+        following = _next(page)
+    woken = await _wake_all(deps, tenant, sorted({execution for execution in letters.values() if execution}))
+    rows = [_row(one, execution, woken.get(execution, "absent")) for one, execution in letters.items()]
+    return Json({"resent": sum(row["resent"] for row in rows), "results": rows, "next": following}, status_code=202)
+
+
+async def discard_many(request: Request) -> Response:
+    """Forget many letters."""
+    deps, tenant = edge.known(request)
+    asked = await _asked(request)
+    if asked.ids is not None:
+        return Json({"discarded": await deps.store.discard(tenant, asked.ids), "next": None})
+    page = await deps.store.letters(tenant, limit=BULK, before=_place(asked.before, "$.before"))
+    gone = await deps.store.discard(tenant, [letter.id for letter in page.letters])
+    return Json({"discarded": gone, "next": _next(page)})
+
+
+async def _asked(request: Request) -> Bulk:
+    asked = decode(_bulk, await edge.body(request, 262_144))
+    if (asked.ids is not None) == asked.all:
+        raise BadRequest('$: give either {"ids": [...]} or {"all": true}', at="$")
+    return asked
+
+
+async def _wake(deps: Deps, tenant: str, execution: str) -> str:
+    sid = f"resend-{secrets.token_hex(8)}"
+    found = await deps.store.signal(execution, tenant=tenant, sid=sid, kind="resend", payload=None)
+    if not isinstance(found, Accepted):
+        return "resent" if found.why == "duplicate" else found.why
+    log.info("execution.resend_accepted", execution=execution)
+    if found.entry is None:
+        return "running"
+    deps.background.start(deps.sender.send(found.entry, "the resent execution"))
+    return "resent"
+
+
+async def _wake_all(deps: Deps, tenant: str, executions: Sequence[str]) -> dict[str, str]:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(execution: str) -> str:
+        async with gate:
+            return await _wake(deps, tenant, execution)
+
+    return dict(zip(executions, await asyncio.gather(*map(one, executions)), strict=True))
+
+
+def _row(letter: str, execution: str, result: str) -> dict[str, Any]:
+    resent = result in {"resent", "running"}
+    return {"id": letter, "executionId": execution or None, "resent": resent, "result": _ANSWERS[result]}
+
+
+async def _letter(deps: Deps, tenant: str, request: Request) -> Letter:
+    name = request.path_params["id"]
+    letter = await deps.store.letter(tenant, name)
+    if letter is None:
+        raise _not_found(name)
+    return letter
+
+
+def _not_found(letter: str) -> NotFound:
+    return NotFound(f"there is no dead letter {letter[:100]}: GET /api/dlq lists them")
+
+
+async def _shown(deps: Deps, letters: Sequence[Letter]) -> list[dict[str, Any]]:
+    """Letters for a reader, each with where its execution stands now."""
+    headers = await deps.reader.headers(sorted({letter.execution for letter in letters}))
+    status = {header["id"]: header["status"] for header in headers}
+    return [_view(letter, status.get(letter.execution)) for letter in letters]
+
+
+def _view(letter: Letter, status: str | None) -> dict[str, Any]:
+    links = {"self": f"/api/dlq/{letter.id}", "execution": f"/api/executions/{letter.execution}"}
+    return {
+        "id": letter.id,
+        "kind": letter.kind,
+        "reason": "undeliverable" if letter.kind == "execution" else "message dead",
+        "executionId": letter.execution,
+        "executionStatus": status,
+        "segment": letter.segment,
+        "messageId": letter.message or None,
+        "dlqId": letter.dlq or None,
+        "status": letter.status or None,
+        "retried": letter.retried,
+        "response": letter.excerpt or None,
+        "times": letter.times,
+        "firstAt": moment(letter.first_ms),
+        "at": moment(letter.at_ms),
+        "links": links | {"resend": f"/api/dlq/{letter.id}/resend"},
+    }
+
+
+def _next(page: LetterPage) -> str | None:
+    return f"{page.next[0]}-{page.next[1]}" if page.next else None
+
+
+def _place(text: str, at: str) -> tuple[int, str] | None:
+    if not text:
+        return None
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise BadRequest(f"{at}={text[:40]!r} is no place in the list: give the `next` of the page before", at=at)
+    return int(found[1]), found[2]
+
+
+def _check_execution(execution: str) -> None:
+    try:
+        keys.partition_of(execution)
+    except ValueError as error:
+        raise BadRequest(f"execution={execution[:40]!r} is no execution id (exe_...)", at="execution") from error
+
+
+ROUTES: Final = [
+    Route("/api/dlq", list_letters, methods=["GET"]),
+    Route("/api/dlq/resend", resend_many, methods=["POST"]),
+    Route("/api/dlq/discard", discard_many, methods=["POST"]),
+    Route("/api/dlq/{id}", get_letter, methods=["GET"]),
+    Route("/api/dlq/{id}", discard, methods=["DELETE"]),
+    Route("/api/dlq/{id}/resend", resend, methods=["POST"]),
+]

@@ -1,0 +1,66 @@
+"""What every route of ingress does first: who calls, the body, the numbers of a page."""
+
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from shared.accepting import Acceptor
+from shared.background import Background
+from shared.callers import Callers
+from shared.errors import BadRequest
+from shared.http import check_json, read_body
+from shared.numbers import whole
+from shared.ports import Store
+from shared.profiles import Profiles
+from shared.redisdb.reader import Reader
+from shared.redisdb.schedules import RedisSchedules
+from shared.relay import Sender
+from shared.schedules.firing import Firing
+from shared.settings import Settings
+from shared.tools.registry import Registry
+from shared.watchdog import Watchdog
+
+PAGE_LIMIT = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deps:
+    """What the routes need."""
+
+    settings: Settings
+    acceptor: Acceptor
+    schedules: RedisSchedules
+    firing: Firing
+    store: Store
+    sender: Sender
+    reader: Reader
+    profiles: Profiles
+    registry: Registry
+    callers: Callers
+    watchdog: Watchdog
+    background: Background = field(default_factory=Background)
+
+
+def known(request: Request) -> tuple[Deps, str]:
+    """The dependencies and the caller's tenant; every request of a known caller also sweeps a little."""
+    deps: Deps = request.app.state.deps
+    tenant = deps.callers.tenant(request)
+    deps.background.start(deps.watchdog.lazily())
+    return deps, tenant
+
+
+async def body(request: Request, limit: int) -> bytes:
+    """The raw JSON body; empty where there is none."""
+    raw = await read_body(request, limit)
+    if raw:
+        check_json(request)
+    return raw
+
+
+def number(request: Request, name: str, default: int, most: int, *, least: int = 0) -> int:
+    """A number of the query string; BadRequest names it."""
+    text = request.query_params.get(name, str(default))
+    found = whole(text)
+    if found is None or not least <= found <= most:
+        raise BadRequest(f"{name}={text[:20]!r}: give a number from {least} to {most}", at=name)
+    return found

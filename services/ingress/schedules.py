@@ -1,0 +1,162 @@
+"""`/api/schedules`: words or a plan, at the times of a cron expression."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.ingress import edge
+from services.ingress.requests import NewSchedule
+from services.ingress.views import moment
+from shared.clock import new_schedule_id
+from shared.errors import BadRequest, Unprocessable
+from shared.http import Json, decode
+from shared.logs import get_logger
+from shared.redisdb import keys
+from shared.schedules import timing
+from shared.schedules.firing import request_of
+from shared.schedules.model import Schedule
+
+log = get_logger()
+_new = msgspec.json.Decoder(NewSchedule)
+
+
+async def create(request: Request) -> Response:
+    """Store a schedule. What could not be done at its first time is refused now, with its place and the remedy."""
+    deps, tenant = edge.known(request)
+    asked = decode(_new, await edge.body(request, deps.settings.max_request_bytes))
+    if (asked.intent is None) == (asked.plan is None):
+        raise BadRequest("$: give exactly one of intent or plan", at="$")
+    profile = await deps.profiles.get(tenant, asked.user_id)
+    zone_name = asked.timezone or (profile.timezone if profile else "UTC")
+    zone = timing.zone_of(zone_name, "$.timezone")
+    now = await deps.schedules.now()
+    schedule = Schedule(
+        id=new_schedule_id(),
+        tenant=tenant,
+        user=asked.user_id,
+        cron=" ".join(asked.cron.split()),
+        timezone=zone_name,
+        text=asked.intent or "",
+        plan=asked.plan,
+        overlap=asked.overlap,
+        missed=asked.missed,
+        created_ms=now,
+        next_ms=timing.check_cron(asked.cron, zone, now, "$.cron"),
+    )
+    first = datetime.fromtimestamp(schedule.next_ms / 1000, UTC)
+    await deps.acceptor.check(tenant, request_of(schedule), at=first)
+    await deps.schedules.add(schedule)
+    log.info("schedule.accepted", schedule=schedule.id, tenant=tenant, cron=schedule.cron, timezone=zone_name)
+    return Json(view(schedule), status_code=201, headers={"Location": f"/api/schedules/{schedule.id}"})
+
+
+async def list_schedules(request: Request) -> Response:
+    """A tenant's schedules, newest first; `before` is the `next` of the page before."""
+    deps, tenant = edge.known(request)
+    count = edge.number(request, "limit", 50, edge.PAGE_LIMIT, least=1)
+    before = request.query_params.get("before", "")
+    if before:
+        _check_id(before)
+    found, following = await deps.schedules.page(tenant, before=before, count=count)
+    return Json({"schedules": [view(schedule) for schedule in found], "next": following})
+
+
+async def get_schedule(request: Request) -> Response:
+    """One schedule, with what came of it lately."""
+    deps, tenant = edge.known(request)
+    return Json(view(await deps.schedules.get(request.path_params["id"], tenant)))
+
+
+async def delete(request: Request) -> Response:
+    """Delete a schedule; its executions go on."""
+    deps, tenant = edge.known(request)
+    await deps.schedules.drop(request.path_params["id"], tenant)
+    return Json({"id": request.path_params["id"], "result": "deleted"})
+
+
+async def pause(request: Request) -> Response:
+    """No run comes of it until it is resumed; runs that wait are forgotten, what runs goes on."""
+    deps, tenant = edge.known(request)
+    await deps.schedules.set_state(request.path_params["id"], tenant, "paused", next_ms=0)
+    return Json(view(await deps.schedules.get(request.path_params["id"], tenant)))
+
+
+async def resume(request: Request) -> Response:
+    """On from the next time after now; what came during the pause is not caught up on."""
+    deps, tenant = edge.known(request)
+    schedule = await deps.schedules.get(request.path_params["id"], tenant)
+    if schedule.state == "paused":
+        zone = timing.zone_of(schedule.timezone, "timezone")
+        following = timing.next_ms(schedule.cron, zone, await deps.schedules.now())
+        await deps.schedules.set_state(schedule.id, tenant, "active", next_ms=following)
+    return Json(view(await deps.schedules.get(schedule.id, tenant)))
+
+
+async def run(request: Request) -> Response:
+    """Run it now, paused or not, by its overlap policy; its next time does not change."""
+    deps, tenant = edge.known(request)
+    schedule = await deps.schedules.get(request.path_params["id"], tenant)
+    settled = await deps.firing.run_now(schedule)
+    if settled.error is not None:
+        raise Unprocessable(
+            settled.error["message"], code=settled.error["code"], schedule=schedule.id, **settled.error["details"]
+        )
+    answer: dict[str, Any] = {"id": schedule.id, "result": _RESULTS[settled.what], "executionId": settled.execution or None}
+    if settled.execution:
+        answer["links"] = {"execution": f"/api/executions/{settled.execution}"}
+    return Json(answer, status_code=200 if settled.what == "skipped" else 202)
+
+
+_RESULTS: Final = {
+    "started": "started",
+    "skipped": "skipped: the execution before still runs",
+    "later": "waiting for its turn",
+}
+
+
+def view(schedule: Schedule) -> dict[str, Any]:
+    """A schedule for a reader."""
+    base = f"/api/schedules/{schedule.id}"
+    return {
+        "id": schedule.id,
+        "status": schedule.state,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "userId": schedule.user,
+        "intent": schedule.text or None,
+        "plan": schedule.plan,
+        "overlap": schedule.overlap,
+        "missed": schedule.missed,
+        "createdAt": moment(schedule.created_ms),
+        "nextAt": moment(schedule.next_ms),
+        "waiting": [moment(time_ms) for time_ms in schedule.waiting],
+        "lastScheduledFor": moment(schedule.last_ms),
+        "lastExecution": schedule.last_execution or None,
+        "lastError": schedule.last_error,
+        "runs": schedule.runs,
+        "skipped": schedule.skipped,
+        "failures": schedule.failures,
+        "links": {"self": base, "pause": f"{base}/pause", "resume": f"{base}/resume", "run": f"{base}/run"},
+    }
+
+
+def _check_id(schedule: str) -> None:
+    try:
+        keys.partition_of_schedule(schedule)
+    except ValueError as error:
+        raise BadRequest(f"before={schedule[:40]!r}: give the `next` of the page before", at="before") from error
+
+
+ROUTES: Final = [
+    Route("/api/schedules", create, methods=["POST"]),
+    Route("/api/schedules", list_schedules, methods=["GET"]),
+    Route("/api/schedules/{id}", get_schedule, methods=["GET"]),
+    Route("/api/schedules/{id}", delete, methods=["DELETE"]),
+    Route("/api/schedules/{id}/pause", pause, methods=["POST"]),
+    Route("/api/schedules/{id}/resume", resume, methods=["POST"]),
+    Route("/api/schedules/{id}/run", run, methods=["POST"]),
+]

@@ -1,0 +1,53 @@
+"""What takes requests needs wired the same way in ingress, which is asked, and in resume, where schedules fire."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import httpx
+
+from shared.accepting import Acceptor
+from shared.machine.accept import Limits
+from shared.profiles import Profiles
+from shared.redisdb.reader import Reader
+from shared.redisdb.schedules import RedisSchedules
+from shared.runtime import LIMITS, Engine
+from shared.schedules.firing import Firing
+from shared.tools.registry import Registry
+from shared.tools.town import TownTools, register
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """From words to stored executions."""
+
+    acceptor: Acceptor
+    profiles: Profiles
+    registry: Registry
+    schedules: RedisSchedules
+    firing: Firing
+
+
+async def open_intake(engine: Engine, stack: AsyncExitStack) -> Intake:
+    """On top of an engine; its watchdog starts what is scheduled from here on."""
+    settings = engine.settings
+    town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
+    registry = Registry()
+    register(registry, TownTools(town))  # for the contracts that plans pin; no tool is called from here
+    profiles = Profiles(engine.redis, seeded=settings.local)
+    limits = Limits(
+        steps=settings.max_plan_steps,
+        argument_bytes=settings.max_argument_bytes,
+        step_ms=settings.step_cutoff_ms,
+    )
+    acceptor = Acceptor(
+        store=engine.store,
+        sender=engine.sender,
+        registry=registry,
+        profiles=profiles,
+        limits=limits,
+        background=engine.background,
+    )
+    schedules = RedisSchedules(engine.redis, strict=settings.durability == "strict")
+    firing = Firing(schedules, acceptor, Reader(engine.redis))
+    engine.watchdog.take_along(firing)
+    return Intake(acceptor=acceptor, profiles=profiles, registry=registry, schedules=schedules, firing=firing)

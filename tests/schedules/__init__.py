@@ -1,0 +1,1 @@
+"""When schedules fire: decisions only, no clock, no store."""
