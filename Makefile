@@ -16,11 +16,24 @@ help: ## Show what there is
 	@echo "installing for development (hashed, locked) ..." && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# The official JavaScript clients, as judges of qstash_dev. Without npm their tests are skipped, and say so.
+JS := tests/services/qstash_dev/js
+$(JS)/node_modules/.stamp: $(JS)/package.json $(JS)/package-lock.json
+	@if command -v npm >/dev/null; then cd $(JS) && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error; \
+	  else echo "npm is not there: the tests with the JavaScript clients are skipped"; mkdir -p $(JS)/node_modules; fi
+	@touch $@
+
 run: .venv/.run ## Run the whole system on this machine
 	@exec $(BIN)/python -m shared.local
 
-test: .venv/.dev ## Run the tests (real Valkey, real HTTP, real processes)
+test: .venv/.dev $(JS)/node_modules/.stamp ## Run the tests (real Valkey, real HTTP, real processes)
 	@$(BIN)/python -m pytest -q -n auto --dist loadgroup
+
+setup: .venv/.run ## Enter the credentials; each is checked before .env is written
+	@$(BIN)/python -m shared.cli setup $(ARGS)
+
+doctor: .venv/.run ## Look at everything that must run, and say what to do
+	@$(BIN)/python -m shared.cli doctor $(ARGS)
 
 lint: .venv/.dev ## Linter and formatter check
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -34,4 +47,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run test lint types check lock
+.PHONY: help run setup doctor test lint types check lock

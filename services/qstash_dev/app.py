@@ -7,12 +7,16 @@ from typing import Any
 from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.qstash_dev.deps import Deps
-from services.qstash_dev.routes import dlq, events, messages, publish, server
+from services.qstash_dev.deps import Deps, user
+from services.qstash_dev.faults.edge import FaultyEdge
+from services.qstash_dev.quota import Burst, Limited, on_limited
+from services.qstash_dev.routes import dlq, events, faults, flows, groups, messages, publish, queues, schedules, server, ui
+from services.qstash_dev.workflow import routes as workflows
 from shared.errors import IntentionError
 from shared.http import Json
 from shared.logs import get_logger
@@ -23,26 +27,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 EVERY = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 # What QStash has and this server does not have yet (reference 2): answered with 501.
-LATER = (
-    "/v2/enqueue/{rest:path}",
-    "/v2/queues",
-    "/v2/queues/{rest:path}",
-    "/v2/schedules",
-    "/v2/schedules/{rest:path}",
-    "/v2/topics",
-    "/v2/topics/{rest:path}",
-    "/v2/flowControl",
-    "/v2/flowControl/{rest:path}",
-    "/v2/globalParallelism",
-    "/v2/keys/rotate",
-    "/v2/trigger/{rest:path}",
-    "/v2/batch/trigger",
-    "/v2/workflows/{rest:path}",
-    "/v2/wait/{rest:path}",
-    "/v2/notify/{rest:path}",
-    "/v2/waiters/{rest:path}",
-    "/llm/{rest:path}",
-)
+LATER = ("/llm/{rest:path}",)
 
 
 def _route(method: str, path: str, handler: Handler) -> Route:
@@ -51,6 +36,7 @@ def _route(method: str, path: str, handler: Handler) -> Route:
 
 ROUTES = [
     _route("POST", "/v2/publish/{destination:path}", publish.publish_one),
+    _route("POST", "/v2/enqueue/{queue}/{destination:path}", publish.enqueue),
     _route("POST", "/v2/batch", publish.publish_batch),
     _route("GET", "/v2/messages/{message_id}", messages.get_message),
     _route("DELETE", "/v2/messages/{message_id}", messages.cancel_message),
@@ -63,11 +49,34 @@ ROUTES = [
     _route("POST", "/v2/dlq/retry/{dlq_id}", dlq.retry_dead),
     _route("GET", "/v2/dlq/{dlq_id}", dlq.get_dead),
     _route("DELETE", "/v2/dlq/{dlq_id}", dlq.delete_dead),
+    *queues.ROUTES,
+    *groups.ROUTES,
+    *flows.ROUTES,
+    *schedules.ROUTES,
     _route("GET", "/v2/keys", server.get_keys),
+    _route("POST", "/v2/keys/rotate", server.rotate_keys),
+    _route("GET", "/v2/dev/faults", faults.get_faults),
+    _route("PUT", "/v2/dev/faults", faults.put_faults),
+    _route("DELETE", "/v2/dev/faults", faults.delete_faults),
+    *ui.ROUTES,
     _route("GET", "/healthz", server.healthz),
     _route("GET", "/readyz", server.readyz),
+    *workflows.ROUTES,
     *(Route(path, server.not_built, methods=EVERY) for path in LATER),
 ]
+
+
+def _guarded(route: Route) -> Route:
+    """Asks who calls before anything of the request is read. Health, the page and webhooks from outside ask for themselves."""
+    if not route.path.startswith("/v2/") or route.path.startswith("/v2/workflows/hooks/"):
+        return route
+    handler: Handler = route.endpoint
+
+    async def known_callers_only(request: Request) -> Response:
+        user(request)
+        return await handler(request)
+
+    return Route(route.path, known_callers_only, methods=route.methods)
 
 
 def build_app(make: Callable[[], AbstractAsyncContextManager[Deps]]) -> Starlette:
@@ -79,7 +88,12 @@ def build_app(make: Callable[[], AbstractAsyncContextManager[Deps]]) -> Starlett
             app.state.deps = deps
             yield
 
-    app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
+    app = Starlette(
+        routes=[_guarded(route) for route in ROUTES],
+        middleware=[Middleware(FaultyEdge), Middleware(Burst)],
+        exception_handlers=HANDLERS,
+        lifespan=lifespan,
+    )
     app.router.redirect_slashes = False  # a destination may end in a slash, and a redirect would lose the body
     return app
 
@@ -111,6 +125,7 @@ def _answer(status: int, message: str) -> Response:
 
 
 HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+    Limited: on_limited,
     IntentionError: _on_error,
     HTTPException: _on_http_error,
     RedisError: _on_redis_error,

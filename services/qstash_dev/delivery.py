@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
-from services.qstash_dev import ids
+from services.qstash_dev import hosts, ids
 from services.qstash_dev.durations import MINUTE_MS
 from services.qstash_dev.headers import canonical, text
 from services.qstash_dev.model import Answer, Message
@@ -42,19 +42,22 @@ def open_session() -> aiohttp.ClientSession:
 class Courier:
     """Carries claimed messages to their destinations."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, mapped: Mapping[str, str] | None = None) -> None:
+        """`mapped` is the host map (`hosts.py`)."""
         self._session = session
+        self._hosts = mapped or {}
 
     async def attempt(self, claimed: Claimed, signing_key: str) -> Answer:
         """The destination's answer; an Answer with status 0 and an error when there was none in time."""
         message = claimed.message
         timeout_s = (message.timeout_ms or DEFAULT_TIMEOUT_MS) / 1_000
+        wire = hosts.route(self._hosts, message.url)
         try:
             async with self._session.request(
                 message.method,
-                _wire_url(message.url),
+                _wire_url(wire.url),
                 data=claimed.body,
-                headers=_headers(claimed, signing_key),
+                headers=[*_headers(claimed, signing_key), *([("Host", wire.host)] if wire.host else ())],
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
                 allow_redirects=False,
             ) as response:
@@ -87,6 +90,11 @@ def own_headers(message: Message, body: bytes, retried: int, signing_key: str) -
         "Upstash-Retried": str(retried),
         "Upstash-Signature": signature,
         "Upstash-Caller-Ip": message.caller_ip,
+        **{
+            name: value
+            for name, value in (("Upstash-Schedule-Id", message.schedule_id), ("Upstash-Topic-Name", message.group))
+            if value
+        },
     }
 
 

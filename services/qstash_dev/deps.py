@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from starlette.requests import Request
 
+from services.qstash_dev.faults.board import Board
+from services.qstash_dev.quota import Meter
 from services.qstash_dev.scheduler import Scheduler
 from services.qstash_dev.store import Store
 from services.qstash_dev.users import User, authenticate
@@ -19,6 +21,8 @@ class Deps:
     users: tuple[User, ...]
     store: Store
     scheduler: Scheduler
+    faults: Board
+    meter: Meter
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
 

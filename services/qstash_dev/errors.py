@@ -15,3 +15,17 @@ class Fenced(IntentionError):
 
     status = 503
     code = "fenced"
+
+
+class RunOver(IntentionError):
+    """The workflow run has ended, failed or was cancelled, or never was."""
+
+    status = 400
+    code = "run_over"
+
+
+class QuotaExceeded(IntentionError):
+    """More than this server allows."""
+
+    status = 412
+    code = "quota"

@@ -98,9 +98,9 @@ def matches(chosen: Filter, message: Message, at_ms: int) -> bool:
         "flowControlKey": {message.flow_key},
         "callerIp": {message.caller_ip},
         "callerIP": {message.caller_ip},
-        "topicName": set(),  # no message here has a group, a queue or a schedule yet, so none matches
-        "queueName": set(),
-        "scheduleId": set(),
+        "topicName": {message.group},
+        "queueName": {message.queue},
+        "scheduleId": {message.schedule_id},
     }
     if any(name in facts and not (wanted & facts[name]) for name, wanted in chosen.values.items()):
         return False

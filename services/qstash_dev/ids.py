@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import secrets
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _count = itertools.count()
@@ -15,6 +16,16 @@ def message_id() -> str:
 def jwt_id() -> str:
     """A new `jti`; it must be a string, newer JWT libraries refuse a number."""
     return "jwt_" + "".join(random.choices(BASE58, k=22))
+
+
+def signing_key() -> str:
+    """A new signing key. This one does protect."""
+    return "sig_" + "".join(secrets.choice(BASE58) for _ in range(28))
+
+
+def schedule_id() -> str:
+    """A new schedule id."""
+    return "scd_" + "".join(random.choices(BASE58, k=28))
 
 
 def dlq_id(now_ms: int) -> str:

@@ -1,7 +1,9 @@
 """Every Redis key of this server. All of a user's data shares the hash tag `{<user>}`, so one script may touch all of it."""
 
 BOOTS = "qd:boots"
-"""Counter of starts; the only key that belongs to no user."""
+"""Counter of starts. This key and the next belong to no user."""
+FAULTS = "qd:faults"
+"""JSON: the faults that are to survive a restart; there only while such a plan is on."""
 
 
 class Keys:
@@ -39,8 +41,14 @@ class Keys:
         """string: the boot id of the process that owns the deliveries."""
         return self.prefix + "boot"
 
+    @property
+    def parked(self) -> str:
+        """zset id -> place: messages that wait at a gate, a queue or a flow-control key (see put.lua)."""
+        return self.prefix + "parked"
+
     def message(self, message_id: str) -> str:
-        """hash: rec, body, lane, due, n (retries so far), state, lease."""
+        """hash: rec, body, lane, due, n (retries so far), state, lease; of gated ones also q, fk, place, and tq, tk of a
+        ticket (a queue's consumer); sid of a scheduled one."""
         return f"{self.prefix}m:{message_id}"
 
     def dead(self, dlq_id: str) -> str:

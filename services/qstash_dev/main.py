@@ -3,24 +3,30 @@
 `python -m services.qstash_dev.main`
 """
 
+import argparse
 import asyncio
 import ipaddress
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from services.qstash_dev import ids, users
+from services.qstash_dev import hosts, ids, users
 from services.qstash_dev.app import build_app
 from services.qstash_dev.delivery import Courier, open_session
 from services.qstash_dev.deps import Deps
+from services.qstash_dev.faults.board import Board
+from services.qstash_dev.faults.delivery import Interference
+from services.qstash_dev.quota import Meter, Quota
+from services.qstash_dev.quota import parse as parse_quota
 from services.qstash_dev.scheduler import Scheduler, now_ms
 from services.qstash_dev.store import Store
+from services.qstash_dev.timetable import Timetable
 from shared import http, logs, settings
 from shared.errors import SettingsError
 from shared.settings import Settings
@@ -32,18 +38,30 @@ def connect(url: str, *, retries: int) -> Redis:
 
 
 @asynccontextmanager
-async def running(config: Settings) -> AsyncIterator[Deps]:
+async def running(config: Settings, quota: Quota = Quota()) -> AsyncIterator[Deps]:  # noqa: B008 - a constant
     """The parts, connected and at work; closed in reverse."""
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(connect(config.redis_url, retries=0))
         reads = await stack.enter_async_context(connect(config.redis_url, retries=1))
         store = Store(redis, reads)
         stack.push_async_callback(store.pipe.close)
-        courier = Courier(await stack.enter_async_context(open_session()))
-        known = users.of(config)
-        scheduler = Scheduler(store=store, courier=courier, users=known)
+        courier = Courier(await stack.enter_async_context(open_session()), hosts.parse(config.qstash_dev_hosts))
+        known, board = users.of(config), Board(reads, store.pipe)
+        interference = Interference(board, store, courier)
+        stack.push_async_callback(interference.close)
+        scheduler = Scheduler(store=store, courier=courier, users=known, interference=interference)
         stack.push_async_callback(_end, asyncio.create_task(scheduler.run(), name="scheduler"))
-        yield Deps(users=known, store=store, scheduler=scheduler, now_ms=now_ms, new_id=ids.message_id)
+        timetable = Timetable(store=store, scheduler=scheduler, users=known, now_ms=now_ms)
+        stack.push_async_callback(timetable.close)
+        yield Deps(
+            users=known,
+            store=store,
+            scheduler=scheduler,
+            faults=board,
+            meter=Meter(quota, store.pipe),
+            now_ms=now_ms,
+            new_id=ids.message_id,
+        )
 
 
 async def _end(task: "asyncio.Task[None]") -> None:
@@ -79,9 +97,9 @@ def banner(config: Settings) -> str:
 
 
 @asynccontextmanager
-async def announced(config: Settings) -> AsyncIterator[Deps]:
+async def announced(config: Settings, quota: Quota) -> AsyncIterator[Deps]:
     """`running`, and said so on the terminal."""
-    async with running(config) as deps:
+    async with running(config, quota) as deps:
         if any(
             user.token == config.token for user in users.DEV_USERS
         ):  # other keys are secrets, and a log is no place for them
@@ -90,15 +108,25 @@ async def announced(config: Settings) -> AsyncIterator[Deps]:
         yield deps
 
 
+def with_hosts(environ: Mapping[str, str], argv: Sequence[str]) -> dict[str, str]:
+    """The environment, with the command line's `--host name=http://127.0.0.1:port` added to QSTASH_DEV_HOSTS."""
+    parser = argparse.ArgumentParser(prog="qstash_dev", description="A local, durable QStash; settings are variables.")
+    parser.add_argument("--host", action="append", default=[], metavar="NAME=URL", help="send what goes to NAME to URL")
+    named = ",".join([environ.get("QSTASH_DEV_HOSTS", ""), *parser.parse_args(argv).host]).strip(",")
+    return {**environ, "QSTASH_DEV_HOSTS": named}
+
+
 def main() -> None:
     """Run until SIGINT or SIGTERM."""
     try:
-        config = settings.load(os.environ)
+        config = settings.load(with_hosts(os.environ, sys.argv[1:]))
         check_host(config)
+        hosts.parse(config.qstash_dev_hosts)
         users.of(config)
         logs.configure(service="qstash_dev", format=config.log_format, level=config.log_level)
         host, port = config.qstash_dev_host, config.qstash_dev_port
-        app = build_app(lambda: announced(config))
+        quota = parse_quota(os.environ.get("QSTASH_DEV_QUOTA", ""))
+        app = build_app(lambda: announced(config, quota))
         http.serve(app, host=host, port=port, name="qstash_dev", port_setting="QSTASH_DEV_PORT")
     except SettingsError as error:
         http.stop(error)

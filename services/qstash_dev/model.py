@@ -21,6 +21,31 @@ class State(StrEnum):
     CANCELED = "CANCELED"
 
 
+class CallType(StrEnum):
+    """What a message is to its workflow run; the values of Upstash-Workflow-CallType, and one of our own."""
+
+    STEP = "step"
+    TO_CALLBACK = "toCallback"
+    FROM_CALLBACK = "fromCallback"
+    FAILURE = "failureCall"
+    WAIT = "wait"
+    """A step that is not there yet: it comes with a notification, or when the time is over."""
+
+
+class RunRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which workflow run a message belongs to, and as what."""
+
+    run_id: str
+    url: str = ""
+    call: CallType = CallType.STEP
+    init: bool = False
+    invoke: bool = False
+    created_at_ms: int = 0
+    """When the run began; 0 until somebody looked."""
+    event: str = ""
+    """What a WAIT waits for."""
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One accepted message, without its body and its progress. Times are unix milliseconds."""
 
@@ -45,16 +70,33 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     labels: list[str] = msgspec.field(default_factory=list)
     flow_key: str = ""
     parallelism: int = 0
+    """0 means no such limit; so does a rate of 0."""
+    rate: int = 0
     period_s: int = 1
+    queue: str = ""
+    behind: str = ""
+    """The queue whose next message waits for this one, a callback."""
+    group: str = ""
+    """The URL group it was published to, and the endpoint's name in it."""
+    endpoint: str = ""
+    schedule_id: str = ""
+    redacted: list[str] = msgspec.field(default_factory=list)
+    """What is not to be shown: `body`, `header` for all of them, `header[Name]`."""
+    body_hash: str = ""
+    """SHA-256 of a redacted body; where it is shown, the body itself may not be at hand."""
+    run: RunRef | None = None
 
 
 class Lane(msgspec.Struct, frozen=True, array_like=True):
-    """What decides when a due message may start, small enough to keep in memory for every waiting one."""
+    """What decides when a due message may start, small enough to keep in memory. `put.lua` reads it by place."""
 
     origin: str
-    flow_key: str
-    parallelism: int
-    created_at_ms: int
+    flow_key: str = ""
+    parallelism: int = 0
+    created_at_ms: int = 0
+    rate: int = 0
+    period_s: int = 1
+    queue: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +117,31 @@ class Publish(msgspec.Struct, frozen=True, kw_only=True):
     """The deduplication key, empty when the caller asked for none."""
 
 
+def with_facts(publish: Publish, **facts: str) -> Publish:
+    """The same message with some of its fields changed."""
+    return msgspec.structs.replace(publish, message=msgspec.structs.replace(publish.message, **facts))
+
+
+def origins(message: Message) -> dict[str, str]:
+    """Where a message came from, in QStash's names; what does not apply is absent."""
+    facts = {"topicName": message.group, "endpointName": message.endpoint, "scheduleId": message.schedule_id}
+    return {name: value for name, value in facts.items() if value}
+
+
+def gated(message: Message) -> bool:
+    """Whether it passes a gate in Redis, so that others may wait for its end."""
+    return bool(message.queue or message.behind or message.flow_key)
+
+
 def lane_of(message: Message) -> Lane:
-    """The lane: one per origin and flow-control key."""
+    """The lane of a message: its destination's origin, and the gates in Redis that it passes before."""
     parts = urlsplit(message.url)
-    return Lane(f"{parts.scheme}://{parts.netloc}", message.flow_key, message.parallelism, message.created_at_ms)
+    return Lane(
+        origin=f"{parts.scheme}://{parts.netloc}",
+        flow_key=message.flow_key,
+        parallelism=message.parallelism,
+        created_at_ms=message.created_at_ms,
+        rate=message.rate,
+        period_s=message.period_s,
+        queue=message.queue,
+    )

@@ -12,8 +12,9 @@ import msgspec
 
 from services.qstash_dev import publish, retry
 from services.qstash_dev.headers import Pairs, grouped
-from services.qstash_dev.model import Answer, Publish, State
+from services.qstash_dev.model import Answer, Publish, State, origins, with_facts
 from services.qstash_dev.store import Claimed, Finish
+from services.qstash_dev.workflow.refs import run_facts
 
 LOGGED_BODY = 1_024
 """Bytes of an answer's body that the event log keeps; the dead letter and the callbacks have all of it."""
@@ -75,7 +76,7 @@ def _caused(claimed: Claimed, answer: Answer, now_ms: int, dlq_id: str, new_id: 
     if message.failure_callback and dlq_id:
         body = callback_body(claimed, answer) | {"dlqId": dlq_id}
         caused.append((message.failure_callback, message.failure_callback_header, body))
-    return [
+    found = [
         publish.parse(
             url,
             _with_content_type(config),
@@ -84,6 +85,8 @@ def _caused(claimed: Claimed, answer: Answer, now_ms: int, dlq_id: str, new_id: 
         )
         for url, config, body in caused
     ]
+    behind = message.queue or message.behind
+    return [with_facts(one, behind=behind) for one in found] if behind else found
 
 
 def _with_content_type(config: Pairs) -> Pairs:
@@ -107,6 +110,8 @@ def callback_body(claimed: Claimed, answer: Answer) -> dict[str, Any]:
         "notBefore": message.not_before_ms,
         "createdAt": message.created_at_ms,
         "callerIP": message.caller_ip,
+        **origins(message),
+        **run_facts(message),
     }
 
 

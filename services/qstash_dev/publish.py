@@ -8,11 +8,12 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from services.qstash_dev import durations, expression
+from services.qstash_dev import durations, expression, flow_control, redaction
 from services.qstash_dev.durations import DAY_MS
 from services.qstash_dev.errors import NotBuilt
 from services.qstash_dev.headers import HOP_BY_HOP, OWN, Pairs, canonical, usable
 from services.qstash_dev.model import Message, Publish
+from services.qstash_dev.workflow.refs import run_of
 from shared.errors import BadRequest
 
 DEFAULT_RETRIES = 3
@@ -26,12 +27,7 @@ FORWARD = "upstash-forward-"
 CALLBACK = "upstash-callback-"
 FAILURE_CALLBACK = "upstash-failure-callback-"
 
-NOT_BUILT = {
-    "upstash-redact-fields": "redaction",
-    "upstash-cron": "schedules",
-    "upstash-schedule-id": "schedules",
-    "upstash-queue-name": "queues",
-}
+ELSEWHERE = {"upstash-cron": "/v2/schedules", "upstash-schedule-id": "/v2/schedules"}
 
 
 class Caller(NamedTuple):
@@ -57,7 +53,7 @@ def parse(destination: str, given: Pairs, body: bytes, caller: Caller) -> Publis
     check_destination(destination)
     options = sort(given)
     single = options.single
-    flow_key, parallelism, period_s = _flow_control(single)
+    limits, redacted = flow_control.parse(single), redaction.parse(single.get("upstash-redact-fields", ""))
     message = Message(
         message_id=caller.message_id,
         url=destination,
@@ -74,24 +70,34 @@ def parse(destination: str, given: Pairs, body: bytes, caller: Caller) -> Publis
         callback_header=options.callback,
         failure_callback_header=options.failure_callback,
         labels=[label for label in map(str.strip, single.get("upstash-label", "").split(",")) if label],
-        flow_key=flow_key,
-        parallelism=parallelism,
-        period_s=period_s,
+        flow_key=limits.key,
+        parallelism=limits.parallelism,
+        rate=limits.rate,
+        period_s=limits.period_s,
+        queue=check_name(single.get("upstash-queue-name", ""), "queue"),
+        redacted=redacted,
+        body_hash=hashlib.sha256(body).hexdigest() if "body" in redacted else "",
+        run=run_of(single, destination),
     )
     _check_callbacks(message, caller)
     return Publish(message=message, body=body, dedup=_dedup(single, message, body))
 
 
 def check_destination(destination: str) -> None:
-    """BadRequest for what is no http(s) URL, NotBuilt for what would be a URL group or a hosted model."""
+    """BadRequest for what is no http(s) URL, NotBuilt for what would be a hosted model."""
     if destination.startswith(("http://", "https://")):
         _check_url(destination, "destination")
-    elif NAME.fullmatch(destination):
-        raise NotBuilt(f"URL groups are not built in this server yet: {destination} has no http:// or https://")
     elif destination.startswith(("api/llm", "llm/")):
         raise NotBuilt("hosted LLM destinations are not built in this server")
     else:
         raise BadRequest("invalid destination url: endpoint has invalid scheme, add http:// or https://")
+
+
+def check_name(name: str, what: str) -> str:
+    """The name of a queue, a URL group or a schedule as it is; BadRequest for one that may not be. Empty means none."""
+    if name and not NAME.fullmatch(name):
+        raise BadRequest(f"invalid {what} name {name!r}: letters, digits, hyphens, underscores and dots are allowed")
+    return name
 
 
 def sort(given: Pairs) -> Options:
@@ -102,11 +108,9 @@ def sort(given: Pairs) -> Options:
         if not usable(name, value):
             raise BadRequest(f"header {name!r} has a character that no header may have")
         _place(options, name.lower(), value, forward_all=forward_all)
-    if any(name.startswith("upstash-workflow-") for name in options.single):
-        raise NotBuilt("workflow messages (Upstash-Workflow-*) are not built in this server yet")
-    for name, feature in NOT_BUILT.items():
+    for name, path in ELSEWHERE.items():
         if name in options.single:
-            raise NotBuilt(f"{canonical(name)}: {feature} are not built in this server yet")
+            raise BadRequest(f"{canonical(name)} belongs to {path}, not to a single message")
     return options
 
 
@@ -204,31 +208,6 @@ def _duration(name: str, text: str) -> int:
         raise BadRequest(f"invalid {name}: {error}") from error
 
 
-def _flow_control(single: dict[str, str]) -> tuple[str, int, int]:
-    """Key, parallelism and period (s); the period is 1 by default and belongs to the rate."""
-    key, text = single.get("upstash-flow-control-key", ""), single.get("upstash-flow-control-value", "")
-    if not key and not text:
-        return "", 0, 1
-    values = dict(_flow_value(part) for part in text.split(",") if part.strip())
-    if "rate" in values:
-        raise NotBuilt("flow control by rate is not built in this server yet; parallelism is")
-    if not key or "parallelism" not in values:
-        raise BadRequest("flow control needs both Upstash-Flow-Control-Key and -Value with parallelism=<n>")
-    if not re.fullmatch(r"[1-9][0-9]{0,8}", values["parallelism"]):
-        raise BadRequest(f"invalid Upstash-Flow-Control-Value: parallelism={values['parallelism']!r}")
-    period_ms = _duration("Upstash-Flow-Control-Value", values.get("period", "1s"))
-    if not durations.SECOND_MS <= period_ms <= 7 * DAY_MS:
-        raise BadRequest("invalid Upstash-Flow-Control-Value: a period is 1 second to 7 days")
-    return key, int(values["parallelism"]), period_ms // durations.SECOND_MS
-
-
-def _flow_value(part: str) -> tuple[str, str]:
-    name, sign, value = (word.strip() for word in part.partition("="))
-    if sign != "=" or name not in {"parallelism", "rate", "period"}:
-        raise BadRequest(f"invalid Upstash-Flow-Control-Value {part.strip()!r}: parallelism=, rate= or period= is expected")
-    return name, value
-
-
 def _check_callbacks(message: Message, caller: Caller) -> None:
     """The configuration of a callback must be usable as a publish, and is refused now rather than when it is due."""
     for what, url, config in (
@@ -270,12 +249,14 @@ def headers_of(message: Message) -> Pairs:
     if message.timeout_ms:
         pairs.append(("Upstash-Timeout", durations.format_s(message.timeout_ms)))
     if message.flow_key:
-        value = f"parallelism={message.parallelism}, period={message.period_s}s"
-        pairs += [("Upstash-Flow-Control-Key", message.flow_key), ("Upstash-Flow-Control-Value", value)]
+        limits = flow_control.Limits(message.flow_key, message.parallelism, message.rate, message.period_s)
+        pairs += [("Upstash-Flow-Control-Key", limits.key), (flow_control.HEADER, limits.value)]
     texts = {
         "Upstash-Retry-Delay": message.retry_delay,
         "Upstash-Callback": message.callback,
         "Upstash-Failure-Callback": message.failure_callback,
         "Upstash-Label": ",".join(message.labels),
+        "Upstash-Queue-Name": message.queue,
+        "Upstash-Redact-Fields": ",".join(message.redacted),
     }
     return [*pairs, *((name, value) for name, value in texts.items() if value)]

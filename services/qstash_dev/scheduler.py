@@ -15,11 +15,14 @@ from typing import NamedTuple, TypeVar
 from services.qstash_dev import ids, retry
 from services.qstash_dev.delivery import Courier
 from services.qstash_dev.errors import Fenced
+from services.qstash_dev.faults.delivery import Interference
+from services.qstash_dev.faults.plan import Fault
 from services.qstash_dev.lanes import Entry, Lanes
-from services.qstash_dev.model import Publish, lane_of
+from services.qstash_dev.model import Publish, gated, lane_of
 from services.qstash_dev.outcome import conclude
 from services.qstash_dev.store import Claimed, Finish, Store, Waiting
 from services.qstash_dev.users import User
+from services.qstash_dev.workflow.delivery import Runs
 from shared.errors import Unavailable
 from shared.logs import get_logger
 
@@ -52,10 +55,20 @@ def now_ms() -> int:
 class Scheduler:
     """Delivers every stored message. `run` is its life; `offer` saves a new message the wait for the next look at Redis."""
 
-    def __init__(self, *, store: Store, courier: Courier, users: Iterable[User], lanes: Lanes | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        courier: Courier,
+        users: Iterable[User],
+        lanes: Lanes | None = None,
+        interference: Interference | None = None,
+    ) -> None:
         self._store = store
         self._courier = courier
+        self._interference = interference
         self._users = {user.name: user for user in users}
+        self.runs = Runs(store)
         self._lanes = lanes or Lanes()
         self._known: dict[str, Entry] = {}
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -69,10 +82,18 @@ class Scheduler:
     def offer(self, offer: Offer) -> None:
         """A message that has been stored: starts at once if it is due and may."""
         message = offer.publish.message
-        if message.not_before_ms > now_ms():
-            self._expect(message.not_before_ms)
+        if message.not_before_ms > now_ms() or gated(message):
+            self._expect(message.not_before_ms)  # a gate in Redis says when it is its turn
         else:
             self._add(offer.user, Waiting(message.message_id, lane_of(message)))
+
+    def in_flight(self, user: User) -> int:
+        """How many of the user's messages are on the wire."""
+        return self._lanes.in_flight(user.name)
+
+    def look(self) -> None:
+        """Something became due that was not offered: it is in Redis."""
+        self._expect(0)
 
     async def run(self) -> None:
         """Until cancelled, or until another process owns the data."""
@@ -90,6 +111,8 @@ class Scheduler:
 
     async def _boot(self) -> None:
         """Take over, however long Redis needs to come up."""
+        if self._interference:
+            await self._persist(self._interference.load)
         await self._persist(self._store.enter)
         for user in self._users.values():
             back = await self._persist(partial(self._store.take_over, user.keys))
@@ -168,6 +191,7 @@ class Scheduler:
             found = claimed.get(entry.message_id)
             if found is None:
                 self._release(entry)
+                self.look()  # a gate kept it, and may have called others
                 continue
             task = asyncio.create_task(self._deliver(entry, found))
             self._deliveries.add(task)
@@ -175,17 +199,42 @@ class Scheduler:
 
     async def _deliver(self, entry: Entry, claimed: Claimed) -> None:
         user = self._users[entry.user]
+        if self._interference and (fault := self._interference.decide(user, claimed)):
+            await self._spoil(entry, claimed, fault, self._interference)
+            return
         try:
-            answer = await self._courier.attempt(claimed, user.current_key)
+            sent = await self._persist(partial(self.runs.prepare, user.keys, claimed, now_ms()))
+            if sent is None:  # its workflow run is over
+                return
+            answer = await self._courier.attempt(sent.request, claimed.signing_key or user.current_key)
             at_ms = now_ms()
-            decision, finish = conclude(claimed, answer, now_ms=at_ms, dlq_id=ids.dlq_id(at_ms), new_id=ids.message_id)
-            await self._record(user, finish, at_ms)
+            dlq_id = ids.dlq_id(at_ms) if sent.buried else ""
+            decision, finish = conclude(sent.source, answer, now_ms=at_ms, dlq_id=dlq_id, new_id=ids.message_id)
+            if sent.run is None:
+                await self._record(user, finish, at_ms)
+            else:
+                finish = await self._persist(partial(self.runs.record, user.keys, sent, finish, at_ms))
         finally:
             self._release(entry)
+        if gated(claimed.message):
+            self.look()  # others may have waited for it
         if isinstance(decision, retry.RetryAt):
             self._reschedule(user, entry, decision.due_ms)
         for publish in finish.caused:
             self.offer(Offer(user, publish))
+
+    async def _spoil(self, entry: Entry, claimed: Claimed, fault: Fault, interference: Interference) -> None:
+        """A fault on demand took this attempt: the message is lost, or comes again later."""
+        user, at_ms = self._users[entry.user], now_ms()
+        due_ms = at_ms + interference.wait_ms(claimed, fault)
+        try:
+            await self._persist(partial(interference.apply, user, claimed, fault, at_ms, due_ms))
+        finally:
+            self._release(entry)
+        if fault.kind != "drop":
+            self._reschedule(user, entry, due_ms)
+        if gated(claimed.message):
+            self.look()
 
     async def _record(self, user: User, finish: Finish, at_ms: int) -> None:
         """Until it is stored: an outcome that is not recorded would be an attempt made twice."""

@@ -12,9 +12,13 @@ from redis.asyncio import Redis
 
 from services.qstash_dev.durations import DAY_MS, MINUTE_MS
 from services.qstash_dev.errors import Fenced
+from services.qstash_dev.gate_stores import Flows, Queues
+from services.qstash_dev.group_store import Groups
 from services.qstash_dev.keys import BOOTS, Keys
 from services.qstash_dev.model import Answer, Lane, Message, Publish, State, lane_of
 from services.qstash_dev.pipe import Pipe
+from services.qstash_dev.schedule_store import Schedules
+from services.qstash_dev.signing_store import Signing
 from shared.redisdb.lua import Script
 
 DEDUP_MS = 10 * MINUTE_MS
@@ -52,6 +56,8 @@ class Claimed(NamedTuple):
     message: Message
     body: bytes
     retried: int
+    signing_key: str = ""
+    """The current one, once keys were rotated; empty for the configured one."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,25 +113,41 @@ class Store:
 
     def __init__(self, redis: Redis, reads: Redis) -> None:
         """`redis` must never send anything again by itself (`pipe.py` does, and knows that it did); `reads` may."""
+        self.reads = reads
         self._redis: Any = reads  # redis-py types a reply for every client setting at once; this client gives bytes
         self.pipe = Pipe(redis)
+        self.queues, self.flows = Queues(self.pipe, reads), Flows(self.pipe, reads)
+        self.schedules = Schedules(self.pipe, reads)
+        self.groups, self.signing = Groups(self.pipe, reads), Signing(self.pipe, reads)
         self._boot = 0
         package = "services.qstash_dev"
-        self._publish = Script(package, "publish")
+        self._publish, self._publish_all = Script(package, "publish"), Script(package, "publish_all")
         self._enter, self._take_over = Script(package, "enter"), Script(package, "boot")
         self._pop, self._held, self._claim = Script(package, "pop"), Script(package, "held"), Script(package, "claim")
         self._finish, self._cancel = Script(package, "finish"), Script(package, "cancel")
+        self._postpone = Script(package, "postpone")
         self._dlq_retry, self._dlq_delete = Script(package, "dlq_retry"), Script(package, "dlq_delete")
 
     async def publish(self, keys: Keys, publish: Publish, now_ms: int) -> Stored:
         """Store one message, unless it repeats one of the last ten minutes."""
-        reply = await self.pipe.run(self._publish, keys.fixed, [keys.prefix, now_ms, *_put(publish)])
+        reply = await self.pipe.run(self._publish, keys.fixed, [keys.prefix, now_ms, *put_args(publish)])
         stored: str = reply.decode()
         return Stored(stored, stored != publish.message.message_id)
+
+    async def publish_all(self, keys: Keys, publishes: Sequence[Publish], now_ms: int) -> list[Stored]:
+        """Store several messages, all or none; each as `publish` would."""
+        args = [keys.prefix, now_ms, *(arg for publish in publishes for arg in put_args(publish))]
+        replies = [one.decode() for one in await self.pipe.run(self._publish_all, keys.fixed, args)]
+        return [Stored(one, one != publish.message.message_id) for one, publish in zip(replies, publishes, strict=True)]
 
     async def enter(self) -> None:
         """Take a boot id above all earlier ones: of two processes that start together, one is the later for every user."""
         self._boot = int(await self.pipe.run(self._enter, [BOOTS], []))
+
+    @property
+    def boot(self) -> int:
+        """This process's boot id, 0 before `enter`."""
+        return self._boot
 
     async def take_over(self, keys: Keys) -> int:
         """Own the user's deliveries; how many messages a dead process had held. Fenced when a later process owns them."""
@@ -145,19 +167,18 @@ class Store:
         """Lease messages for one attempt each; those that are no longer to be delivered now are left out. Fenced as above."""
         reply = _owned(await self.pipe.run(self._claim, keys.fixed, [keys.prefix, self._boot, now_ms, *ids]))
         return [
-            Claimed(_message.decode(reply[i + 1]), reply[i + 2], int(reply[i + 3]))  #
-            for i in range(0, len(reply), 4)
+            Claimed(_message.decode(reply[i + 1]), reply[i + 2], int(reply[i + 3]), reply[i + 4].decode())
+            for i in range(0, len(reply), 5)
         ]
 
     async def finish(self, keys: Keys, finish: Finish, now_ms: int) -> Recorded:
         """Record an attempt and store the messages it causes, all or nothing."""
-        args: list[Any] = [keys.prefix, now_ms, finish.message_id, finish.retried, finish.verdict, finish.due_ms, FINISHED_MS]
-        args += [finish.dlq_id, _encode(finish.answer) if finish.dlq_id else b"", DLQ_MS, len(finish.events)]
-        for state, more in finish.events:
-            args += [state, _encode(more)]
-        for publish in finish.caused:
-            args += _put(publish)
-        return Recorded(await self.pipe.run(self._finish, keys.fixed, args))
+        return Recorded(await self.pipe.run(self._finish, keys.fixed, finish_args(keys, finish, now_ms)))
+
+    async def postpone(self, keys: Keys, message_id: str, retried: int, due_ms: int, more: dict[str, Any], now_ms: int) -> None:
+        """Give a leased attempt back until later, uncounted; nothing when it is no longer to be made."""
+        args = [keys.prefix, now_ms, message_id, retried, due_ms, _encode(more)]
+        await self.pipe.run(self._postpone, keys.fixed, args)
 
     async def cancel(self, keys: Keys, ids: Sequence[str], now_ms: int) -> int:
         """Cancel those that are live; how many were."""
@@ -167,7 +188,7 @@ class Store:
 
     async def dlq_retry(self, keys: Keys, dlq_id: str, publish: Publish, now_ms: int) -> Stored | None:
         """Publish a dead letter again as `publish`; None when it is gone."""
-        args = [keys.prefix, now_ms, dlq_id, *_put(publish)]
+        args = [keys.prefix, now_ms, dlq_id, *put_args(publish)]
         reply = await self.pipe.run(self._dlq_retry, keys.fixed, args)
         return Stored(reply.decode(), reply.decode() != publish.message.message_id) if reply else None
 
@@ -188,9 +209,10 @@ class Store:
         pipeline = self._redis.pipeline(transaction=True)  # a message moves between the two: read them at one moment
         pipeline.zrange(keys.due, 0, -1)
         pipeline.zrange(keys.held, 0, -1)
-        due, held = await pipeline.execute()
+        pipeline.zrange(keys.parked, 0, -1)
+        due, held, parked = await pipeline.execute()
         found: list[Snapshot] = []
-        ids = [*held, *due]
+        ids = [*held, *due, *parked]
         for i in range(0, len(ids), 500):
             pipeline = self._redis.pipeline(transaction=False)
             for one in ids[i : i + 500]:
@@ -223,7 +245,19 @@ class Store:
         ]
 
 
-def _put(publish: Publish) -> list[Any]:
+def finish_args(keys: Keys, finish: Finish, now_ms: int) -> list[Any]:
+    """The arguments of finish.lua."""
+    args: list[Any] = [keys.prefix, now_ms, finish.message_id, finish.retried, finish.verdict, finish.due_ms, FINISHED_MS]
+    args += [finish.dlq_id, _encode(finish.answer) if finish.dlq_id else b"", DLQ_MS, len(finish.events)]
+    for state, more in finish.events:
+        args += [state, _encode(more)]
+    for publish in finish.caused:
+        args += put_args(publish)
+    return args
+
+
+def put_args(publish: Publish) -> list[Any]:
+    """The seven arguments of a message in put.lua."""
     message = publish.message
     lane, dedup = _encode(lane_of(message)), publish.dedup
     return [message.message_id, _encode(message), publish.body, lane, message.not_before_ms, dedup, DEDUP_MS]

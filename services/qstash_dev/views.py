@@ -2,15 +2,17 @@
 
 from typing import Any
 
+from services.qstash_dev import redaction
 from services.qstash_dev.headers import Pairs, grouped
-from services.qstash_dev.model import Message
+from services.qstash_dev.model import Message, origins
 from services.qstash_dev.outcome import b64
 from services.qstash_dev.store import DeadLetter, Event
+from services.qstash_dev.workflow.refs import run_facts
 
 
 def message(one: Message, body: bytes) -> dict[str, Any]:
     """A message. Optional fields are absent, never null or empty: the SDKs' suites check that."""
-    return {**_facts(one), **_body("body", body), **_optional({"retryDelayExpression": one.retry_delay})}
+    return {**_facts(one), **_body("body", redaction.body(one, body)), **_optional({"retryDelayExpression": one.retry_delay})}
 
 
 def dead_letter(letter: DeadLetter) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def event(entry: Event, *, trim: bool) -> dict[str, Any]:
     """A log entry. The expression goes by both of its names: the docs have one, the Python SDK reads the other."""
     one = entry.message
     facts = _facts(one)
-    facts |= _optional({"timeout": one.timeout_ms, "body": "" if trim else b64(entry.body)})
+    facts |= _optional({"timeout": one.timeout_ms, "body": "" if trim else b64(redaction.body(one, entry.body))})
     facts |= _optional({"retryDelayExpr": one.retry_delay, "retryDelayExpression": one.retry_delay})
     for name in ("callbackHeader", "failureCallbackHeader"):
         if name in facts:
@@ -44,11 +46,12 @@ def _facts(one: Message) -> dict[str, Any]:
         "messageId": one.message_id,
         "url": one.url,
         "method": one.method,
-        "header": grouped(one.header),
+        "header": grouped(redaction.header(one)),
         "maxRetries": one.max_retries,
         "notBefore": one.not_before_ms,
         "createdAt": one.created_at_ms,
         "callerIP": one.caller_ip,
+        **run_facts(one),
     }
     facts |= _optional(
         {
@@ -58,10 +61,13 @@ def _facts(one: Message) -> dict[str, Any]:
             "failureCallbackHeader": _forwarded(one.failure_callback_header),
             "label": one.labels[0] if one.labels else "",
             "labels": one.labels,
+            "queueName": one.queue,
+            **origins(one),
         }
     )
-    if one.flow_key:  # all or none of them, and the period even when only the parallelism was given
-        facts |= {"flowControlKey": one.flow_key, "parallelism": one.parallelism, "period": one.period_s}
+    if one.flow_key:  # the period even when only the parallelism was given
+        facts |= {"flowControlKey": one.flow_key, "period": one.period_s}
+        facts |= _optional({"parallelism": one.parallelism, "rate": one.rate})
     return facts
 
 

@@ -5,6 +5,7 @@
 local owner = redis.call('GET', KEYS[5])
 if (tonumber(owner or 0) or 0) > tonumber(ARGV[1]) then return -1 end
 redis.call('SET', KEYS[5], ARGV[1])
+local prefix = string.sub(KEYS[5], 1, -5)
 local count = 0
 while true do
   local ids = redis.call('ZRANGE', KEYS[2], 0, 499, 'WITHSCORES')
@@ -12,6 +13,8 @@ while true do
   for i = 1, #ids, 2 do
     redis.call('ZADD', KEYS[1], ids[i + 1], ids[i])
     redis.call('ZREM', KEYS[2], ids[i])
+    local flow = redis.call('HGET', prefix .. 'm:' .. ids[i], 'fk') -- it is on no wire any more: to start again, it is counted again
+    if flow and flow ~= '' then redis.call('SMOVE', prefix .. 'fon:' .. flow, prefix .. 'fcalled:' .. flow, ids[i]) end
     count = count + 1
   end
 end

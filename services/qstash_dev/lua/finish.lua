@@ -7,9 +7,10 @@
 -- Returns  1 recorded  2 was recorded, cancelled or superseded before  0 no such message
 --@include log
 --@include put
+--@include gates
 local prefix, now, id, verdict = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
 local key = prefix .. 'm:' .. id
-local m = redis.call('HMGET', key, 'rec', 'body', 'n', 'state')
+local m = redis.call('HMGET', key, 'rec', 'body', 'n', 'state', 'tq', 'tk', 'fk', 'sid')
 if not m[1] then
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
@@ -31,7 +32,7 @@ else
   redis.call('HSET', key, 'state', verdict)
   redis.call('PEXPIRE', key, ARGV[7])
 end
-if verdict == 'FAILED' then
+if verdict == 'FAILED' and ARGV[8] ~= '' then
   local dead = prefix .. 'dlq:' .. ARGV[8]
   redis.call('HSET', dead, 'rec', m[1], 'body', m[2], 'answer', ARGV[9])
   redis.call('PEXPIRE', dead, ARGV[10])
@@ -40,7 +41,16 @@ if verdict == 'FAILED' then
   redis.call('PEXPIRE', KEYS[4], ARGV[10])
 end
 while place <= #ARGV do
-  put(prefix, now, ARGV, place)
+  local caused, stored = put(prefix, now, ARGV, place)
+  if stored and m[6] then -- the queue waits for the callbacks too
+    redis.call('HSET', prefix .. 'm:' .. caused, 'tq', m[5], 'tk', m[6])
+    redis.call('HINCRBY', prefix .. 'qopen:' .. m[5], m[6], 1)
+  end
   place = place + 7
+end
+if m[7] and m[7] ~= '' then flow_leave(prefix, now, m[7], id) end
+if verdict ~= 'RETRY' then
+  if m[6] then ticket_done(prefix, now, m[5], m[6]) end
+  if m[8] then schedule_note(prefix, m[8], id, verdict == 'DELIVERED' and 'SUCCESS' or 'FAIL') end
 end
 return 1

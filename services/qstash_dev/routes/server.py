@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.qstash_dev import ids
 from services.qstash_dev.deps import deps, user
 from services.qstash_dev.errors import NotBuilt
 from shared.errors import Unavailable
@@ -11,8 +12,12 @@ from shared.http import Json
 
 async def get_keys(request: Request) -> Response:
     """The caller's signing keys. The JS SDK's dev mode takes the answer as a health check, compared letter by letter."""
-    caller = user(request)
-    return Json({"current": caller.current_key, "next": caller.next_key})
+    return Json(await deps(request).store.signing.get(user(request)))
+
+
+async def rotate_keys(request: Request) -> Response:
+    """The next key becomes the current one, and signs from now on; the answer has the new next one."""
+    return Json(await deps(request).store.signing.rotate(user(request), ids.signing_key()))
 
 
 async def healthz(_: Request) -> Response:

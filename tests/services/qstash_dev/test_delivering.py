@@ -261,7 +261,7 @@ async def test_a_batch_sends_what_is_right_and_names_what_is_wrong(broker: Broke
             {"destination": "ftp://x/y", "headers": {}},
             {"destination": there.url, "headers": {"Upstash-Deduplication-Id": "a:b"}},
             {"destination": there.url, "headers": {"Upstash-Retries": "6"}},
-            {"destination": there.url, "queue": "q"},
+            {"destination": "no-such-group"},
             {"destination": there.url, "headers": {"Upstash-Forward-X": "a\r\nEvil: 1"}},
             7,
             {"destination": f"{there.url}/b"},
