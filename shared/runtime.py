@@ -1,18 +1,23 @@
 """What every composition root of the engine wires the same way: Redis, QStash, the outbox's relay and the watchdog."""
 
+import os
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import httpx
 from redis.asyncio import Redis
+from starlette.types import ASGIApp
 
+from shared import http, logs
 from shared.background import Background
+from shared.errors import SettingsError
 from shared.executor_client import ExecutorClient
 from shared.qstash import QStashQueue
 from shared.redisdb.connect import check_layout, connect
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Relay, Sender
-from shared.settings import Settings
+from shared.settings import Settings, load
 from shared.watchdog import Watchdog
 
 DAY_MS = 86_400_000
@@ -61,3 +66,17 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         executor=executor,
         watchdog=watchdog,
     )
+
+
+def run(name: str, create: Callable[[Settings], ASGIApp], *, address: Callable[[Settings], tuple[str, int]], port: str) -> None:
+    """A service's main: settings, logs, serve until told to stop. What is wrong with the settings ends it with one line.
+
+    `port` names the setting that chooses the port, for whoever finds it taken.
+    """
+    try:
+        settings = load(os.environ)
+        logs.configure(service=name, format=settings.log_format, level=settings.log_level)
+        where, number = address(settings)
+        http.serve(create(settings), host=where, port=number, name=name, port_setting=port)
+    except SettingsError as error:
+        http.stop(error)

@@ -1,6 +1,5 @@
 """Composition root of ingress: `python -m services.ingress.main`."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -8,13 +7,11 @@ from starlette.applications import Starlette
 
 from services.ingress.app import build_app
 from services.ingress.edge import Deps
-from shared import http, logs
 from shared.callers import Callers
-from shared.errors import SettingsError
 from shared.intake import open_intake
 from shared.redisdb.reader import Reader
-from shared.runtime import open_engine
-from shared.settings import Settings, load
+from shared.runtime import open_engine, run
+from shared.settings import Settings
 
 
 def create(settings: Settings) -> Starlette:
@@ -47,18 +44,7 @@ def create(settings: Settings) -> Starlette:
 
 def main() -> None:
     """Serve until told to stop."""
-    try:
-        settings = load(os.environ)
-        logs.configure(service="ingress", format=settings.log_format, level=settings.log_level)
-        http.serve(
-            create(settings),
-            host=settings.ingress_host,
-            port=settings.ingress_port,
-            name="ingress",
-            port_setting="INGRESS_PORT",
-        )
-    except SettingsError as error:
-        http.stop(error)
+    run("ingress", create, address=lambda s: (s.ingress_host, s.ingress_port), port="INGRESS_PORT")
 
 
 if __name__ == "__main__":

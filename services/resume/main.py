@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -10,14 +9,14 @@ from pathlib import Path
 from starlette.applications import Starlette
 
 from services.resume.app import Deps, build_app
-from shared import http, logs
+from shared import logs
 from shared.archive import Archiver
 from shared.callers import Callers
-from shared.errors import SettingsError, Unavailable
+from shared.errors import Unavailable
 from shared.intake import open_intake
 from shared.redisdb.reader import Reader
-from shared.runtime import open_engine
-from shared.settings import Settings, load
+from shared.runtime import open_engine, run
+from shared.settings import Settings
 
 log = logs.get_logger()
 
@@ -67,18 +66,7 @@ def create(settings: Settings) -> Starlette:
 
 def main() -> None:
     """Serve until told to stop."""
-    try:
-        settings = load(os.environ)
-        logs.configure(service="resume", format=settings.log_format, level=settings.log_level)
-        http.serve(
-            create(settings),
-            host=settings.resume_host,
-            port=settings.resume_port,
-            name="resume",
-            port_setting="RESUME_PORT",
-        )
-    except SettingsError as error:
-        http.stop(error)
+    run("resume", create, address=lambda s: (s.resume_host, s.resume_port), port="RESUME_PORT")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Composition root of the step executor: `python -m services.step_executor.main`."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -8,14 +7,12 @@ import httpx
 from starlette.applications import Starlette
 
 from services.step_executor.app import Deps, build_app
-from shared import http, logs
 from shared.clock import SystemClock
-from shared.errors import SettingsError
 from shared.interpret import Interpreter, Limits
 from shared.redisdb.pings import Pings
 from shared.redisdb.reader import Reader
-from shared.runtime import LIMITS, Engine, open_engine
-from shared.settings import Settings, load
+from shared.runtime import LIMITS, Engine, open_engine, run
+from shared.settings import Settings
 from shared.tools.registry import Registry, Runner
 from shared.tools.town import TownTools, register
 
@@ -74,18 +71,7 @@ def create(settings: Settings) -> Starlette:
 
 def main() -> None:
     """Serve until told to stop."""
-    try:
-        settings = load(os.environ)
-        logs.configure(service="step_executor", format=settings.log_format, level=settings.log_level)
-        http.serve(
-            create(settings),
-            host=settings.executor_host,
-            port=settings.executor_port,
-            name="step_executor",
-            port_setting="EXECUTOR_PORT",
-        )
-    except SettingsError as error:
-        http.stop(error)
+    run("step_executor", create, address=lambda s: (s.executor_host, s.executor_port), port="EXECUTOR_PORT")
 
 
 if __name__ == "__main__":
