@@ -43,8 +43,11 @@ types: .venv/.dev ## Strict type check of code and tests
 
 check: lint types test ## Exactly what CI runs
 
+bench-qstash: .venv/.dev ## Measure qstash_dev on real processes
+	@$(BIN)/python -m bench.qstash_dev
+
 lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run setup doctor test lint types check lock
+.PHONY: help run setup doctor test lint types check lock bench-qstash

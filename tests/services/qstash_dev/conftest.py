@@ -1,6 +1,8 @@
 """Fixtures: one Valkey for the session, emptied between tests; a server and a destination for each test."""
 
+import inspect
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -25,11 +27,36 @@ async def redis(valkey_url: str) -> AsyncIterator[Redis]:
         yield client
 
 
-@pytest.fixture
-async def broker(redis: Redis, valkey_url: str) -> AsyncIterator[support.Broker]:  # noqa: ARG001 - empties it first
-    """The server on an empty Valkey."""
-    async with support.broker(valkey_url) as found:
-        yield found
+if not support.TARGET:
+
+    @pytest.fixture
+    async def broker(redis: Redis, valkey_url: str) -> AsyncIterator[support.Broker]:  # noqa: ARG001 - empties it first
+        """The server on an empty Valkey."""
+        async with support.broker(valkey_url) as found:
+            yield found
+
+else:
+
+    @pytest.fixture
+    async def broker() -> AsyncIterator[support.Broker]:
+        """A server somewhere else, as empty as its API makes it: the log stays."""
+        async with support.talking_to(support.TARGET, support.TARGET_TOKEN) as found:
+            await support.empty(found)
+            yield found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests whose only server is `broker` speak the public API, and any QStash may be behind it, unless they say otherwise."""
+    here = Path(__file__).parent
+    for item in items:
+        if here not in item.path.parents or not isinstance(item, pytest.Function):
+            continue
+        ours = any(item.get_closest_marker(mark) for mark in ("our_server", "system"))
+        given = inspect.signature(item.function).parameters
+        if "broker" in given and not ours and not {"redis", "valkey_url", "monkeypatch"} & set(given):
+            item.add_marker("public_api")
+        elif support.TARGET:
+            item.add_marker(pytest.mark.skip("not of the public API: it needs our own server or its storage"))
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ from shared import settings
 from shared.settings import DEV_TOKEN
 
 ROOT = Path(__file__).parents[3]
+TARGET, TARGET_TOKEN = os.environ.get("QSTASH_TEST_URL", ""), os.environ.get("QSTASH_TEST_TOKEN", "") or DEV_TOKEN
+"""Another server to run the tests of the public API against: the official development server, say. It must reach 127.0.0.1."""
 
 
 async def eventually(check: Callable[[], object], what: str, *, within: float = 8.0) -> None:
@@ -202,6 +204,14 @@ async def talking_to(url: str, token: str = DEV_TOKEN) -> AsyncIterator[Broker]:
         finally:
             if "client" in vars(found):
                 await found.client.http._client.aclose()
+
+
+async def empty(found: Broker) -> None:
+    """No live message, no dead letter."""
+    await found.http.delete("/v2/messages")
+    while letters := (await found.get("/v2/dlq"))["messages"]:
+        for one in letters:
+            await found.http.delete(f"/v2/dlq/{one['dlqId']}")
 
 
 def environment(redis_url: str, port: int) -> dict[str, str]:

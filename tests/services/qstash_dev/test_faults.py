@@ -14,6 +14,8 @@ from shared.errors import BadRequest
 from tests.services.qstash_dev import support
 from tests.services.qstash_dev.support import Broker, Destination, eventually
 
+pytestmark = pytest.mark.our_server
+
 HEADER = "qstash-dev-faults"
 
 

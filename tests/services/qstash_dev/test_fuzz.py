@@ -16,6 +16,8 @@ from services.qstash_dev.model import Answer, Message, lane_of
 from shared.errors import BadRequest, IntentionError, SettingsError
 from tests.services.qstash_dev.support import Broker
 
+pytestmark = pytest.mark.our_server
+
 NOW = 1_700_000_000_000
 CALLER = publish.Caller("msg_1", NOW, "127.0.0.1")
 OVER_HTTP = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
