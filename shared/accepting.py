@@ -70,6 +70,7 @@ class Acceptor:
         if isinstance(stored, Exists):
             return _again(stored.execution)
         self._background.start(self._sender.send(stored.entry, "the first step"))
+        self._sender.start(stored.commands, "another partition")
         log.info("execution.accepted", execution=birth.header.id, tenant=tenant, steps=len(plan.steps))
         return _new(birth, plan, planned)
 

@@ -230,6 +230,8 @@ class Segment:
         stored = await command(self.lease, ver=self.ver, seen=seen, kept=kept, going=going)
         self._tell(kept.history)
         self._pending = Changes()
+        if not isinstance(stored, Lost):
+            self.engine.sender.start(stored.commands, "another partition")
         if isinstance(stored, Committed):
             self.ver = stored.ver
             self._applied(going.changes)

@@ -108,6 +108,9 @@ class _Partition:
             del letters[oldest]
         return True
 
+    def enqueue_all(self, now_ms: int, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        return tuple(self.enqueue(now_ms, entry) for entry in entries)
+
     def enqueue(self, now_ms: int, entry: Entry) -> Entry:
         self.entries[entry.id] = entry
         self.relay.set(entry.id, now_ms + _RELAY_MS)
@@ -286,7 +289,8 @@ class MemoryStore:
         part.due.set(header.id, now + WATCH_MS)
         if key:
             self._made[pp, header.tenant, key] = (header.id, birth.request_hash, now + self._retention_ms)
-        return Created(entry=part.enqueue(now, record.entry("created")))
+        commands = part.enqueue_all(now, wire.queue_entries(header, birth.commands))
+        return Created(entry=part.enqueue(now, record.entry("created")), commands=commands)
 
     def _known(self, pp: str, tenant: str, key: str) -> tuple[str, str] | None:
         execution, request_hash, until = self._made.get((pp, tenant, key), ("", "", 0))
@@ -319,22 +323,24 @@ class MemoryStore:
 
     def _commit(self, name: str, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
         first, following = _Written(kept), _Written(going.changes)
+        early, late = (wire.queue_entries(lease.header, part.commands) for part in (kept, going.changes))
         now, part = self._enter(name, lease.header.id)
         record = self._records.get(lease.header.id)
         if record is None:
             return Lost()
         if record.last and record.last[:2] == (lease.owner, ver):  # sent twice: the first answer
             flagged = record.last[2]
-            return (
-                Flags(ver=ver + 1, signals=record.letters(seen)) if flagged else Committed(ver=ver + 1, entry=record.last_entry)
-            )
+            if flagged:
+                return Flags(ver=ver + 1, signals=record.letters(seen), commands=early)
+            return Committed(ver=ver + 1, entry=record.last_entry, commands=early + late)
         if (record.owner, record.ver) != (lease.owner, ver):
             return Lost()
         progress = kept.progress or going.changes.progress
         moved = len(record.inbox) > seen and going.kind != "none"
-        if moved and not first and not progress and seen <= record.seen:
+        if moved and not first and not early and not progress and seen <= record.seen:
             return Flags(ver=ver, signals=record.letters(seen))
         record.write(first)
+        part.enqueue_all(now, early)
         record.ver, record.updated_ms = ver + 1, now
         record.last, record.last_entry = (lease.owner, ver, moved), None
         record.seen = max(record.seen, seen)
@@ -342,12 +348,13 @@ class MemoryStore:
             record.head(stalled=0)
             record.tries = 0
         if moved:
-            return Flags(ver=ver + 1, signals=record.letters(seen))
+            return Flags(ver=ver + 1, signals=record.letters(seen), commands=early)
         if going.kind != "none":
             record.write(following)
+            part.enqueue_all(now, late)
         if going.kind in {"leave", "suspend", "end"}:
             self._close(part, record, going, now)
-        return Committed(ver=ver + 1, entry=record.last_entry)
+        return Committed(ver=ver + 1, entry=record.last_entry, commands=early + late)
 
     def _close(self, part: _Partition, record: _Record, going: Going, now: int) -> None:
         execution = record.header.id
@@ -447,7 +454,7 @@ class MemoryStore:
             part = self._part(entry.execution)
             part.relay.remove(entry.id)
             part.entries.pop(entry.id, None)
-            if record := self._records.get(entry.execution):
+            if message and (record := self._records.get(entry.execution)):
                 record.message = message
 
     async def relay_later(self, entries: Sequence[tuple[Entry, int]]) -> None:

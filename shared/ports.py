@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
-from shared.machine.decision import Changes, Line, Start
+from shared.machine.decision import Changes, Command, Line, Start
 from shared.machine.events import Outcome
 from shared.machine.state import Fault, Header, Intent, Signal
 from shared.machine.status import Status
 
+MESSAGE = "message"
+"""The kind of an outbox entry that goes to QStash; every other kind is a command (see `shared.commands`)."""
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that is committed but not yet known to be with QStash. Its id is also QStash's deduplication id."""
+    """What is committed and not yet known to be carried out: a message for QStash, or a command for another partition.
+
+    A message's id is also its deduplication id at QStash.
+    """
 
     id: str
     execution: str
@@ -22,6 +28,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
     not_before_ms: int = 0
     """Unix ms; 0 = at once."""
+    kind: str = MESSAGE
+    to: str = ""
+    """What a command is done to."""
+    payload: Any = None
 
 
 class Birth(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,12 +46,15 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
     """Of the whole execution; 0 = none."""
     request_hash: str
     idempotency_key: str = ""
+    commands: tuple[Command, ...] = ()
+    """Stored with it, and carried out at least once."""
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):
     """Stored, durable, and its first message is in the outbox."""
 
     entry: Entry
+    commands: tuple[Entry, ...] = ()
 
 
 class Exists(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,10 +104,11 @@ class NoLease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it is stored. `entry` is the continuation, if there is one."""
+    """All of it is stored. `entry` is the continuation, if there is one; `commands` went into the outbox with it."""
 
     ver: int
     entry: Entry | None = None
+    commands: tuple[Entry, ...] = ()
 
 
 class Flags(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +116,7 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
 
     ver: int
     signals: tuple[Signal, ...]
+    commands: tuple[Entry, ...] = ()
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -231,7 +246,7 @@ class Store(Protocol):
         ...
 
     async def relay_ack(self, sent: Sequence[tuple[Entry, str]]) -> None:
-        """These entries are with QStash under these message ids."""
+        """These entries are carried out: with QStash under these message ids; no id for a command."""
         ...
 
     async def relay_later(self, entries: Sequence[tuple[Entry, int]]) -> None:
@@ -300,10 +315,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Queue(Protocol):
-    """Hands messages to QStash."""
+    """Carries entries out: hands messages to QStash, and commands to whom they concern."""
 
     async def publish(self, entry: Entry) -> Receipt:
-        """At most one live message an entry: repeats carry the same deduplication id. Never raises for a refusal."""
+        """Carry one out. A repeat does no harm: at most one live message an entry, and commands are idempotent.
+
+        Never raises for a refusal.
+        """
         ...
 
 

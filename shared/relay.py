@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import Final
 
 from shared.background import Background
 from shared.errors import Unavailable
 from shared.logs import get_logger
-from shared.ports import Entry, Queue, Receipt, Store
+from shared.ports import MESSAGE, Entry, Queue, Receipt, Store
 
 log = get_logger()
 
@@ -65,13 +66,20 @@ class Sender:
         publish = asyncio.ensure_future(self._queue.publish(entry))
         done, _ = await asyncio.wait({publish}, timeout=PUBLISH_MS / 1000)
         if not done:
-            log.warning("message.not_sent", execution=entry.execution, entry=entry.id, error="QStash is slow; waiting on")
+            log.warning(
+                "message.not_sent", kind=entry.kind, execution=entry.execution, entry=entry.id, error="slow; waiting on"
+            )
             self._background.start(self._late(publish, entry, what))
             return False
         if self._told(publish.result(), entry, what):
             return True
         self._background.start(self._again(entry, what))
         return False
+
+    def start(self, entries: Sequence[Entry], what: str) -> None:
+        """Carry these out without waiting for it."""
+        for entry in entries:
+            self._background.start(self.send(entry, what))
 
     async def _late(self, publish: "asyncio.Future[Receipt]", entry: Entry, what: str) -> None:
         if not self._told(await publish, entry, what):
@@ -86,11 +94,14 @@ class Sender:
 
     def _told(self, receipt: Receipt, entry: Entry, what: str) -> bool:
         if not receipt.ok:
-            log.warning("message.not_sent", execution=entry.execution, entry=entry.id, error=receipt.error)
+            log.warning("message.not_sent", kind=entry.kind, execution=entry.execution, entry=entry.id, error=receipt.error)
             return False
         self._acks.add(entry, receipt.message)
-        text = f"QStash message sent for {what} [message: {receipt.message}]"
-        log.info("message.sent", message=text, execution=entry.execution, entry=entry.id)
+        if entry.kind == MESSAGE:
+            text = f"QStash message sent for {what} [message: {receipt.message}]"
+            log.info("message.sent", message=text, execution=entry.execution, entry=entry.id)
+        else:
+            log.info("command.done", kind=entry.kind, to=entry.to, execution=entry.execution, entry=entry.id)
         return True
 
 
@@ -116,7 +127,7 @@ class Relay:
         if receipt.ok:
             self._failures.pop(entry.id, None)
             self._acks.add(entry, receipt.message)
-            log.info("message.relayed", execution=entry.execution, entry=entry.id, id=receipt.message)
+            log.info("message.relayed", kind=entry.kind, execution=entry.execution, entry=entry.id, id=receipt.message)
             return
         if len(self._failures) > FORGET_AT:
             self._failures.clear()  # most were sent by others meanwhile; the rest start again with short waits
@@ -124,4 +135,5 @@ class Relay:
         self._failures[entry.id] = count + 1
         wait = BACKOFF_MS[min(count, len(BACKOFF_MS) - 1)]
         await self._store.relay_later([(entry, wait)])
-        log.warning("message.not_relayed", execution=entry.execution, entry=entry.id, error=receipt.error, again_in_ms=wait)
+        facts = {"execution": entry.execution, "entry": entry.id, "error": receipt.error, "again_in_ms": wait}
+        log.warning("message.not_relayed", kind=entry.kind, **facts)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from shared import http, logs
 from shared.background import Background
+from shared.commands import Commands
 from shared.errors import SettingsError
 from shared.executor_client import ExecutorClient
 from shared.qstash import QStashQueue
@@ -32,7 +33,8 @@ class Engine:
     settings: Settings
     redis: Redis
     store: RedisStore
-    queue: QStashQueue
+    qstash: QStashQueue
+    queue: Commands
     sender: Sender
     background: Background
     executor: ExecutorClient
@@ -48,8 +50,9 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     store = RedisStore(redis, retention_ms=settings.retention_days * DAY_MS, strict=settings.durability == "strict")
     acks = Acks(store)
     stack.push_async_callback(acks.close)
-    queue = QStashQueue(client, settings)
-    stack.push_async_callback(queue.close)
+    qstash = QStashQueue(client, settings)
+    stack.push_async_callback(qstash.close)
+    queue = Commands(qstash, store)
     executor = ExecutorClient(client, settings)
     relay = Relay(store, queue, acks)
     background = Background()
@@ -60,6 +63,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         settings=settings,
         redis=redis,
         store=store,
+        qstash=qstash,
         queue=queue,
         sender=Sender(queue, acks, background),
         background=background,

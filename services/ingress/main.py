@@ -36,7 +36,7 @@ def create(settings: Settings) -> Starlette:
                 watchdog=engine.watchdog,
                 background=engine.background,
             )
-            engine.queue.announce()
+            engine.qstash.announce()
             yield
 
     return build_app(lifespan)

@@ -54,7 +54,7 @@ def create(settings: Settings) -> Starlette:
                 asyncio.create_task(repeat("sweep", engine.watchdog.sweep, settings.sweep_ms / 1000)),
                 asyncio.create_task(repeat("archive", archiver.run_once, settings.retire_every_ms / 1000)),
             ]
-            engine.queue.announce()
+            engine.qstash.announce()
             yield
             for loop in loops:
                 loop.cancel()

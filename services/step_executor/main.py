@@ -63,7 +63,7 @@ def create(settings: Settings) -> Starlette:
                 background=engine.background,
             )
             app.state.deps = deps
-            engine.queue.announce()
+            engine.qstash.announce()
             yield
 
     return build_app(settings, lifespan)

@@ -17,6 +17,18 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: dict[str, Any] = {}
 
 
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that concerns another partition. It is stored with the commit that decided it and carried out at least once."""
+
+    id: str
+    """The same whenever the same is decided again; unique within the execution otherwise."""
+    kind: str
+    """What is to be done: `shared.commands` has one idempotent handler for each kind."""
+    to: str = ""
+    """What it is done to: an execution, most often."""
+    payload: Any = None
+
+
 class Changes(msgspec.Struct, kw_only=True):
     """What one part of a commit writes. Built by `decide`, read-only afterwards."""
 
@@ -26,12 +38,13 @@ class Changes(msgspec.Struct, kw_only=True):
     faults: dict[int, Fault] = {}
     results: dict[int, Result] = {}
     history: list[Line] = []
+    commands: list[Command] = []
     seen: int = 0
     progress: bool = False
     """Something came of this segment: the count of fruitless ones starts again."""
 
     def __bool__(self) -> bool:
-        return bool(self.header or self.cells or self.history or self.progress)
+        return bool(self.header or self.cells or self.history or self.commands or self.progress)
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +147,7 @@ def merge(first: Changes, second: Changes) -> Changes:
         faults=first.faults | second.faults,
         results=first.results | second.results,
         history=first.history + second.history,
+        commands=first.commands + second.commands,
         seen=max(first.seen, second.seen),
         progress=first.progress or second.progress,
     )

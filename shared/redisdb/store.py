@@ -88,6 +88,7 @@ class RedisStore:
         pp = keys.partition_of(header.id)
         fields = wire.header_fields(header, birth=True) | birth.fields
         lines = [b'{"event":"execution.created"}']
+        commands = wire.queue_entries(header, birth.commands)
         reply = await self._run(
             "create",
             [
@@ -117,12 +118,13 @@ class RedisStore:
                 *(part for pair in fields.items() for part in pair),
                 len(lines),
                 *lines,
+                *wire.queue_texts(commands),
             ],
             barrier=True,
         )
         match reply[0]:
             case 0:
-                return Created(entry=wire.entry(reply[1]))
+                return Created(entry=wire.entry(reply[1]), commands=commands)
             case 1:
                 return Exists(execution=reply[1].decode())
             case 2:
@@ -168,7 +170,11 @@ class RedisStore:
     async def _commit(self, name: str, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
         execution = lease.header.id
         pp = keys.partition_of(execution)
-        follow = wire.written(going.changes)
+        first, second = (
+            wire.queue_entries(lease.header, kept.commands),
+            wire.queue_entries(lease.header, going.changes.commands),
+        )
+        follow = wire.written(going.changes, second)
         if going.kind in {"leave", "suspend"}:  # empty too: an earlier segment's needs would be loaded for ever
             follow = _with_field(follow, "need", ",".join(map(str, going.need)))
         reply = await self._run(
@@ -201,12 +207,12 @@ class RedisStore:
                 lease.header.trace,
                 wire.letter_text(going.letter) if going.letter else "",
                 dead.MOST,
-                *wire.written(kept),
+                *wire.written(kept, first),
                 *follow,
             ],
             barrier=going.kind in {"intents", "end"},
         )
-        return _committed(reply)
+        return _committed(reply, first, second)
 
     async def load_results(self, execution: str, cells: Sequence[int]) -> dict[int, object]:
         """See the port."""
@@ -400,7 +406,7 @@ class RedisStore:
                 keys.outbox_entries(pp),
                 keys.retire(pp),
             ],
-            [execution, tenant, ver, commas(origins), WATCH_MS, secrets.token_hex(6), *wire.written(changes)],
+            [execution, tenant, ver, commas(origins), WATCH_MS, secrets.token_hex(6), *wire.written(changes, ())],
             barrier=True,
         )
         if reply[0] == 0:
@@ -459,17 +465,18 @@ def _with_field(flat: list[str | bytes | int], name: str, value: str) -> list[st
     return [int(flat[0]) + 1, name, value, *flat[1:]]
 
 
-def _committed(reply: Any) -> Commit:
+def _committed(reply: Any, kept: tuple[Entry, ...], following: tuple[Entry, ...]) -> Commit:
     match reply[0]:
         case 0:
-            return Committed(ver=reply[1], entry=wire.entry(reply[2]) if reply[2] else None)
+            entry = wire.entry(reply[2]) if reply[2] else None
+            return Committed(ver=reply[1], entry=entry, commands=kept + following)
         case 1:
-            return Flags(ver=reply[1], signals=wire.signals(reply[2]))
+            return Flags(ver=reply[1], signals=wire.signals(reply[2]), commands=kept)
         case 2:
             return Lost()
         case _:
             _, first, ver, entry, signals = reply
-            return _committed([first, ver, entry if first == 0 else signals])
+            return _committed([first, ver, entry if first == 0 else signals], kept, following)
 
 
 def as_text(found: Mapping[bytes, bytes]) -> dict[str, bytes]:

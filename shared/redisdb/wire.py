@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from shared.logs import get_logger
-from shared.machine.decision import Changes, Line
+from shared.machine.decision import Changes, Command, Line
 from shared.machine.state import Fault, Header, Intent, Result, Signal
 from shared.machine.status import Cell
 from shared.ports import Entry, Letter
@@ -39,8 +39,8 @@ def header(fields: dict[str, Any]) -> Header:
     return msgspec.convert(known, Header, strict=False)
 
 
-def written(changes: Changes) -> list[str | bytes | int]:
-    """Changes as write.lua reads them."""
+def written(changes: Changes, commands: Sequence[Entry] = ()) -> list[str | bytes | int]:
+    """Changes as write.lua reads them; `commands` are theirs as entries."""
     fields = dict(header_fields(changes.header)) if changes.header else {}
     over: list[str | bytes | int] = [part for pair in fields.items() for part in pair]
     over += [part for cell, intent in changes.intents.items() for part in (f"i:{cell}", _encode(intent))]
@@ -50,7 +50,30 @@ def written(changes: Changes) -> list[str | bytes | int]:
         once += (f"r:{cell}", _encode(result), f"c:{cell}", result.ended_ms)
     cells: list[str | bytes | int] = [part for run in _runs(changes.cells) for part in run]
     lines: list[str | bytes | int] = [_encode(line) for line in changes.history]
-    return [len(over) // 2, *over, len(once) // 2, *once, len(cells) // 2, *cells, len(lines), *lines]
+    queued = queue_texts(commands)
+    return [len(over) // 2, *over, len(once) // 2, *once, len(cells) // 2, *cells, len(lines), *lines, *queued]
+
+
+def queue_texts(entries: Sequence[Entry]) -> list[str | bytes | int]:
+    """Commands as the scripts read them: n, (id, text)*n."""
+    return [len(entries), *(part for entry in entries for part in (entry.id, _encode(entry)))]
+
+
+def queue_entries(header: Header, commands: Sequence[Command]) -> tuple[Entry, ...]:
+    """Commands as outbox entries. No `~` is in an execution's id or a message's, so the two kinds of entry cannot meet."""
+    return tuple(
+        Entry(
+            id=f"{header.id}~{command.id}",
+            execution=header.id,
+            segment=header.segment,
+            reason=command.kind,
+            trace=header.trace,
+            kind=command.kind,
+            to=command.to,
+            payload=command.payload,
+        )
+        for command in commands
+    )
 
 
 def _runs(cells: dict[int, Cell]) -> Iterable[tuple[int, str]]:

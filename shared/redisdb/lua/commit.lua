@@ -27,9 +27,9 @@ if r[1] ~= ARGV[3] or ver ~= tonumber(ARGV[4]) then return {2} end
 local now = clock(ARGV[1])
 local follows = ARGV[7]
 local moved = inbox > seen and follows ~= 'none'
-local empty = ARGV[17] == '0' and ARGV[18] == '0' and ARGV[19] == '0' and ARGV[20] == '0'
+local empty = ARGV[17] == '0' and ARGV[18] == '0' and ARGV[19] == '0' and ARGV[20] == '0' and ARGV[21] == '0'
 if moved and empty and ARGV[6] == '0' and seen <= tonumber(r[4]) then return {1, ver, letters(KEYS[7], seen, inbox)} end
-local at = write(x, KEYS[2], KEYS[3], 17)
+local at = write(x, KEYS[2], KEYS[3], KEYS[5], KEYS[6], now, 17)
 ver = ver + 1
 local code = moved and 1 or 0
 redis.call('HSET', x, 'ver', ver, 'updated_ms', now, 'last', mark .. ':' .. code, 'last_entry', '')
@@ -37,7 +37,7 @@ if seen > tonumber(r[4]) then redis.call('HSET', x, 'seen', seen) end
 if ARGV[6] == '1' then redis.call('HSET', x, 'stalled', 0, 'tries', 0) end
 if moved then return {1, ver, letters(KEYS[7], seen, inbox)} end
 if follows == 'none' then return {0, ver, ''} end
-write(x, KEYS[2], KEYS[3], at)
+write(x, KEYS[2], KEYS[3], KEYS[5], KEYS[6], now, at)
 if follows == 'intents' then return {0, ver, ''} end
 -- The segment is over: its number rises here and not in acquire, so that a redelivery after a crash still runs.
 local segment = tonumber(r[6]) + 1

@@ -2,7 +2,7 @@
 -- KEYS: 1 record  2 cells  3 plan  4 history  5 due  6 outbox times  7 outbox entries  8 listing  9 idempotency
 -- ARGV: 1 now ('' = server clock)  2 execution id  3 request hash  4 '1' if an Idempotency-Key was given  5 its life in ms
 --       6 base ms until the watchdog looks  7 nonce  8 listing member  9 plan bytes  10 cells  11 trace  12 time-out of the whole in ms (0 = none)
---       13... n, (field, value)*n of the header; then n, line*n of the history
+--       13... n, (field, value)*n of the header; then n, line*n of the history; then n, (id, entry)*n of commands for the outbox
 -- Returns: {0 CREATED, entry} | {1 EXISTS, execution id} | {2 CONFLICT} | {3 BURIED}
 --@include clock
 --@include outbox
@@ -27,6 +27,7 @@ redis.call('HSET', KEYS[1], unpack(fields))
 at = at + 1 + 2 * count
 count = tonumber(ARGV[at])
 for position = at + 1, at + count do redis.call('XADD', KEYS[4], '*', 'l', ARGV[position]) end
+put_commands(KEYS[6], KEYS[7], now, at + 1 + count)
 redis.call('SET', KEYS[2], ARGV[10])
 redis.call('SET', KEYS[3], ARGV[9])
 redis.call('ZADD', KEYS[5], now + tonumber(ARGV[6]), ARGV[2])

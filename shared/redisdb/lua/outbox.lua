@@ -9,6 +9,16 @@ local function enqueue(obz, obh, now, message)
   redis.call('ZADD', obz, now + 2000, id) -- whoever wrote it sends it at once; a relay only if that failed
   return text
 end
+-- Put commands into the outbox: ARGV from `at` holds n, (id, entry text)*n. Returns the position behind it. Ids are deterministic:
+-- the same command decided twice is one entry, or is carried out again by an idempotent handler.
+local function put_commands(obz, obh, now, at)
+  for _ = 1, tonumber(ARGV[at]) do
+    redis.call('HSET', obh, ARGV[at + 1], ARGV[at + 2])
+    redis.call('ZADD', obz, now + 2000, ARGV[at + 1])
+    at = at + 2
+  end
+  return at + 1
+end
 -- What this very call put there before, if the client sent it twice; false otherwise.
 local function queued(obh, execution, segment, nonce)
   return redis.call('HGET', obh, execution .. '-' .. segment .. '-' .. nonce)

@@ -13,7 +13,7 @@ if first then return {0, first, tonumber(r[3])} end -- this very call, sent twic
 if r[3] ~= ARGV[4] then return {2, tonumber(r[3])} end
 if not string.find(ARGV[5], ',' .. r[2] .. ',', 1, true) then return {1, r[2]} end
 local now = clock(ARGV[1])
-write(KEYS[1], KEYS[2], KEYS[3], 8)
+write(KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[6], now, 8)
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 local ver = redis.call('HINCRBY', KEYS[1], 'ver', 1)

@@ -3,8 +3,9 @@
 --   n, (field, value)*n     fields that are written once (results)
 --   n, (offset, bytes)*n    cells
 --   n, line*n               history
+--   n, (id, entry)*n        commands for the outbox (see put_commands in outbox.lua)
 -- Returns the position behind it. `seq` spreads lines of one millisecond by itself: XADD with '*'.
-local function write(x, cells, h, at)
+local function write(x, cells, h, obz, obh, now, at)
   for _, command in ipairs({'HSET', 'HSETNX'}) do
     local count = tonumber(ARGV[at])
     at = at + 1
@@ -25,5 +26,5 @@ local function write(x, cells, h, at)
     redis.call('XADD', h, '*', 'l', ARGV[at])
     at = at + 1
   end
-  return at
+  return put_commands(obz, obh, now, at)
 end
