@@ -99,6 +99,8 @@ class Interpreter:
         with bound_contextvars(execution=delivery.execution, segment=delivery.segment):
             lease = await self._acquire(delivery, started_ms)
             if isinstance(lease, NoLease):
+                if lease.entry is not None:
+                    await self.sender.send(lease.entry, "the rest of a long wait")
                 return self._no_lease(lease, delivery)
             blueprint = await self._blueprint(lease)
             with bound_contextvars(segment=lease.header.segment, trace=lease.header.trace):
@@ -163,6 +165,8 @@ class Segment:
             faults=lease.faults,
             results=lease.results,
             seen=lease.seen,
+            holds=lease.holds,
+            notes=lease.notes,
         )
         self._offset = lease.now_ms - engine.clock.monotonic_ms()
         self._start_ms = int(started_ms + self._offset)
@@ -210,6 +214,7 @@ class Segment:
                     self.ver = stored.ver
                     event = Signalled(now_ms=self.now_ms(), room=self.room(), signals=stored.signals)
                     continue
+                self._applied(getattr(following, "changes", Changes()))  # behind what was kept, as it is stored
                 if answer := await self._follow(following, stored):
                     return answer
                 event = await self._wait(following)
@@ -234,7 +239,6 @@ class Segment:
             self.engine.sender.start(stored.commands, "another partition")
         if isinstance(stored, Committed):
             self.ver = stored.ver
-            self._applied(going.changes)
             self._tell(going.changes.history)
         return stored
 
@@ -293,6 +297,8 @@ class Segment:
             if missing := set(wanted.results) - set(found):
                 raise IntentionError(f"results of steps {sorted(missing)} are gone", code="result_missing")
             self.x.results.update(found)
+        if wanted.letters:
+            self.x.letters |= await store.load_letters(execution, wanted.letters)
         if wanted.order:
             self.x.order = await store.load_order(execution, wanted.order) | self._ended_ms
         return Ticked(now_ms=self.now_ms(), room=self.room())

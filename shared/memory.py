@@ -15,8 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from shared import dead_letters as dead
+from shared.errors import Conflict
 from shared.machine.decision import Changes, Line
-from shared.machine.state import Header, Signal
+from shared.machine.state import Header, Notes, Signal
 from shared.machine.status import TERMINAL, Status
 from shared.ports import (
     Accepted,
@@ -36,16 +37,19 @@ from shared.ports import (
     No,
     NoLease,
     NotAccepted,
+    Peek,
     Reopened,
 )
 from shared.redisdb import keys, wire
-from shared.redisdb.store import INBOX_LIMIT, WATCH_MS
+from shared.redisdb.store import INBOX_LIMIT, LONGEST_DELAY_MS, WATCH_MS
 
 _encode = msgspec.json.Encoder().encode
-_BUSY: Final = frozenset(b"ibsu")
+_BUSY: Final = frozenset(b"ibsuwg")
 _RELAY_MS: Final = 2_000
 _AFTER_LEASE_MS: Final = 500
 _MARKS: Final = 16
+CHAINED_MS: Final = 2_000
+"""A wait that ends within this is no link of a chain: it is slept out."""
 
 
 class Times:
@@ -136,6 +140,7 @@ class _Record:
     seen: int = 0
     wake_ms: int = 0
     timed: bool = False
+    armed_ms: int = 0
     need: tuple[int, ...] = ()
     tries: int = 0
     message: str = ""
@@ -145,6 +150,9 @@ class _Record:
     intents: dict[int, bytes] = field(default_factory=dict)
     faults: dict[int, bytes] = field(default_factory=dict)
     results: dict[int, bytes] = field(default_factory=dict)
+    holds: dict[int, bytes] = field(default_factory=dict)
+    notes: bytes = b""
+    output: bytes = b""
     order: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -178,6 +186,9 @@ class _Record:
             self.head(status=new.status, phase=new.phase, reason=new.reason, cause=new.cause)
         self.intents |= written.intents
         self.faults |= written.faults
+        self.holds |= written.holds
+        self.notes, self.output = written.notes or self.notes, written.output or self.output
+        self.cells.extend(bytes(max(0, max(written.cells, default=-1) + 1 - len(self.cells))))
         for cell, (text, ended_ms) in written.results.items():
             self.results.setdefault(cell, text)
             self.order.setdefault(cell, ended_ms)
@@ -201,13 +212,16 @@ class _Record:
             "tries": self.tries,
             "updated_ms": self.updated_ms,
         }
+        if self.armed_ms or self.header.segment:
+            numbers["armed_ms"] = self.armed_ms
         texts = {"owner": self.owner, "need": ",".join(map(str, self.need)), "message": self.message}
         ended = {} if self.ended_ms is None else {"ended_ms": str(self.ended_ms)}
-        cells = {"i": self.intents, "f": self.faults, "r": self.results}
+        cells = {"i": self.intents, "f": self.faults, "w": self.holds, "r": self.results}
+        rare = {name: text.decode() for name, text in {"notes": self.notes, "output": self.output}.items() if text}
         return (
             self.fields
             | {name: str(value) for name, value in (msgspec.to_builtins(self.header) | numbers).items()}
-            | (texts | ended)
+            | (texts | ended | rare)
             | {f"{kind}:{cell}": text.decode() for kind, some in cells.items() for cell, text in some.items()}
             | {f"c:{cell}": str(ended_ms) for cell, ended_ms in self.order.items()}
         )
@@ -223,25 +237,31 @@ class _Written:
         self.header = changes.header
         self.intents = {cell: _encode(intent) for cell, intent in changes.intents.items()}
         self.faults = {cell: _encode(fault) for cell, fault in changes.faults.items()}
+        self.holds = {cell: _encode(hold) for cell, hold in changes.holds.items()}
+        self.notes = b"" if changes.notes is None else _encode(changes.notes)
+        self.output = b"" if changes.output is None else _encode(changes.output)
         self.results = {cell: (_encode(result), result.ended_ms) for cell, result in changes.results.items()}
         self.cells = {cell: ord(target.value) for cell, target in changes.cells.items()}
         self.lines = [_encode(line) for line in changes.history]
 
     def __bool__(self) -> bool:
-        return bool(self.header or self.intents or self.faults or self.results or self.cells or self.lines)
+        texts = self.intents or self.faults or self.holds or self.notes or self.output or self.results
+        return bool(self.header or texts or self.cells or self.lines)
 
 
 class MemoryStore:
     """See `shared.ports.Store` for what each method promises."""
 
-    def __init__(self, *, retention_ms: int, now_ms: int | None = None) -> None:
+    def __init__(self, *, retention_ms: int, now_ms: int | None = None, longest_delay_ms: int = LONGEST_DELAY_MS) -> None:
         """`now_ms` replaces the clock while it is set; it may be set again at any time."""
+        self._longest_delay_ms = longest_delay_ms
         self._retention_ms = retention_ms
         self.now_ms = now_ms
         self.calls: dict[str, int] = defaultdict(int)
         """Commands by name, counted as the Redis store counts its scripts."""
         self._records: dict[str, _Record] = {}
         self._partitions: dict[str, _Partition] = defaultdict(_Partition)
+        self._forbidden: set[str] = set()
         self._made: dict[tuple[str, str, str], tuple[str, str, int]] = {}
 
     # for whoever looks at the outcome
@@ -275,6 +295,8 @@ class MemoryStore:
         pp = keys.partition_of(header.id)
         if key and (known := self._known(pp, header.tenant, key)):
             return Exists(execution=known[0]) if known[1] == birth.request_hash else KeyConflict()
+        if header.id in self._forbidden:
+            raise Conflict(f"{header.id} was cancelled before it was created", code="buried")
         if header.id in self._records:
             return Exists(execution=header.id)
         deadline = now + birth.timeout_ms if birth.timeout_ms else 0
@@ -285,6 +307,7 @@ class MemoryStore:
             fields=birth.fields,
             updated_ms=now,
             history=[b'{"event":"execution.created"}'],
+            notes=b"" if birth.notes == Notes() else _encode(birth.notes),
         )
         part.due.set(header.id, now + WATCH_MS)
         if key:
@@ -303,7 +326,7 @@ class MemoryStore:
         if record is None:
             return NoLease(why=No.ABSENT)
         again = record.owner == owner and record.lease_until > now  # our own acquire, sent twice
-        if refused := _refusal(record, part, now, segment, again=again):
+        if refused := self._refusal(record, part, now, segment, again=again):
             return refused
         if not again:
             record.fence, record.ver = record.fence + 1, record.ver + 1
@@ -312,6 +335,34 @@ class MemoryStore:
             part.due.set(execution, record.lease_until + _AFTER_LEASE_MS)
             record.tell("segment.started", segment=record.header.segment, fence=record.fence, cause=cause)
         return _lease(record, owner, now)
+
+    def _refusal(self, record: _Record, part: _Partition, now: int, segment: int, *, again: bool) -> NoLease | None:
+        """Why a lease is not given, in acquire.lua's order."""
+        header, waits = record.header, record.wake_ms > now
+        if record.terminal:
+            return NoLease(why=No.TERMINAL)
+        if 0 <= segment < header.segment:
+            return NoLease(why=No.STALE)
+        if again:
+            return None
+        if header.status is Status.PAUSED and record.caught_up:
+            return NoLease(why=No.PAUSED)
+        if header.status is Status.SUSPENDED and record.caught_up and waits:
+            if record.lease_until <= now:
+                _rearm(part, header.id, record.wake_ms + WATCH_MS)
+            return self._not_due(record, part, now, segment) if record.timed else NoLease(why=No.WAITING)
+        if record.lease_until > now:
+            return NoLease(why=No.HELD, ms=record.lease_until - now)
+        return None
+
+    def _not_due(self, record: _Record, part: _Partition, now: int, segment: int) -> NoLease:
+        """Too early. A message of a chained wait hangs in the next link."""
+        left = record.wake_ms - now
+        if segment < record.header.segment or left <= CHAINED_MS or record.armed_ms > now + CHAINED_MS:
+            return NoLease(why=No.NOT_DUE, ms=left)
+        record.armed_ms = min(record.wake_ms, now + self._longest_delay_ms)
+        entry = part.enqueue(now, record.entry("waiting on", not_before_ms=record.armed_ms))
+        return NoLease(why=No.NOT_DUE, ms=left, entry=entry)
 
     async def begin(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
         """See the port."""
@@ -353,14 +404,16 @@ class MemoryStore:
             record.write(following)
             part.enqueue_all(now, late)
         if going.kind in {"leave", "suspend", "end"}:
-            self._close(part, record, going, now)
+            latest_ms = lease.now_ms + self._longest_delay_ms
+            capped = msgspec.structs.replace(going, not_before_ms=min(going.not_before_ms, latest_ms))
+            self._close(part, record, capped, now)
         return Committed(ver=ver + 1, entry=record.last_entry, commands=early + late)
 
     def _close(self, part: _Partition, record: _Record, going: Going, now: int) -> None:
         execution = record.header.id
         record.free()
         record.head(segment=record.header.segment + 1)
-        record.epoch, record.wake_ms, record.timed = 0, going.wake_ms, going.timed
+        record.epoch, record.wake_ms, record.timed, record.armed_ms = 0, going.wake_ms, going.timed, 0
         if going.kind == "end":
             part.due.remove(execution)
             part.retire.set(execution, now + self._retention_ms)
@@ -371,7 +424,8 @@ class MemoryStore:
         if going.letter:
             part.bury(now, record.header.tenant, going.letter)
         if going.message:
-            entry = record.entry(going.reason, not_before_ms=going.not_before_ms)
+            record.armed_ms = going.not_before_ms
+            entry = record.entry(going.reason, not_before_ms=record.armed_ms)
             record.last_entry = part.enqueue(now, entry)
 
     async def load_results(self, execution: str, cells: Sequence[int]) -> dict[int, object]:
@@ -384,6 +438,12 @@ class MemoryStore:
         """See the port."""
         record = self._find(execution)
         return {cell: record.order[cell] for cell in cells if cell in record.order} if record else {}
+
+    async def load_letters(self, execution: str, positions: Sequence[int]) -> dict[int, object]:
+        """See the port."""
+        record = self._find(execution)
+        known = record.inbox if record else []
+        return {at: wire.signal(known[at - 1]).payload for at in positions if 0 < at <= len(known)}
 
     async def load_plan(self, execution: str) -> bytes | None:
         """See the port."""
@@ -512,6 +572,22 @@ class MemoryStore:
         gone = [self._part(execution).dead[tenant].pop(letter, None) for letter, execution in executions.items()]
         return sum(letter is not None for letter in gone)
 
+    async def peek(self, execution: str, *, tenant: str) -> Peek | None:
+        """See the port."""
+        record = self._find(execution)
+        if record is None or record.header.tenant != tenant:
+            return None
+        notes = wire.notes(record.notes) if record.notes else Notes()
+        return Peek(header=record.header, ver=record.ver, cells=bytes(record.cells), notes=notes)
+
+    async def forbid(self, execution: str) -> bool:
+        """See the port."""
+        self._enter("forbid", execution)
+        if execution in self._records:
+            return False
+        self._forbidden.add(execution)
+        return True
+
     async def reopen(
         self, execution: str, *, tenant: str, ver: int, origins: frozenset[Status], changes: Changes
     ) -> Reopened | NotAccepted:
@@ -572,26 +648,6 @@ class MemoryStore:
         return self._now(), part
 
 
-def _refusal(record: _Record, part: _Partition, now: int, segment: int, *, again: bool) -> NoLease | None:
-    """Why a lease is not given, in acquire.lua's order."""
-    header, waits = record.header, record.wake_ms > now
-    if record.terminal:
-        return NoLease(why=No.TERMINAL)
-    if 0 <= segment < header.segment:
-        return NoLease(why=No.STALE)
-    if again:
-        return None
-    if header.status is Status.PAUSED and record.caught_up:
-        return NoLease(why=No.PAUSED)
-    if header.status is Status.SUSPENDED and record.caught_up and waits:
-        if record.lease_until <= now:
-            _rearm(part, header.id, record.wake_ms + WATCH_MS)
-        return NoLease(why=No.NOT_DUE, ms=record.wake_ms - now) if record.timed else NoLease(why=No.WAITING)
-    if record.lease_until > now:
-        return NoLease(why=No.HELD, ms=record.lease_until - now)
-    return None
-
-
 def _at_the_latest(part: _Partition, execution: str, at_ms: int) -> None:
     """Due then, unless it is earlier."""
     at = part.due.at(execution)
@@ -621,4 +677,6 @@ def _lease(record: _Record, owner: str, now: int) -> Lease:
         faults={cell: wire.fault(record.faults[cell]) for cell in busy if cell in record.faults},
         results={cell: wire.result(record.results[cell]).output for cell in record.need if cell in record.results},
         signals=record.letters(record.seen),
+        holds={cell: wire.hold(record.holds[cell]) for cell in busy if cell in record.holds},
+        notes=wire.notes(record.notes) if record.notes else Notes(),
     )

@@ -8,7 +8,7 @@ import msgspec
 
 from shared.machine.decision import Changes, Command, Line, Start
 from shared.machine.events import Outcome
-from shared.machine.state import Fault, Header, Intent, Signal
+from shared.machine.state import Fault, Header, Hold, Intent, Notes, Signal
 from shared.machine.status import Status
 
 MESSAGE = "message"
@@ -42,6 +42,7 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
     cells: str
     fields: dict[str, str]
     """What is kept for readers only: the text, the user, where arguments came from."""
+    notes: Notes = Notes()
     timeout_ms: int = 0
     """Of the whole execution; 0 = none."""
     request_hash: str
@@ -82,6 +83,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     faults: dict[int, Fault]
     results: dict[int, object]
     signals: tuple[Signal, ...]
+    holds: dict[int, Hold] = {}
+    notes: Notes = Notes()
 
 
 class No(IntEnum):
@@ -97,10 +100,11 @@ class No(IntEnum):
 
 
 class NoLease(msgspec.Struct, frozen=True, kw_only=True):
-    """Not now; `ms` is how long until it is due, or until the holder's lease ends."""
+    """Not now; `ms` is how long until it is due, or until the holder's lease ends. `entry`: the next link of a long wait."""
 
     why: No
     ms: int = 0
+    entry: Entry | None = None
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +191,20 @@ class NotAccepted(msgspec.Struct, frozen=True, kw_only=True):
     """duplicate | terminal | absent | full"""
 
 
+class Peek(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an execution stands, for somebody who is about to act upon it."""
+
+    header: Header
+    ver: int
+    cells: bytes = b""
+    notes: Notes = Notes()
+
+    @property
+    def status(self) -> Status:
+        """Where it stands."""
+        return self.header.status
+
+
 class Reopened(msgspec.Struct, frozen=True, kw_only=True):
     """The execution runs again from a terminal status."""
 
@@ -223,6 +241,10 @@ class Store(Protocol):
 
     async def load_order(self, execution: str, cells: Sequence[int]) -> dict[int, int]:
         """Completion times of done steps, unix ms."""
+        ...
+
+    async def load_letters(self, execution: str, positions: Sequence[int]) -> dict[int, object]:
+        """What signals said, by their positions in the inbox."""
         ...
 
     async def load_plan(self, execution: str) -> bytes | None:
@@ -284,6 +306,14 @@ class Store(Protocol):
 
     async def discard(self, tenant: str, letters: Sequence[str]) -> int:
         """Take them out of the list; how many were there."""
+        ...
+
+    async def peek(self, execution: str, *, tenant: str) -> Peek | None:
+        """Where it stands now; None if the tenant has none of this id."""
+        ...
+
+    async def forbid(self, execution: str) -> bool:
+        """Whether it was not there: then it is never created (within a week)."""
         ...
 
     async def reopen(

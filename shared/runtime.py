@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from shared import http, logs
 from shared.background import Background
+from shared.children import Children
 from shared.commands import Commands
 from shared.errors import SettingsError
 from shared.executor_client import ExecutorClient
@@ -53,6 +54,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     qstash = QStashQueue(client, settings)
     stack.push_async_callback(qstash.close)
     queue = Commands(qstash, store)
+    Children(store).register(queue)
     executor = ExecutorClient(client, settings)
     relay = Relay(store, queue, acks)
     background = Background()

@@ -92,6 +92,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     ingress_host: str = "127.0.0.1"
     ingress_port: Port = 3000
+    ingress_url: str = "http://127.0.0.1:3000"
+    """Where tools and people reach ingress: the addresses at which waiting steps are called begin so."""
     executor_host: str = "127.0.0.1"
     executor_port: Port = 3001
     executor_url: str = "http://127.0.0.1:3001"

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from services.ingress import dlq, edge, schedules, views
+from services.ingress import dlq, edge, schedules, views, waits
 from services.ingress.edge import Deps
 from services.ingress.requests import Cancel, Chat
 from shared.errors import BadRequest, NotFound, TooMany
@@ -154,6 +154,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             Route("/api/tools", list_tools, methods=["GET"]),
             *dlq.ROUTES,
             *schedules.ROUTES,
+            *waits.ROUTES,
             *probe_routes(ready),
         ],
         exception_handlers=ERROR_HANDLERS,

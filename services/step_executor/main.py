@@ -7,6 +7,7 @@ import httpx
 from starlette.applications import Starlette
 
 from services.step_executor.app import Deps, build_app
+from shared.callbacks import Addresses
 from shared.clock import SystemClock
 from shared.interpret import Interpreter, Limits
 from shared.redisdb.pings import Pings
@@ -38,7 +39,7 @@ def interpreter(engine: Engine, town: httpx.AsyncClient, clock: SystemClock) -> 
     return Interpreter(
         store=engine.store,
         sender=engine.sender,
-        tools=Runner(registry),
+        tools=Runner(registry, Addresses(engine.settings.internal_signing_key, engine.settings.ingress_url)),
         clock=clock,
         limits=limits_of(engine.settings),
     )

@@ -1,15 +1,17 @@
 """decide(execution, event) -> Decision: the whole policy of the engine, without a clock, a socket or a random number."""
 
 from itertools import islice
-from typing import assert_never
+from typing import Any, assert_never
 
-from shared.machine import outcomes, undoing
-from shared.machine.decision import Changes, Decision, End, Leave, Line, Next, Suspend, Wait
+from shared.machine import children, maps, outcomes, refs, undoing, values, waits
+from shared.machine.decision import Changes, Decision, End, Leave, Line, Load, Next, StartSteps, Suspend, Wait, merge
 from shared.machine.draft import Draft, moved
 from shared.machine.events import Attempted, Event, Room, Signalled, Ticked, Woke
+from shared.machine.plan import Undo
+from shared.machine.signals import absorb
 from shared.machine.starting import choose, next_timer, startable, timer_within
-from shared.machine.state import Execution, Signal
-from shared.machine.status import Cause, Phase, Reason, Status
+from shared.machine.state import Execution
+from shared.machine.status import Cause, Cell, Phase, Reason, Status
 
 AUDIT_MS = 24 * 3_600_000
 """A wait without an end of its own is looked at again after a day: nothing non-terminal is without a due time."""
@@ -22,22 +24,44 @@ SIT_OUT_MS = 2_000
 def decide(execution: Execution, event: Event) -> Decision:
     """What to store now, and what to do next. `execution` is not changed."""
     draft = Draft(execution, event.now_ms)
+    _take(draft, event)
+    waits.look_at_clock(draft)
+    draft.go_on()
+    if isinstance(event, Woke) and _fruitless(draft, event.room):
+        return _decision(draft, _suspend(draft, Reason.UNDELIVERABLE, draft.now_ms + AUDIT_MS, timed=False))
+    return _decision(draft, _next(draft, event.room))
+
+
+def _take(draft: Draft, event: Event) -> None:
     match event:
         case Woke():
             _woke(draft, event)
         case Attempted():
             for report in event.reports:
                 outcomes.take(draft, report)
-            draft.kept.progress = True
+            draft.progress()
         case Signalled():
-            _absorb(draft, event.signals)
+            absorb(draft, event.signals)
         case Ticked():
             pass
         case _:
             assert_never(event)
-    if isinstance(event, Woke) and _fruitless(draft, event.room):
-        return Decision(kept=draft.kept, next=_suspend(draft, Reason.UNDELIVERABLE, draft.now_ms + AUDIT_MS, timed=False))
-    return Decision(kept=draft.kept, next=_next(draft, event.room))
+
+
+def _decision(draft: Draft, following: Next) -> Decision:
+    """What was decided on the way there is stored with it; while calls run, by a commit that starts nothing."""
+    if not draft.changed() or isinstance(following, Load):
+        return Decision(kept=draft.kept, next=following)
+    if isinstance(following, Wait):
+        return Decision(kept=draft.kept, next=StartSteps(starts=(), until_ms=following.until_ms, changes=draft.then))
+    if not isinstance(following, StartSteps):
+        changes = merge(draft.then, following.changes)
+        following = following.__class__(**{**_fields(following), "changes": changes})
+    return Decision(kept=draft.kept, next=following)
+
+
+def _fields(following: Leave | Suspend | End) -> dict[str, Any]:
+    return {name: getattr(following, name) for name in following.__struct_fields__}
 
 
 def _fruitless(draft: Draft, room: Room) -> bool:
@@ -48,24 +72,22 @@ def _fruitless(draft: Draft, room: Room) -> bool:
 def _woke(draft: Draft, event: Woke) -> None:
     header = draft.header
     if header.status in {Status.PLANNED, Status.SUSPENDED}:
-        draft.move(Status.COMPENSATING if header.phase is Phase.UNDO else Status.EXECUTING)
+        draft.move(_running(header.phase))
     for cell in list(draft.x.running):
         outcomes.adopt(draft, cell)
-    _absorb(draft, event.signals)
+    absorb(draft, event.signals)
+    if draft.header.status is Status.PAUSED and not draft.notes.paused:
+        draft.move(_running(header.phase))
 
 
-def _absorb(draft: Draft, signals: tuple[Signal, ...]) -> None:
-    """Signals the machine acts upon: `cancel`; `resend`, a person's word that it shall be tried again, which needs no more than
-    what every signal does: it wakes, and the count of fruitless segments starts again."""
-    for signal in signals:
-        draft.kept.seen = max(draft.kept.seen, signal.position)
-        draft.kept.progress = True  # somebody acted: the count of fruitless segments starts again
-        if signal.kind == "cancel" and draft.header.phase is Phase.FORWARD:
-            draft.blame(Cause.CANCELLED)
+def _running(phase: Phase) -> Status:
+    return Status.COMPENSATING if phase is Phase.UNDO else Status.EXECUTING
 
 
 def _next(draft: Draft, room: Room) -> Next:
     header = draft.header
+    if draft.notes.paused:
+        return _pause(draft)
     if header.deadline_ms and draft.now_ms >= header.deadline_ms and header.phase is Phase.FORWARD:
         draft.blame(Cause.TIMED_OUT)
     if draft.header.phase is Phase.FORWARD and not draft.header.cause:
@@ -76,10 +98,27 @@ def _next(draft: Draft, room: Room) -> Next:
     return _stopping(draft, room)
 
 
+def _pause(draft: Draft) -> Next:
+    """Nothing new starts; once what is INTENDED has ended, the execution rests until somebody resumes it."""
+    if draft.running():
+        return Wait()
+    line = Line(event="execution.paused", detail={"by": draft.notes.paused})
+    said = [] if draft.header.status is Status.PAUSED else [line]
+    changes = Changes(header=moved(draft.header, Status.PAUSED), history=said, progress=True)
+    return Suspend(reason=Reason.NONE, wake_at_ms=draft.now_ms + AUDIT_MS, timed=False, changes=changes)
+
+
 def _forward(draft: Draft, room: Room) -> Next | None:
     """The forward lane's next move; None when choosing what to start found a reason to stop."""
-    if draft.done_steps() == draft.blueprint.size:
-        return _end(draft, Status.COMPLETED)
+    while True:
+        if load := waits.take_overtaken(draft) or waits.open_all(draft) or maps.advance(draft):
+            return load
+        if not draft.opening():  # a map that ended may have opened others
+            break
+    if draft.header.cause:
+        return None
+    if draft.settled_steps() == draft.blueprint.size and not draft.running():
+        return _complete(draft)
     chosen = choose(draft, room)
     if draft.header.cause:
         return None
@@ -88,26 +127,81 @@ def _forward(draft: Draft, room: Room) -> Next | None:
     return _no_start(draft, room)
 
 
+def _complete(draft: Draft) -> Next:
+    """The plan's output is made now, while everything it refers to is at hand."""
+    template = draft.blueprint.plan.output
+    if template is None:
+        return _end(draft, Status.COMPLETED)
+    names = {ref.step for ref in refs.find(template)} - values.RESERVED
+    cells = [draft.blueprint.index[name] for name in names]
+    if missing := tuple(sorted(c for c in cells if draft.cell(c) is Cell.DONE and not draft.has_output(c))):
+        return Load(results=missing)
+    draft.give(_output(draft, template))
+    return _end(draft, Status.COMPLETED)
+
+
+def _output(draft: Draft, template: Any) -> Any:
+    """Total: what leads nowhere is told instead of stopping an execution whose steps are all done."""
+
+    def find(name: str) -> Any:
+        if name == "input":
+            return draft.notes.input
+        cell = draft.blueprint.index[name]
+        return draft.output(cell) if draft.cell(cell) is Cell.DONE else refs.ABSENT
+
+    try:
+        return refs.resolve(template, find, "$.output")
+    except refs.BadReference as error:
+        return {"error": {"code": "bad_reference", "message": str(error)}}
+
+
 def _stopping(draft: Draft, room: Room) -> Next:
     if draft.running():
         return Wait()  # drain: what is INTENDED may finish, nothing new starts
     if draft.header.phase is Phase.FORWARD:
-        undoing.open_lane(draft)
+        if waits.abandon(draft):
+            return _await_last(draft, room)
+        if draft.notes.no_undo:
+            undoing.leave_standing(draft)
+        else:
+            undoing.open_lane(draft)
     if draft.header.phase is Phase.FORWARD:
         return _end(draft, _empty_end(draft))
     if undoing.order_missing(draft):
         return undoing.load_order(draft)
+    return _undo_next(draft, room)
+
+
+def _await_last(draft: Draft, room: Room) -> Next:
+    """A child is stopping, or a tool that took a call over has not called back: that comes before the undo."""
+    timer = next_timer(draft, room)
+    if timer is not None:
+        return _sit_or_suspend(draft, room, *timer)
+    return _suspend(draft, Reason.CHILD, draft.now_ms + AUDIT_MS, timed=False)
+
+
+def _undo_next(draft: Draft, room: Room) -> Next:
     cell = undoing.next_cell(draft)
     if cell is None:
         return _end(draft, undoing.verdict(draft))
+    if draft.cell(cell) is Cell.WAITING:
+        return _suspend(draft, Reason.CHILD, draft.now_ms + AUDIT_MS, timed=False)
+    if draft.blueprint.undo_of(draft.layout.step(cell)) is Undo.CHILD:
+        children.undo(draft, cell)
+        return _suspend(draft, Reason.CHILD, draft.now_ms + AUDIT_MS, timed=False)
     at_ms, reason = undoing.not_before(draft, cell)
     if at_ms > draft.now_ms:
         return _sit_or_suspend(draft, room, at_ms, reason)
     chosen = choose(draft, room, only=cell)
+    if chosen is None and draft.cell(cell) is Cell.FAILED:  # its arguments cannot be made: the next one
+        return _undo_next(draft, room)
     return chosen if chosen is not None else _leave(draft, room)
 
 
 def _empty_end(draft: Draft) -> Status:
+    """Nothing is to be undone; a completed execution that was told to undo has done so."""
+    if draft.header.status is Status.COMPENSATING:
+        return Status.COMPENSATED
     match draft.header.cause:
         case Cause.CANCELLED:
             return Status.CANCELLED
@@ -118,15 +212,21 @@ def _empty_end(draft: Draft) -> Status:
 
 
 def _no_start(draft: Draft, room: Room) -> Next:
-    """Nothing starts now: because calls are running, the room is used up, time must pass, or a person must act."""
+    """Nothing starts now: because calls are running, the room is used up, time must pass, or somebody must act."""
     if draft.running():
         return Wait(until_ms=timer_within(draft, room))
-    timer = next_timer(draft)
-    if next(startable(draft), None) is not None:
+    if next(startable(draft, room), None) is not None:
         return _leave(draft, room)
+    timer = next_timer(draft, room)
     if timer is not None:
         return _sit_or_suspend(draft, room, *timer)
-    return _suspend(draft, Reason.UNKNOWN_EFFECT, draft.now_ms + AUDIT_MS, timed=False)
+    return _suspend(draft, _awaited(draft), draft.now_ms + AUDIT_MS, timed=False)
+
+
+def _awaited(draft: Draft) -> Reason:
+    """What somebody else must do: the first step's that waits. Without one, only a person can say whether an effect exists."""
+    kinds = (hold.kind for cell in sorted(draft.waiting()) if (hold := draft.hold(cell)) is not None)
+    return next((kind for kind in kinds if kind is not Reason.MAP), Reason.UNKNOWN_EFFECT)
 
 
 def _sit_or_suspend(draft: Draft, room: Room, at_ms: int, reason: Reason) -> Next:
@@ -146,17 +246,20 @@ def _suspend(draft: Draft, reason: Reason, wake_at_ms: int, *, timed: bool, frui
 
 def _leave(draft: Draft, room: Room) -> Leave | Suspend:
     """Checkpoint. A segment that did nothing never asks for the next one at once: that would go on for ever."""
-    if not room.started and not draft.kept.progress:
+    if not room.started and not draft.kept.progress and not draft.changed():
         wait_ms = IDLE_SEGMENT_MS << min(max(draft.header.stalled - 1, 0), 6)
         return _suspend(draft, Reason.BACKOFF, draft.now_ms + wait_ms, timed=True, fruitless=True)
     undo = draft.header.phase is Phase.UNDO
-    cells = [undoing.next_cell(draft)] if undo else list(islice(startable(draft), 8))
-    names = [draft.blueprint.step(cell).name for cell in cells if cell is not None]
-    need = {ref for cell in cells if cell is not None and not undo for ref in draft.blueprint.refs[cell]}
-    return Leave(next_step=names[0] if names else "", need=tuple(sorted(need)), changes=Changes())
+    cells = [undoing.next_cell(draft)] if undo else list(islice(startable(draft, room), 8))
+    names = [draft.name(cell) for cell in cells if cell is not None]
+    layout = draft.layout
+    need = {ref for cell in cells if cell is not None and not undo for ref in draft.blueprint.refs[layout.step(cell)]}
+    done = sorted(ref for ref in need if draft.cell(ref) is Cell.DONE)
+    return Leave(next_step=names[0] if names else "", need=tuple(done), changes=Changes())
 
 
 def _end(draft: Draft, status: Status) -> End:
     cause = draft.header.cause
+    children.tell_parent(draft, status, draft.then.output)
     line = Line(event="execution.ended", detail={"status": status, "cause": cause})
     return End(status=status, cause=cause, changes=Changes(header=moved(draft.header, status), history=[line]))

@@ -4,8 +4,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from shared.machine.state import Execution, Fault, Header, Intent, Result
-from shared.machine.status import Cause, Cell, Reason, Status
+from shared.machine.state import Execution, Fault, Header, Hold, Intent, Notes, Result
+from shared.machine.status import SETTLED, Cause, Cell, Reason, Status
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,6 +37,10 @@ class Changes(msgspec.Struct, kw_only=True):
     intents: dict[int, Intent] = {}
     faults: dict[int, Fault] = {}
     results: dict[int, Result] = {}
+    holds: dict[int, Hold] = {}
+    notes: Notes | None = None
+    output: Any = None
+    """What the execution gives; None for nothing."""
     history: list[Line] = []
     commands: list[Command] = []
     seen: int = 0
@@ -44,7 +48,7 @@ class Changes(msgspec.Struct, kw_only=True):
     """Something came of this segment: the count of fruitless ones starts again."""
 
     def __bool__(self) -> bool:
-        return bool(self.header or self.cells or self.history or self.commands or self.progress)
+        return bool(self.header or self.cells or self.notes or self.history or self.commands or self.progress)
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,10 +60,16 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     intent: Intent
     timeout_ms: int
     undo: bool = False
+    """Call the tool's own undo."""
+    execution: str = ""
+    tenant: str = ""
 
 
 class StartSteps(msgspec.Struct, frozen=True, kw_only=True):
-    """Store these intents, then make the calls. `until_ms`: when something else may start, whatever the calls do."""
+    """Store these intents, then make the calls; without any, store and decide again.
+
+    `until_ms`: when something else may start, whatever the calls do.
+    """
 
     starts: tuple[Start, ...]
     until_ms: int | None = None
@@ -73,10 +83,11 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """Deciding needs more of the record: these results, or the order in which effects completed."""
+    """Deciding needs more of the record: these results, the order in which effects completed, or what early signals said."""
 
     results: tuple[int, ...] = ()
     order: tuple[int, ...] = ()
+    letters: tuple[int, ...] = ()
 
 
 class Leave(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +131,9 @@ def apply(execution: Execution, changes: Changes) -> None:
     """Bring the working copy up to what was stored."""
     if changes.header is not None:
         execution.header = changes.header
+    if changes.notes is not None:
+        execution.grow(changes.notes)
+    execution.holds.update(changes.holds)
     execution.intents.update(changes.intents)
     execution.faults.update(changes.faults)
     for cell, result in changes.results.items():
@@ -131,7 +145,7 @@ def apply(execution: Execution, changes: Changes) -> None:
 
 
 def _count_needs(execution: Execution, cell: int, target: Cell) -> None:
-    if target is not Cell.DONE or execution.blueprint.is_undo(cell):
+    if target not in SETTLED or cell >= execution.layout.size:
         return
     for dependent in execution.blueprint.dependents[cell]:
         if dependent in execution.unmet:
@@ -146,6 +160,9 @@ def merge(first: Changes, second: Changes) -> Changes:
         intents=first.intents | second.intents,
         faults=first.faults | second.faults,
         results=first.results | second.results,
+        holds=first.holds | second.holds,
+        notes=second.notes or first.notes,
+        output=first.output if second.output is None else second.output,
         history=first.history + second.history,
         commands=first.commands + second.commands,
         seen=max(first.seen, second.seen),

@@ -1,19 +1,26 @@
 """An execution as it will be once the changes decided so far are stored. `decide` writes here, never into the execution."""
 
 from collections.abc import Iterable, Iterator
-from heapq import merge
+from heapq import merge as merged
 from typing import Any
 
 import msgspec
 
-from shared.machine.decision import Changes, Line
+from shared.machine.decision import Changes, Command, Line
 from shared.machine.events import Report
-from shared.machine.state import Execution, Fault, Header, Intent, Result
-from shared.machine.status import Cause, Cell, Phase, Reason, Status, check_move
+from shared.machine.plan import UNDO_RETRY, Contract, Retry, Step
+from shared.machine.state import Execution, Fault, Header, Hold, Intent, Layout, Notes, Result
+from shared.machine.status import SETTLED, Cause, Cell, Phase, Reason, Status, check_move
+
+_READY = frozenset({Cell.READY, Cell.GRANTED})
 
 
 class Draft:
-    """An overlay: reads fall through to the execution, writes collect in `kept`."""
+    """An overlay: reads fall through to the execution; writes collect in `kept`, and once `go_on` was called in `then`.
+
+    `kept` are facts and is stored whatever the inbox says. `then` is what follows from them, and is stored only if nothing has
+    arrived meanwhile: otherwise it is decided again.
+    """
 
     def __init__(self, execution: Execution, now_ms: int) -> None:
         """`now_ms` stamps what is written."""
@@ -21,38 +28,100 @@ class Draft:
         self.blueprint = execution.blueprint
         self.now_ms = now_ms
         self.kept = Changes()
+        self.then = Changes()
+        self._out = self.kept
+        self._cells: dict[int, Cell] = {}
         self._unmet: dict[int, int] = {}
+        self._layout = execution.layout
+
+    def go_on(self) -> None:
+        """The facts are in: what is written from here on is the continuation."""
+        self._out = self.then
 
     # reading
 
     @property
     def header(self) -> Header:
         """The header as changed so far."""
-        return self.kept.header or self.x.header
+        return self.then.header or self.kept.header or self.x.header
+
+    @property
+    def notes(self) -> Notes:
+        """The notes as changed so far."""
+        return self.then.notes or self.kept.notes or self.x.notes
+
+    @property
+    def layout(self) -> Layout:
+        """Where the cells of maps that were spread just now are, too."""
+        fresh = self.then.notes or self.kept.notes
+        if fresh is None:
+            return self.x.layout
+        if self._layout.regions != fresh.maps:
+            self._layout = Layout(self.blueprint.size, fresh.maps)
+        return self._layout
+
+    def step(self, cell: int) -> Step:
+        """The step a cell belongs to."""
+        return self.blueprint.plan.steps[self.layout.step(cell)]
+
+    def contract(self, cell: int) -> Contract:
+        """The pinned facts of what the cell calls."""
+        layout, blueprint = self.layout, self.blueprint
+        step = layout.step(cell)
+        return blueprint.undo_contract(step) if layout.is_undo(cell) else blueprint.contract(step)
+
+    def name(self, cell: int) -> str:
+        """The step's name, with the item's number behind a dot."""
+        step, item = self.step(cell).name, self.layout.item(cell)
+        return step if item < 0 else f"{step}.{item}"
+
+    def key(self, cell: int) -> str:
+        """The effect key: it never changes with the attempt. An undo's key is the effect's with `.undo`."""
+        name = self.name(cell)
+        key = f"{self.header.id}.{name}.{self.notes.generations.get(name, 1)}"
+        return f"{key}.undo" if self.layout.is_undo(cell) else key
+
+    def policy(self, cell: int) -> Retry:
+        """How often and how patiently the cell is tried."""
+        return UNDO_RETRY if self.layout.is_undo(cell) else self.step(cell).retry
 
     def cell(self, cell: int) -> Cell:
         """Where a cell stands."""
-        return self.kept.cells.get(cell) or self.x.cell(cell)
+        return self._cells.get(cell) or self.x.cell(cell)
 
     def at(self, target: Cell, index: Iterable[int]) -> Iterator[int]:
         """The cells that stand at `target`; `index` is the execution's own index of it."""
-        changed = self.kept.cells
-        yield from (cell for cell in index if cell not in changed)
-        yield from (cell for cell, where in changed.items() if where is target)
+        changed = self._cells
+        yield from (cell for cell in list(index) if cell not in changed)
+        yield from [cell for cell, where in changed.items() if where is target]
 
     def ready(self) -> Iterator[int]:
-        """Steps that are READY, in the plan's order: the same from a working copy as from a record just loaded."""
-        changed, size = self.kept.cells, self.blueprint.size
-        fresh = sorted(cell for cell, where in changed.items() if where is Cell.READY and cell < size)
-        return merge(fresh, (cell for cell in self.x.ready() if cell not in changed))
+        """Cells that may start, in the plan's order: the same from a working copy as from a record just loaded."""
+        changed, layout = self._cells, self.layout
+        fresh = sorted(cell for cell, where in changed.items() if where in _READY and not layout.is_undo(cell))
+        return merged(fresh, (cell for cell in self.x.ready() if cell not in changed))
+
+    def opening(self) -> list[int]:
+        """Steps whose needs are met and that must be looked at, in the plan's order."""
+        changed = self._cells
+        fresh = [cell for cell, where in changed.items() if where is Cell.OPENING]
+        return sorted([*fresh, *(cell for cell in self.x.opening() if cell not in changed)])
 
     def running(self) -> list[int]:
         """Calls of this invocation that have not ended."""
         return list(self.at(Cell.INTENDED, self.x.running))
 
+    def waiting(self) -> list[int]:
+        """Cells that wait for something outside."""
+        return list(self.at(Cell.WAITING, self.x.waiting))
+
     def fault(self, cell: int) -> Fault | None:
         """How the cell's latest attempt failed."""
-        return self.kept.faults.get(cell) or self.x.faults.get(cell)
+        return self.then.faults.get(cell) or self.kept.faults.get(cell) or self.x.faults.get(cell)
+
+    def hold(self, cell: int) -> Hold | None:
+        """What the cell waits for, or was granted."""
+        return self.then.holds.get(cell) or self.kept.holds.get(cell) or self.x.holds.get(cell)
 
     def attempt(self, cell: int) -> int:
         """The number of the next attempt, 1 for the first."""
@@ -64,33 +133,73 @@ class Draft:
         fault = self.fault(cell)
         return fault.asked if fault else 0
 
-    def done_steps(self) -> int:
-        """How many steps of the plan are done."""
+    def settled_steps(self) -> int:
+        """How many steps of the plan are settled."""
         size = self.blueprint.size
-        return self.x.done + sum(1 for cell, where in self.kept.cells.items() if where is Cell.DONE and cell < size)
+        changed = ((cell, where) for cell, where in self._cells.items() if cell < size)
+        return self.x.settled + sum((where in SETTLED) - (self.x.cell(cell) in SETTLED) for cell, where in changed)
+
+    def count(self, start: int, end: int, *targets: Cell) -> int:
+        """How many of the cells in [start, end) stand at one of `targets`."""
+        known = sum(self.x.cells.count(target.value.encode(), start, end) for target in targets)
+        for cell, where in self._cells.items():
+            if start <= cell < end:
+                before = cell < len(self.x.cells) and self.x.cell(cell) in targets
+                known += (where in targets) - before
+        return known
 
     def has_output(self, cell: int) -> bool:
-        """Whether the step's output is at hand (and need not be loaded)."""
-        return cell in self.kept.results or cell in self.x.results
+        """Whether the output is at hand (and need not be loaded)."""
+        return cell in self.then.results or cell in self.kept.results or cell in self.x.results
 
-    def output(self, name: str) -> Any:
-        """The output of a done step, by name."""
-        cell = self.blueprint.index[name]
-        fresh = self.kept.results.get(cell)
+    def output(self, cell: int) -> Any:
+        """The output of a done cell."""
+        fresh = self.then.results.get(cell) or self.kept.results.get(cell)
         return fresh.output if fresh else self.x.results[cell]
+
+    def changed_cells(self) -> dict[int, Cell]:
+        """What was moved so far."""
+        return self._cells
+
+    def changed(self) -> bool:
+        """Whether the continuation has anything in it."""
+        return bool(self.then)
 
     # writing
 
     def say(self, event: str, cell: int | None = None, attempt: int = 0, **detail: Any) -> None:
         """A line for the history."""
-        step = "" if cell is None else self.blueprint.step(cell).name
-        self.kept.history.append(Line(event=event, step=step, attempt=attempt, detail=detail))
+        step = "" if cell is None else self.name(cell)
+        self._out.history.append(Line(event=event, step=step, attempt=attempt, detail=detail))
 
-    def put(self, cell: int, target: Cell, fault: Fault | None = None) -> None:
-        """Move a cell, and note how it failed."""
-        self.kept.cells[cell] = target
+    def command(self, name: str, kind: str, to: str, payload: Any) -> None:
+        """Something for another partition; `name` makes it the same command whenever it is decided again."""
+        self._out.commands.append(Command(id=name, kind=kind, to=to, payload=payload))
+
+    def put(self, cell: int, target: Cell, fault: Fault | None = None, hold: Hold | None = None) -> None:
+        """Move a cell, and note how it failed, or what it waits for."""
+        self._out.cells[cell] = self._cells[cell] = target
         if fault is not None:
-            self.kept.faults[cell] = fault
+            self._out.faults[cell] = fault
+        if hold is not None:
+            self._out.holds[cell] = hold
+
+    def note(self, **changed: Any) -> None:
+        """Change the notes."""
+        self._out.notes = msgspec.structs.replace(self.notes, **changed)
+
+    def give(self, output: Any) -> None:
+        """What the execution gives."""
+        self._out.output = output
+
+    def seen(self, position: int) -> None:
+        """A signal was taken up; somebody acted, so the count of fruitless segments starts again."""
+        self._out.seen = max(self._out.seen, position)
+        self._out.progress = True
+
+    def progress(self) -> None:
+        """Something came of this segment."""
+        self._out.progress = True
 
     def move(
         self,
@@ -101,30 +210,70 @@ class Draft:
         cause: Cause | None = None,
     ) -> None:
         """Move the execution as a whole; the reason is cleared unless given. IllegalMove if the table lacks it."""
-        self.kept.header = moved(self.header, status, phase=phase, reason=reason, cause=cause)
+        self._out.header = moved(self.header, status, phase=phase, reason=reason, cause=cause)
 
     def blame(self, cause: Cause) -> None:
         """The forward lane stops for `cause`; the first cause stands."""
         if not self.header.cause:
-            self.kept.header = msgspec.structs.replace(self.header, cause=cause)
+            self._out.header = msgspec.structs.replace(self.header, cause=cause)
             self.say("execution.stopped", cause=cause)
 
+    def forgive(self) -> None:
+        """A person has dealt with what stopped the forward lane."""
+        self._out.header = msgspec.structs.replace(self.header, cause=Cause.NONE)
+
     def finish(self, report: Report, intent: Intent, output: Any) -> None:
-        """A cell is done: keep its result, and make ready what waited for it only."""
-        cell = report.cell
-        self.put(cell, Cell.DONE)
-        self.kept.results[cell] = Result(
-            output=output, attempt=intent.attempt, started_ms=report.started_ms, ended_ms=report.ended_ms
-        )
-        if not self.blueprint.is_undo(cell):
+        """A called cell is done: keep its result, and make ready what waited for it only."""
+        result = Result(output=output, attempt=intent.attempt, started_ms=report.started_ms, ended_ms=report.ended_ms)
+        self.done(report.cell, result)
+
+    def done(self, cell: int, result: Result) -> None:
+        """A cell is done."""
+        self._out.results[cell] = result
+        self.settle(cell, Cell.DONE)
+
+    def fail(self, cell: int, fault: Fault) -> None:
+        """A cell is given up: that stops the plan, unless the step may fail. An item is its map's affair."""
+        if self.layout.is_undo(cell) or cell >= self.blueprint.size:
+            self.put(cell, Cell.FAILED, fault)
+        elif self.step(cell).may_fail:
+            self.settle(cell, Cell.FAILED, fault)
+        else:
+            self.put(cell, Cell.FAILED, fault)
+            self.blame(Cause.FAILED)
+
+    def refuse(self, cell: int, code: str, message: str) -> None:
+        """A cell fails before anything is called."""
+        fault = Fault(attempt=self.attempt(cell), code=code, message=message[:1000], at_ms=self.now_ms)
+        lane = "undo" if self.layout.is_undo(cell) else "step"
+        self.say(f"{lane}.failed", cell, fault.attempt, code=code, message=fault.message)
+        self.fail(cell, fault)
+
+    def settle(self, cell: int, target: Cell, fault: Fault | None = None) -> None:
+        """A cell rests; what waited for it only may go on."""
+        self.put(cell, target, fault)
+        if cell < self.blueprint.size:
             self._release(cell)
 
     def _release(self, cell: int) -> None:
         for dependent in self.blueprint.dependents[cell]:
             left = self._open_needs(dependent) - 1
             self._unmet[dependent] = left
-            if left == 0:
-                self.put(dependent, Cell.READY)
+            if self.cell(dependent) is Cell.IDLE and (left == 0 or self._joined(dependent)):
+                self.put(dependent, Cell.OPENING if self._to_be_looked_at(dependent) else Cell.READY)
+
+    def _joined(self, cell: int) -> bool:
+        """Enough of the needs of an `any` or k-of-n join are done."""
+        join = self.blueprint.plan.steps[cell].join
+        return bool(join) and self.needs_done(cell) >= join
+
+    def needs_done(self, cell: int) -> int:
+        """How many of a step's needs are done, and not only settled."""
+        return sum(1 for need in self.blueprint.needs[cell] if self.cell(need) is Cell.DONE)
+
+    def _to_be_looked_at(self, cell: int) -> bool:
+        refs = self.blueprint.refs[cell]
+        return self.blueprint.special[cell] or any(self.cell(ref) is not Cell.DONE for ref in refs)
 
     def _open_needs(self, cell: int) -> int:
         if cell in self._unmet:
@@ -132,8 +281,7 @@ class Draft:
         known = self.x.unmet.get(cell)
         if known is None:
             # First touch of this join in this segment; `apply` counts it down from here on. A memo, not a decision.
-            cells, done = self.x.cells, ord(Cell.DONE)
-            known = sum(1 for need in self.blueprint.needs[cell] if cells[need] != done)
+            known = sum(1 for need in self.blueprint.needs[cell] if self.x.cell(need) not in SETTLED)
             self.x.unmet[cell] = known
         return known
 

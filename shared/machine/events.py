@@ -25,6 +25,8 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """Steps that started here already."""
     stalled_limit: int = 0
     """Fruitless segments after which an operator is needed; 0 = no limit."""
+    closed: Mapping[str, int] = {}
+    """Tools that nobody calls now (paused, or their circuit is open), and until when, unix ms."""
     estimates: Mapping[str, int] = {}
     """Milliseconds a tool's call usually stays under, where enough calls were seen."""
 
@@ -56,7 +58,13 @@ class Unanswered(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-Outcome: TypeAlias = Done | Refused | NotSent | Unanswered
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The tool took it over and will call the step's address when it is done."""
+
+    output: Any = None
+
+
+Outcome: TypeAlias = Done | Refused | NotSent | Unanswered | Accepted
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

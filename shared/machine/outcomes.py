@@ -3,14 +3,16 @@
 from typing import assert_never
 
 from shared.machine.draft import Draft
-from shared.machine.events import Done, NotSent, Refused, Report, Unanswered
-from shared.machine.plan import UNDO_RETRY, Effect, Retry
+from shared.machine.events import Accepted, Done, NotSent, Refused, Report, Unanswered
+from shared.machine.plan import Effect, Retry
 from shared.machine.retry import delay_ms
-from shared.machine.state import Fault, Intent
-from shared.machine.status import Cause, Cell
+from shared.machine.state import Fault, Hold, Intent
+from shared.machine.status import Cause, Cell, Reason
 
 NEVER_HAPPENED = "never_happened"
 """The code with which a probe says: it did not happen and never will."""
+CALLBACK_MS = 3_600_000
+"""How long a tool that took a call over may take, where the step has no deadline of its own."""
 
 
 def take(draft: Draft, report: Report) -> None:
@@ -27,16 +29,38 @@ def take(draft: Draft, report: Report) -> None:
             _try_again(draft, report, intent, "not_sent", report.outcome.message, doubt=intent.doubt)
         case Unanswered():
             _unanswered(draft, report, intent, report.outcome)
+        case Accepted():
+            _accepted(draft, report, intent)
         case _:
             assert_never(report.outcome)
+
+
+def _accepted(draft: Draft, report: Report, intent: Intent) -> None:
+    """It works on, and calls back; its silence is judged like any other when the step's deadline has passed."""
+    cell = report.cell
+    until_ms = intent.since_ms + (draft.step(cell).deadline_ms or CALLBACK_MS)
+    draft.put(cell, Cell.WAITING, hold=Hold(kind=Reason.CALLBACK, since_ms=draft.now_ms, until_ms=until_ms))
+    draft.say(_name(draft, cell, "accepted"), cell, intent.attempt, until_ms=until_ms)
+
+
+def called_back(draft: Draft, cell: int, outcome: Done | Refused) -> None:
+    """A tool that had taken the call over says how it ended."""
+    intent = draft.x.intents[cell]
+    take(draft, Report(cell=cell, outcome=outcome, started_ms=intent.at_ms, ended_ms=draft.now_ms))
+
+
+def never_called_back(draft: Draft, cell: int) -> None:
+    """It has not called: whether it happened is a matter of the tool's effect class."""
+    outcome = Unanswered(message="the tool took the call over and did not call back in time")
+    take(draft, Report(cell=cell, outcome=outcome, started_ms=draft.x.intents[cell].at_ms, ended_ms=draft.now_ms))
 
 
 def adopt(draft: Draft, cell: int) -> None:
     """A dead owner's intent: its request may have landed, may still land, or was never sent."""
     intent = draft.x.intents[cell]
-    effect = draft.blueprint.contract(cell).effect
+    effect = draft.contract(cell).effect
     message = "the invocation that made this call ended before it could store an answer"
-    if draft.blueprint.is_undo(cell) or effect in {Effect.PURE, Effect.IDEMPOTENT}:
+    if draft.layout.is_undo(cell) or effect in {Effect.PURE, Effect.IDEMPOTENT}:
         doubt = effect is not Effect.PURE
         fault = _fault(draft, intent, "owner_lost", message, retry_at_ms=draft.now_ms, doubt=doubt)
         draft.put(cell, Cell.BACKOFF, fault)
@@ -51,27 +75,33 @@ def adopt(draft: Draft, cell: int) -> None:
 def _refused(draft: Draft, report: Report, intent: Intent, outcome: Refused) -> None:
     if intent.probe and outcome.code == NEVER_HAPPENED:
         _never_happened(draft, report, intent, outcome)
-    elif outcome.retryable:
+    elif _retryable(_policy(draft, report.cell), outcome):
         after = outcome.retry_after_ms
         _try_again(draft, report, intent, outcome.code, outcome.message, doubt=intent.doubt, retry_after_ms=after)
     else:
         _give_up(draft, report, intent, outcome.code, outcome.message, doubt=intent.doubt)
 
 
+def _retryable(policy: Retry, outcome: Refused) -> bool:
+    """As the tool says, unless the step knows better."""
+    if outcome.code in policy.never_on:
+        return False
+    return outcome.retryable or outcome.code in policy.retry_on
+
+
 def _never_happened(draft: Draft, report: Report, intent: Intent, outcome: Refused) -> None:
     """Call again, if attempts are left: a tool that never answers must not be called for ever."""
     draft.say("step.never_happened", report.cell, intent.attempt)
     if intent.attempt >= _policy(draft, report.cell).attempts:
-        draft.put(report.cell, Cell.FAILED, _fault(draft, intent, outcome.code, outcome.message))
         draft.say("step.failed", report.cell, intent.attempt, code=outcome.code, message=outcome.message)
-        draft.blame(Cause.FAILED)
+        draft.fail(report.cell, _fault(draft, intent, outcome.code, outcome.message))
     else:
         draft.put(report.cell, Cell.BACKOFF, _fault(draft, intent, outcome.code, outcome.message, retry_at_ms=draft.now_ms))
 
 
 def _unanswered(draft: Draft, report: Report, intent: Intent, outcome: Unanswered) -> None:
-    cell, effect = report.cell, draft.blueprint.contract(report.cell).effect
-    if draft.blueprint.is_undo(cell) or effect in {Effect.PURE, Effect.IDEMPOTENT}:
+    cell, effect = report.cell, draft.contract(report.cell).effect
+    if draft.layout.is_undo(cell) or effect in {Effect.PURE, Effect.IDEMPOTENT}:
         doubt = effect is not Effect.PURE
         _try_again(draft, report, intent, "unanswered", outcome.message, doubt=doubt)
     elif effect is Effect.PROBEABLE and not intent.probe:
@@ -105,26 +135,38 @@ def _try_again(
         _give_up(draft, report, intent, code, message, doubt=doubt)
         return
     wait = delay_ms(policy, execution=draft.header.id, cell=cell, attempt=tries, retry_after_ms=retry_after_ms)
+    if _past_deadline(draft, cell, intent, draft.now_ms + wait):
+        _give_up(draft, report, intent, "deadline", f"no time is left to try again after: {message}", doubt=doubt)
+        return
     fault = _fault(draft, intent, code, message, retry_at_ms=draft.now_ms + wait, doubt=doubt)
     draft.put(cell, Cell.SETTLING if intent.probe else Cell.BACKOFF, fault)
     draft.say(_name(draft, cell, "retried"), cell, intent.attempt, code=code, message=message, wait_ms=wait)
 
 
+def _past_deadline(draft: Draft, cell: int, intent: Intent, at_ms: int) -> bool:
+    """Whether the step as a whole may take no longer. Probes and undos go on: they find out, or take back."""
+    deadline_ms = draft.step(cell).deadline_ms
+    forward = not intent.probe and not draft.layout.is_undo(cell)
+    return bool(deadline_ms) and forward and at_ms > intent.since_ms + deadline_ms
+
+
 def _give_up(draft: Draft, report: Report, intent: Intent, code: str, message: str, *, doubt: bool) -> None:
     """No attempt is left. With a doubtful effect the cell is UNKNOWN, not FAILED: undoing must reach it by its key."""
-    cell, undo = report.cell, draft.blueprint.is_undo(report.cell)
+    cell, undo = report.cell, draft.layout.is_undo(report.cell)
     if intent.probe:  # the question went wrong, not the step
         _unknown(draft, cell, intent, code, message)
         return
-    lost = doubt and not undo
-    draft.put(cell, Cell.UNKNOWN if lost else Cell.FAILED, _fault(draft, intent, code, message, doubt=doubt))
+    fault = _fault(draft, intent, code, message, doubt=doubt)
     draft.say(_name(draft, cell, "failed"), cell, intent.attempt, code=code, message=message)
-    if not undo:
+    if doubt and not undo:
+        draft.put(cell, Cell.UNKNOWN, fault)
         draft.blame(Cause.FAILED)
+    else:
+        draft.fail(cell, fault)
 
 
 def _policy(draft: Draft, cell: int) -> Retry:
-    return UNDO_RETRY if draft.blueprint.is_undo(cell) else draft.blueprint.step(cell).retry
+    return draft.policy(cell)
 
 
 def _fault(draft: Draft, intent: Intent, code: str, message: str, *, retry_at_ms: int = 0, doubt: bool = False) -> Fault:
@@ -134,10 +176,11 @@ def _fault(draft: Draft, intent: Intent, code: str, message: str, *, retry_at_ms
         message=message[:1000],
         at_ms=draft.now_ms,
         retry_at_ms=retry_at_ms,
+        since_ms=intent.since_ms,
         asked=intent.asked,
         doubt=doubt,
     )
 
 
 def _name(draft: Draft, cell: int, what: str) -> str:
-    return f"undo.{what}" if draft.blueprint.is_undo(cell) else f"step.{what}"
+    return f"undo.{what}" if draft.layout.is_undo(cell) else f"step.{what}"

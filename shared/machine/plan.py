@@ -2,11 +2,11 @@
 
 import hashlib
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from shared.machine import refs
+from shared.machine import conditions, refs
 
 Millis = Annotated[int, msgspec.Meta(ge=1, le=366 * 86_400_000)]
 """A year at most: callers write these, and back-off arithmetic must not overflow in the middle of a saga."""
@@ -34,6 +34,10 @@ class Undo(StrEnum):
     """By the effect's key, and a forward request that lands later is refused: safe at any time."""
     SETTLED = "settled"
     """By the effect's key, but a late request would still land: only after the settle time."""
+    CALL = "call"
+    """By another tool that the step names, with arguments of its own: only what is known to have happened."""
+    CHILD = "child"
+    """By the child execution itself."""
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +47,10 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     base_ms: Millis = 500
     factor: Annotated[float, msgspec.Meta(ge=1, le=10)] = 3.0
     cap_ms: Millis = 60_000
+    retry_on: tuple[str, ...] = ()
+    """Codes of refusals that are tried again whatever the tool says of them."""
+    never_on: tuple[str, ...] = ()
+    """Codes of refusals that are final whatever the tool says of them."""
 
 
 UNDO_RETRY = Retry(attempts=10, base_ms=1_000, factor=2.0, cap_ms=60_000)
@@ -61,15 +69,91 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     undo: Undo = Undo.NONE
 
 
-class StepDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A step as a caller writes it. A reference in `args` is a need too and needs no second mention."""
+NO_TOOL = Contract(version="", effect=Effect.PURE)
+"""Stands for the contract of a step that calls nothing."""
+
+
+class Sleep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Let time pass: for so long, or until a moment. One of the two."""
+
+    ms: Millis | None = None
+    until: str | int | None = None
+    """A reference, unix ms, or a time as RFC 3339 writes it, with its offset."""
+
+
+class Awaited(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An event by its name: sent to this execution, or with a `key` to whoever waits for that key."""
 
     name: str
-    tool: str
+    key: str = ""
+    """May hold references."""
+
+
+class WaitFor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Wait for events, or for one call of this step's own address (`${step.callback_url}`)."""
+
+    events: tuple[Awaited, ...] = ()
+    mode: Literal["any", "all"] = "any"
+    callback: bool = False
+    timeout_ms: Millis | None = None
+    on_timeout: Literal["fail", "continue"] = "fail"
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person must say yes to exactly these arguments."""
+
+    message: str = ""
+    timeout_ms: Millis | None = None
+    remind_ms: Millis | None = None
+    """How often to remind."""
+
+
+class Each(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Call the step's tool once for each item; `${item}` and `${index}` stand in its arguments."""
+
+    over: Any
+    """A list, or a reference to one."""
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    min_successful: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """The step is done when so many items are and the rest has failed; None = all of them."""
+
+
+class UndoDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How this step is undone instead of by its tool's own undo: by calling `tool`, or not at all (consent that it stands)."""
+
+    tool: str = ""
+    args: dict[str, Any] = {}
+    leave: bool = False
+
+
+class StepDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A step as a caller writes it. A reference is a need too and needs no second mention.
+
+    It does one thing: calls a `tool`, sleeps, waits, runs a `child`, or only asks for approval.
+    """
+
+    name: str
+    tool: str = ""
     args: dict[str, Any] = {}
     needs: tuple[str, ...] = ()
+    join: Literal["all", "any"] | Annotated[int, msgspec.Meta(ge=1)] = "all"
+    """How many of its needs must be done: all, any one, or so many."""
+    when: str = ""
+    """A condition over references; the step is skipped when it does not hold."""
     retry: Retry | None = None
     timeout_ms: Millis | None = None
+    """Of one attempt."""
+    deadline_ms: Millis | None = None
+    """Of all attempts together, from the first one on."""
+    may_fail: bool = False
+    """Its failure does not stop the plan."""
+    undo: UndoDraft | None = None
+    approve: Approval | None = None
+    map: Each | None = None
+    sleep: Sleep | None = None
+    wait: WaitFor | None = None
+    child: "PlanDraft | None" = None
+    """A plan of its own that runs as an execution of its own; `args` are its `${input}`."""
 
 
 class PlanDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,9 +162,11 @@ class PlanDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     steps: tuple[StepDraft, ...]
     timeout_ms: Millis | None = None
     """The whole execution's; what is done by then is undone."""
+    output: Any = None
+    """What the execution gives when it completes; may hold references."""
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A step of an accepted plan: every need spelled out."""
 
     name: str
@@ -89,14 +175,31 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[str, ...]
     retry: Retry
     timeout_ms: int
+    join: int = 0
+    """How many needs must be done; 0 = all."""
+    when: str = ""
+    deadline_ms: int = 0
+    may_fail: bool = False
+    undo: UndoDraft | None = None
+    approve: Approval | None = None
+    map: Each | None = None
+    sleep: Sleep | None = None
+    wait: WaitFor | None = None
+    child: "Plan | None" = None
+
+    @property
+    def special(self) -> bool:
+        """Whether something is to be looked at before it can start."""
+        return bool(self.when or self.join or self.approve or self.map or not self.tool)
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An accepted plan with the contracts it relies on. Its identity is the hash of its bytes."""
 
     steps: tuple[Step, ...]
     contracts: dict[str, Contract]
     timeout_ms: int | None = None
+    output: Any = None
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -116,7 +219,7 @@ def hash_of(data: bytes) -> str:
 class Blueprint:
     """A plan compiled for walking: names to numbers, needs both ways. Shared by all executions of the plan; never changed."""
 
-    __slots__ = ("dependents", "hash", "index", "needs", "plan", "rank", "refs", "size")
+    __slots__ = ("dependents", "hash", "index", "needs", "plan", "rank", "refs", "size", "special")
 
     def __init__(self, data: bytes) -> None:
         """`data`: the canonical bytes of an accepted plan."""
@@ -125,13 +228,19 @@ class Blueprint:
         self.size = len(self.plan.steps)
         self.index = {step.name: number for number, step in enumerate(self.plan.steps)}
         self.needs = tuple(tuple(self.index[need] for need in step.needs) for step in self.plan.steps)
-        self.refs = tuple(tuple(sorted({self.index[r.step] for r in refs.find(s.args)})) for s in self.plan.steps)
+        self.refs = tuple(self._refs(step) for step in self.plan.steps)
+        self.special = tuple(step.special for step in self.plan.steps)
         dependents: list[list[int]] = [[] for _ in range(self.size)]
         for number, needs in enumerate(self.needs):
             for need in needs:
                 dependents[need].append(number)
         self.dependents = tuple(tuple(some) for some in dependents)
         self.rank = self._ranks()
+
+    def _refs(self, step: Step) -> tuple[int, ...]:
+        """The steps whose outputs it wants before it starts."""
+        names = {ref.step for ref in refs.find(wanted(step)) if not is_address(ref)} | set(conditions.names(step.when))
+        return tuple(sorted(self.index[name] for name in names if name in self.index))
 
     def _ranks(self) -> tuple[int, ...]:
         """How deep each step stands: more than everything it needs, directly or not."""
@@ -146,18 +255,36 @@ class Blueprint:
                     free.append(dependent)  # the list is a queue here: it is read while it grows
         return tuple(rank)
 
-    def step(self, cell: int) -> Step:
-        """The step a cell belongs to: cells n..2n-1 are the undo lane."""
-        return self.plan.steps[cell % self.size]
+    def contract(self, step: int) -> Contract:
+        """The pinned facts of a step's tool."""
+        return self.plan.contracts.get(self.plan.steps[step].tool, NO_TOOL)
 
-    def contract(self, cell: int) -> Contract:
-        """The pinned facts of that step's tool."""
-        return self.plan.contracts[self.step(cell).tool]
+    def undo_contract(self, step: int) -> Contract:
+        """The pinned facts of what undoes a step."""
+        own = self.plan.steps[step].undo
+        return self.plan.contracts[own.tool] if own and own.tool else self.contract(step)
 
-    def is_undo(self, cell: int) -> bool:
-        """Whether the cell is of the undo lane."""
-        return cell >= self.size
+    def undo_of(self, step: int) -> Undo:
+        """How a step is undone."""
+        own = self.plan.steps[step].undo
+        if self.plan.steps[step].child:
+            return Undo.CHILD
+        if own is None:
+            return self.contract(step).undo
+        return Undo.NONE if own.leave else Undo.CALL
 
     def first_cells(self) -> str:
         """The cells of a new execution: steps without needs are ready."""
-        return "".join("." if needs else "r" for needs in self.needs) + "." * self.size
+        first = ("." if needs else "o" if special else "r" for needs, special in zip(self.needs, self.special, strict=True))
+        return "".join(first) + "." * self.size
+
+
+def is_address(ref: refs.Ref) -> bool:
+    """Whether a reference is to where a step can be called back, which is known before the step runs."""
+    return ref.path == ("callback_url",)
+
+
+def wanted(step: Step | StepDraft) -> tuple[Any, ...]:
+    """All of a step that may hold references, except its undo's arguments and its condition."""
+    events = tuple(event.key for event in step.wait.events) if step.wait else ()
+    return step.args, step.map.over if step.map else None, step.sleep.until if step.sleep else None, events

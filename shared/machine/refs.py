@@ -12,6 +12,8 @@ import msgspec
 _REF = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,128}")
+ABSENT = object()
+"""What has no value at all: every path into it is null."""
 MAX_DEPTH = 64
 """How deep `args` may be nested: they are walked by recursion, and a plan must not be able to exhaust the stack."""
 
@@ -93,19 +95,22 @@ def resolve(value: Any, output_of: Callable[[str], Any], place: str = "$") -> An
 def _resolve_text(text: str, output_of: Callable[[str], Any], place: str) -> Any:
     whole = _REF.fullmatch(text)
     if whole and whole[1] is not None:
-        return _look_up(_parse(whole[1], place), output_of)
+        return look_up(_parse(whole[1], place), output_of)
 
     def written(match: "re.Match[str]") -> str:
         if match[1] is None:
             return "${"
-        found = _look_up(_parse(match[1], place), output_of)
+        found = look_up(_parse(match[1], place), output_of)
         return found if isinstance(found, str) else msgspec.json.encode(found).decode()
 
     return _REF.sub(written, text)
 
 
-def _look_up(ref: Ref, output_of: Callable[[str], Any]) -> Any:
+def look_up(ref: Ref, output_of: Callable[[str], Any]) -> Any:
+    """The value a reference finds; BadReference when its path leads nowhere."""
     found = output_of(ref.step)
+    if found is ABSENT:
+        return None
     for number, part in enumerate(ref.path):
         try:
             found = _item(found, part)

@@ -6,45 +6,68 @@ from typing import Any
 
 import msgspec
 
-from shared.machine import refs
-from shared.machine.decision import Changes, Line, Load, Start, StartSteps
+from shared.machine import refs, values
+from shared.machine.decision import Changes, Line, Load, Start, StartSteps, merge
 from shared.machine.draft import Draft
 from shared.machine.events import Room
 from shared.machine.plan import hash_of
-from shared.machine.state import Fault, Intent
-from shared.machine.status import Cause, Cell, Reason
+from shared.machine.state import Intent
+from shared.machine.status import Cell, Reason
 
 COMMIT_RESERVE_MS = 200
 """Kept free behind every call for storing its result."""
 
 
-def startable(draft: Draft) -> Iterator[int]:
-    """Steps that could start now: what has waited long enough, the longest due first; then the ready, in the plan's order."""
+def startable(draft: Draft, room: Room) -> Iterator[int]:
+    """Cells that could start now: what has waited long enough, the longest due first; then the ready, in the plan's order."""
     due = sorted((at_ms, cell) for at_ms, cell in _waiting(draft) if at_ms <= draft.now_ms)
-    return chain((cell for _, cell in due), draft.ready())
+    cells = chain((cell for _, cell in due), draft.ready())
+    return (cell for cell in cells if _closed_until(draft, room, cell) <= draft.now_ms) if room.closed else cells
 
 
-def next_timer(draft: Draft) -> tuple[int, Reason] | None:
-    """When the earliest step in back-off or settling may go on, and which it is; None without any that must still wait.
+def _closed_until(draft: Draft, room: Room, cell: int) -> int:
+    """Until when nobody calls that tool, unix ms."""
+    return room.closed.get(draft.step(cell).tool, 0)
+
+
+def next_timer(draft: Draft, room: Room) -> tuple[int, Reason] | None:
+    """When the earliest cell that waits for its time may go on, and why it waits; None without any that must still wait.
 
     What is due already is no timer: it waits for room and not for time, and a wait until the past would never rest.
     """
-    at_ms, cell = min(((at, cell) for at, cell in _waiting(draft) if at > draft.now_ms), default=(0, None))
-    if cell is None:
-        return None
-    return at_ms, Reason.SETTLING if draft.cell(cell) is Cell.SETTLING else Reason.BACKOFF
+    cells = ((at, _reason(draft, cell)) for at, cell in _waiting(draft))
+    return min((timer for timer in chain(cells, _held(draft), _closed(draft, room)) if timer[0] > draft.now_ms), default=None)
+
+
+def _reason(draft: Draft, cell: int) -> Reason:
+    return Reason.SETTLING if draft.cell(cell) is Cell.SETTLING else Reason.BACKOFF
+
+
+def _held(draft: Draft) -> Iterator[tuple[int, Reason]]:
+    """When a wait ends by itself, or a person is to be reminded."""
+    for cell in draft.waiting():
+        if (hold := draft.hold(cell)) is not None:
+            yield from ((at, hold.kind) for at in (hold.until_ms, hold.remind_ms) if at)
+
+
+def _closed(draft: Draft, room: Room) -> Iterator[tuple[int, Reason]]:
+    """When tools that something is ready for may be called again."""
+    if not room.closed:
+        return
+    due = (cell for at_ms, cell in _waiting(draft) if at_ms <= draft.now_ms)
+    yield from ((_closed_until(draft, room, cell), Reason.CIRCUIT) for cell in chain(due, islice(draft.ready(), 100)))
 
 
 def timer_within(draft: Draft, room: Room) -> int | None:
     """When something else may start in this invocation, while calls are running; None if nothing may."""
-    timer = next_timer(draft)
+    timer = next_timer(draft, room)
     return timer[0] if timer and timer[0] < room.checkpoint_ms and room.starts_left != 0 else None
 
 
 def _waiting(draft: Draft) -> Iterator[tuple[int, int]]:
-    size = draft.blueprint.size
+    layout = draft.layout
     cells = chain(draft.at(Cell.BACKOFF, draft.x.backoff), draft.at(Cell.SETTLING, draft.x.settling))
-    return ((_wakes_at(draft, cell), cell) for cell in cells if cell < size)
+    return ((_wakes_at(draft, cell), cell) for cell in cells if not layout.is_undo(cell))
 
 
 def _wakes_at(draft: Draft, cell: int) -> int:
@@ -56,18 +79,18 @@ def _wakes_at(draft: Draft, cell: int) -> int:
 
 def choose(draft: Draft, room: Room, only: int | None = None) -> StartSteps | Load | None:
     """What starts, or what must be loaded first to say so; None if nothing does. `only`: the one undo cell to consider."""
-    cells = startable(draft) if only is None else iter((only,))
+    cells = startable(draft, room) if only is None else iter((only,))
     free = room.parallel - len(draft.running())
     if room.starts_left is not None:
         free = min(free, room.starts_left)
     fitting = [cell for n, cell in enumerate(islice(cells, max(free, 0))) if _fits(draft, room, cell, room.started + n)]
-    if missing := _missing_outputs(draft, fitting):
+    if missing := values.missing(draft, fitting):
         return Load(results=missing)
     starts = [start for cell in fitting if (start := _start(draft, room, cell)) is not None]
     if not starts or (draft.header.cause and only is None):
         return None
     lines = [
-        Line(event=_event(start), step=start.step, attempt=start.intent.attempt, detail={"key": start.intent.key})
+        Line(event=_event(draft, start), step=start.step, attempt=start.intent.attempt, detail={"key": start.intent.key})
         for start in starts
     ]
     changes = Changes(
@@ -75,13 +98,26 @@ def choose(draft: Draft, room: Room, only: int | None = None) -> StartSteps | Lo
         intents={start.cell: start.intent for start in starts},
         history=lines,
     )
-    return StartSteps(starts=tuple(starts), changes=changes, until_ms=timer_within(draft, room) if only is None else None)
+    until_ms = timer_within(draft, room) if only is None else None
+    return StartSteps(starts=tuple(starts), changes=merge(draft.then, changes), until_ms=until_ms)
 
 
-def _event(start: Start) -> str:
-    if start.undo:
+def _event(draft: Draft, start: Start) -> str:
+    if draft.layout.is_undo(start.cell):
         return "undo.intended"
     return "step.probed" if start.intent.probe else "step.intended"
+
+
+def _timeout_ms(draft: Draft, cell: int) -> int:
+    """Of one attempt: a step's own, or for an undo by another tool that tool's."""
+    step = draft.step(cell)
+    undone_by = draft.layout.is_undo(cell) and step.undo and step.undo.tool
+    return draft.contract(cell).timeout_ms if undone_by else step.timeout_ms
+
+
+def _tool(draft: Draft, cell: int) -> str:
+    step = draft.step(cell)
+    return step.undo.tool if draft.layout.is_undo(cell) and step.undo and step.undo.tool else step.tool
 
 
 def _fits(draft: Draft, room: Room, cell: int, started: int) -> bool:
@@ -92,45 +128,64 @@ def _fits(draft: Draft, room: Room, cell: int, started: int) -> bool:
     """
     if draft.now_ms >= room.checkpoint_ms:
         return False
-    step = draft.blueprint.step(cell)
-    usual = min(room.estimates.get(step.tool, step.timeout_ms), step.timeout_ms)
-    needed = usual + COMMIT_RESERVE_MS if started else min(usual, step.timeout_ms // 2)
+    timeout = _timeout_ms(draft, cell)
+    usual = min(room.estimates.get(_tool(draft, cell), timeout), timeout)
+    needed = usual + COMMIT_RESERVE_MS if started else min(usual, timeout // 2)
     return draft.now_ms + needed <= room.cutoff_ms
-
-
-def _missing_outputs(draft: Draft, cells: list[int]) -> tuple[int, ...]:
-    size = draft.blueprint.size
-    wanted = {ref for cell in cells if cell < size for ref in draft.blueprint.refs[cell]}
-    return tuple(sorted(cell for cell in wanted if not draft.has_output(cell)))
 
 
 def _start(draft: Draft, room: Room, cell: int) -> Start | None:
     """The call with its intent; None when its arguments cannot be made, which fails the step before any call."""
-    step, undo = draft.blueprint.step(cell), draft.blueprint.is_undo(cell)
+    undo, step = draft.layout.is_undo(cell), draft.step(cell)
     try:
-        args = {} if undo else refs.resolve(step.args, draft.output)
+        args = arguments(draft, cell)
     except refs.BadReference as error:
-        fault = Fault(attempt=draft.attempt(cell), code="bad_reference", message=str(error), at_ms=draft.now_ms)
-        draft.put(cell, Cell.FAILED, fault)
-        draft.say("step.failed", cell, fault.attempt, code=fault.code, message=fault.message)
-        draft.blame(Cause.FAILED)
+        draft.refuse(cell, "bad_reference", str(error))
         return None
-    timeout = min(step.timeout_ms, room.cutoff_ms - draft.now_ms)
+    timeout = min(_timeout_ms(draft, cell), room.cutoff_ms - draft.now_ms)
     intent = _intent(draft, room, cell, args)
-    return Start(cell=cell, step=step.name, tool=step.tool, intent=intent, timeout_ms=timeout, undo=undo)
+    own = undo and not (step.undo and step.undo.tool)
+    return Start(
+        cell=cell,
+        step=draft.name(cell),
+        tool=_tool(draft, cell),
+        intent=intent,
+        timeout_ms=timeout,
+        undo=own,
+        execution=draft.header.id,
+        tenant=draft.header.tenant,
+    )
+
+
+def arguments(draft: Draft, cell: int) -> dict[str, Any]:
+    """What the cell's tool is called with: as a person approved or wrote it, or with every reference replaced. BadReference."""
+    step = draft.step(cell)
+    if draft.layout.is_undo(cell):
+        found = refs.resolve(step.undo.args, values.outputs(draft, cell)) if step.undo else {}
+    else:
+        hold = draft.hold(cell)
+        granted = hold.args if hold is not None else None
+        found = granted if granted is not None else refs.resolve(step.args, values.outputs(draft, cell))
+    return dict(found)
+
+
+def hash_of_args(args: dict[str, Any]) -> str:
+    """What an approval is bound to."""
+    return hash_of(msgspec.json.encode(args, order="deterministic"))
 
 
 def _intent(draft: Draft, room: Room, cell: int, args: dict[str, Any]) -> Intent:
     before = draft.fault(cell)
-    asks = not draft.blueprint.is_undo(cell) and draft.cell(cell) is Cell.SETTLING
+    asks = not draft.layout.is_undo(cell) and draft.cell(cell) is Cell.SETTLING
     intent = Intent(
         attempt=draft.attempt(cell),
-        key=draft.x.key_of(cell),
+        key=draft.key(cell),
         args=args,
-        args_hash=hash_of(msgspec.json.encode(args, order="deterministic")),
+        args_hash=hash_of_args(args),
         at_ms=draft.now_ms,
         sent_by_ms=room.lease_ms,
-        settle_at_ms=room.lease_ms + draft.blueprint.contract(cell).settle_ms,
+        settle_at_ms=room.lease_ms + draft.contract(cell).settle_ms,
+        since_ms=before.since_ms if before and before.since_ms else draft.now_ms,
         doubt=before.doubt if before else False,
     )
     return _probe(draft, cell, intent) if asks else intent

@@ -1,13 +1,14 @@
 """What is remembered of one execution. The record holds more; this is what deciding needs."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from shared.machine.plan import Blueprint
-from shared.machine.status import OVER, Cause, Cell, Phase, Reason, Status
+from shared.machine.status import OVER, SETTLED, Cause, Cell, Phase, Reason, Status
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,70 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
 
 
+class Early(msgspec.Struct, frozen=True, array_like=True):
+    """An event or a callback that nothing waits for yet; what it says stays in the inbox."""
+
+    position: int
+    name: str
+    key: str = ""
+
+
+class Region(msgspec.Struct, frozen=True, array_like=True):
+    """The cells of a map's items: `count` for calling them, and behind those as many for undoing them."""
+
+    step: int
+    start: int
+    count: int
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose child this execution is."""
+
+    execution: str
+    step: str
+    generation: int = 1
+
+
+class Notes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What only some executions have, and what every segment must know of: loaded whole, and small."""
+
+    maps: tuple[Region, ...] = ()
+    generations: dict[str, int] = {}
+    """Of effect keys, by the name of the step or item, where it is not 1."""
+    early: tuple[Early, ...] = ()
+    paused: str = ""
+    """Who paused it."""
+    no_undo: bool = False
+    """Whoever cancelled it wants what is done to stand."""
+    parent: Parent | None = None
+    depth: int = 0
+    """How many executions it is a child, a child's child … of."""
+    input: Any = None
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a WAITING cell waits for, and what a GRANTED one was given. Times are unix ms."""
+
+    kind: Reason
+    since_ms: int
+    until_ms: int = 0
+    """When the wait ends by itself; 0 = never."""
+    remind_ms: int = 0
+    """When somebody is reminded next; 0 = never."""
+    got: dict[str, Any] = {}
+    """Events that came, by name."""
+    events: tuple[tuple[str, str], ...] = ()
+    """(name, key) of those that have not come yet."""
+    args: dict[str, Any] | None = None
+    """The arguments that a person is asked about, has approved, or has written."""
+    args_hash: str = ""
+    by: str = ""
+    """Who approved or wrote them."""
+    child: str = ""
+    stopping: bool = False
+    """The child was told to stop."""
+
+
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """Recorded before a call: from now on the effect may exist."""
 
@@ -42,6 +107,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """After this moment its owner no longer sends."""
     settle_at_ms: int
     """From this moment the request has happened or never will."""
+    since_ms: int = 0
+    """When the first attempt was made."""
     probe: bool = False
     """It asks whether the attempt happened, and changes nothing."""
     asked: int = 0
@@ -58,6 +125,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     at_ms: int
     retry_at_ms: int = 0
+    since_ms: int = 0
+    """When the first attempt was made."""
     asked: int = 0
     """Probes of this attempt so far."""
     doubt: bool = False
@@ -82,8 +151,66 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int = 0
 
 
-_BUSY = re.compile(rb"[ibs]")
-_OPEN = re.compile(rb"[ribsu]")
+_BUSY = re.compile(rb"[ibsw]")
+_OPEN = re.compile(rb"[^.dfl]")
+
+
+class Layout:
+    """Which step, and which item of it, a cell belongs to: n steps, n undos, then each map's items and their undos."""
+
+    __slots__ = ("_starts", "regions", "size")
+
+    def __init__(self, size: int, regions: tuple[Region, ...] = ()) -> None:
+        """`size`: steps of the plan; `regions` by their start."""
+        self.size = size
+        self.regions = regions
+        self._starts = [region.start for region in regions]
+
+    @property
+    def end(self) -> int:
+        """How many cells there are."""
+        return self.regions[-1].start + 2 * self.regions[-1].count if self.regions else 2 * self.size
+
+    def region(self, cell: int) -> Region | None:
+        """The map whose item the cell is; None for a step's own cells."""
+        return self.regions[bisect_right(self._starts, cell) - 1] if cell >= 2 * self.size else None
+
+    def of_step(self, step: int) -> Region | None:
+        """The items of a step, if they are spread already."""
+        return next((region for region in self.regions if region.step == step), None)
+
+    def step(self, cell: int) -> int:
+        """The number of the step."""
+        if cell < self.size:
+            return cell
+        region = self.region(cell)
+        return region.step if region else cell - self.size
+
+    def item(self, cell: int) -> int:
+        """Which item of a map; -1 for a step's own cells."""
+        region = self.region(cell)
+        return (cell - region.start) % region.count if region else -1
+
+    def is_undo(self, cell: int) -> bool:
+        """Whether the cell is of the undo lane."""
+        region = self.region(cell)
+        return cell - region.start >= region.count if region else cell >= self.size
+
+    def undo_of(self, cell: int) -> int:
+        """The undo cell of a forward cell."""
+        region = self.region(cell)
+        return cell + (region.count if region else self.size)
+
+    def forward_of(self, cell: int) -> int:
+        """The forward cell of an undo cell."""
+        region = self.region(cell)
+        return cell - (region.count if region else self.size)
+
+    def forward(self) -> Iterator[tuple[int, int]]:
+        """[start, end) of the forward cells: the plan's, then each map's."""
+        yield 0, self.size
+        for region in self.regions:
+            yield region.start, region.start + region.count
 
 
 class Execution:
@@ -93,18 +220,23 @@ class Execution:
         "backoff",
         "blueprint",
         "cells",
-        "done",
         "faults",
         "header",
+        "holds",
         "intents",
         "lane",
+        "layout",
+        "letters",
+        "notes",
         "order",
         "results",
         "running",
         "seen",
+        "settled",
         "settling",
         "undoing",
         "unmet",
+        "waiting",
     )
 
     def __init__(
@@ -117,8 +249,10 @@ class Execution:
         faults: Mapping[int, Fault] | None = None,
         results: Mapping[int, Any] | None = None,
         seen: int = 0,
+        holds: Mapping[int, Hold] | None = None,
+        notes: Notes | None = None,
     ) -> None:
-        """`cells`: 2n status bytes. `intents` and `faults` of the busy cells; `results` as far as they were loaded."""
+        """`cells`: one status byte each. `intents`, `faults` and `holds` of the busy; `results` as far as they were loaded."""
         self.header = header
         self.blueprint = blueprint
         self.cells = bytearray(cells)
@@ -126,34 +260,66 @@ class Execution:
         self.faults = dict(faults or {})
         self.results = dict(results or {})
         self.seen = seen
+        self.holds = dict(holds or {})
+        self.notes = notes or Notes()
+        self.layout = Layout(blueprint.size, self.notes.maps)
+        self.letters: dict[int, Any] = {}
+        """What early signals say, as far as it was loaded, by position."""
         self.order: dict[int, int] | None = None
         """When done effects completed, unix ms; None until asked for (only undoing needs it)."""
-        size = blueprint.size
-        self.done = self.cells.count(b"d", 0, size)
-        """How many steps of the plan are done."""
-        self.undoing = dict.fromkeys(found.start() for found in _OPEN.finditer(self.cells, size))
+        self.settled = sum(self.cells.count(cell.value.encode(), 0, blueprint.size) for cell in SETTLED)
+        """How many steps of the plan are settled."""
+        self.undoing: dict[int, None] = {}
         """Undo cells that are asked for and not over."""
         self.running: dict[int, None] = {}
         self.backoff: dict[int, None] = {}
         self.settling: dict[int, None] = {}
+        self.waiting: dict[int, None] = {}
         for found in _BUSY.finditer(self.cells):
             self._index(Cell(found[0].decode()))[found.start()] = None
+        self._find_undoing()
         self.unmet: dict[int, int] = {}
         """Memo of `decide`: open needs of joins, counted when first touched."""
         self.lane: list[int] | None = None
         """Memo of `decide`: open undo cells, the next one last; sorted once the order is known."""
+
+    def _find_undoing(self) -> None:
+        ends = [(2 * self.layout.size, self.layout.size)]
+        ends += [(region.start + 2 * region.count, region.count) for region in self.layout.regions]
+        for end, count in ends:
+            self.undoing |= dict.fromkeys(found.start() for found in _OPEN.finditer(self.cells, end - count, end))
 
     def cell(self, cell: int) -> Cell:
         """Where a cell stands."""
         return Cell(chr(self.cells[cell]))
 
     def ready(self) -> Iterator[int]:
-        """Steps that are READY, in the plan's order whatever happened before: a search through bytes, 1 µs for 10,000."""
-        size = self.blueprint.size
-        at = self.cells.find(b"r", 0, size)
+        """Cells that are READY or GRANTED, in the plan's order whatever happened before, items of maps last.
+
+        A search through bytes: 1 µs for 10,000 steps.
+        """
+        for start, end in self.layout.forward():
+            ready, granted = self.cells.find(b"r", start, end), self.cells.find(b"g", start, end)
+            while ready >= 0 or granted >= 0:
+                if granted < 0 or 0 <= ready < granted:
+                    yield ready
+                    ready = self.cells.find(b"r", ready + 1, end)
+                else:
+                    yield granted
+                    granted = self.cells.find(b"g", granted + 1, end)
+
+    def opening(self) -> Iterator[int]:
+        """Steps whose needs are met and that must be looked at."""
+        at = self.cells.find(b"o", 0, self.layout.size)
         while at >= 0:
             yield at
-            at = self.cells.find(b"r", at + 1, size)
+            at = self.cells.find(b"o", at + 1, self.layout.size)
+
+    def grow(self, notes: Notes) -> None:
+        """Make room for the items of new maps. For `apply` only."""
+        self.notes = notes
+        self.layout = Layout(self.layout.size, notes.maps)
+        self.cells.extend(b"." * (self.layout.end - len(self.cells)))
 
     def move(self, cell: int, target: Cell) -> None:
         """Put a cell elsewhere and keep the indexes true. For `apply` only."""
@@ -161,10 +327,10 @@ class Execution:
         self._index(origin).pop(cell, None)
         self.cells[cell] = ord(target.value)
         self._index(target)[cell] = None
-        if self.blueprint.is_undo(cell):
+        if self.layout.is_undo(cell):
             self._note_undo(cell, target)
-        else:
-            self.done += (target is Cell.DONE) - (origin is Cell.DONE)
+        elif cell < self.layout.size:
+            self.settled += (target in SETTLED) - (origin in SETTLED)
 
     def _note_undo(self, cell: int, target: Cell) -> None:
         if target in OVER:
@@ -180,10 +346,22 @@ class Execution:
                 return self.backoff
             case Cell.SETTLING:
                 return self.settling
+            case Cell.WAITING:
+                return self.waiting
             case _:
                 return {}
 
-    def key_of(self, cell: int) -> str:
-        """The effect key: it never changes with the attempt. An undo's key is the effect's with `.undo`."""
-        name = f"{self.header.id}.{self.blueprint.step(cell).name}.1"
-        return f"{name}.undo" if self.blueprint.is_undo(cell) else name
+    def name_of(self, cell: int) -> str:
+        """The step's name, with the number of the item behind a dot."""
+        name, item = self.blueprint.plan.steps[self.layout.step(cell)].name, self.layout.item(cell)
+        return name if item < 0 else f"{name}.{item}"
+
+    def cell_of(self, name: str) -> int | None:
+        """The forward cell of a step or an item by its name."""
+        step, _, item = name.partition(".")
+        number = self.blueprint.index.get(step)
+        if number is None or not item:
+            return number
+        region = self.layout.of_step(number)
+        known = region is not None and item.isdigit() and int(item) < region.count
+        return region.start + int(item) if region is not None and known else None

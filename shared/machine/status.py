@@ -72,6 +72,14 @@ class Reason(StrEnum):
 
     NONE = ""
     BACKOFF = "back-off"
+    SLEEP = "sleep"
+    EVENT = "event"
+    CALLBACK = "callback"
+    APPROVAL = "approval"
+    CHILD = "child"
+    SLOT = "slot"
+    MAP = "map"
+    CIRCUIT = "circuit"
     SETTLING = "settling"
     UNKNOWN_EFFECT = "unknown effect"
     UNDELIVERABLE = "undeliverable"
@@ -91,8 +99,14 @@ class Cell(StrEnum):
 
     IDLE = "."
     """Its needs are not done, or nobody asked for the undo."""
+    OPENING = "o"
+    """Its needs are met, and something is to be looked at first: a condition, an approval, a wait, the items of a map."""
     READY = "r"
     """To be started as soon as there is room."""
+    GRANTED = "g"
+    """READY, with what a person or a limit granted beside it: `Hold`."""
+    WAITING = "w"
+    """Something outside must come first, or its time: `Hold` says what."""
     INTENDED = "i"
     """The call may be on the wire: recorded before it is made."""
     BACKOFF = "b"
@@ -105,9 +119,14 @@ class Cell(StrEnum):
     """It happened; its result is stored and never changes."""
     FAILED = "f"
     """It did not happen and will not be tried again. Of an undo: the effect stands."""
+    SKIPPED = "k"
+    """Its condition did not hold, or what it refers to was skipped."""
     LEFT = "l"
     """Undo lane only: cannot be undone, and stands."""
 
+
+SETTLED: Final = frozenset({Cell.DONE, Cell.SKIPPED, Cell.FAILED})
+"""Where a step of the plan rests: what needs it may go on. (One that FAILED and may not has stopped the lane.)"""
 
 OVER: Final = frozenset({Cell.IDLE, Cell.DONE, Cell.FAILED, Cell.LEFT})
 """Where an undo cell rests: not asked for, or finished with. (A forward cell's IDLE still waits for its needs.)"""

@@ -15,12 +15,12 @@ _NOT_YET = 2**62
 
 def open_lane(draft: Draft) -> None:
     """Turn to undoing if there is, or may be, an effect; what cannot be undone is marked as left standing."""
-    cells = [cell for cell in range(draft.blueprint.size) if _may_have_effect(draft, cell)]
+    cells = [cell for start, end in draft.layout.forward() for cell in range(start, end) if _may_have_effect(draft, cell)]
     if not cells:
         return
     for cell in cells:
-        undoable = draft.blueprint.contract(cell).undo is not Undo.NONE
-        undo = cell + draft.blueprint.size
+        undoable = _undoable(draft, cell)
+        undo = draft.layout.undo_of(cell)
         draft.put(undo, Cell.READY if undoable else Cell.LEFT)
         if not undoable:
             draft.say("undo.left", undo, was=draft.cell(cell).name)
@@ -28,18 +28,39 @@ def open_lane(draft: Draft) -> None:
     draft.say("execution.compensating", steps=len(cells), cause=draft.header.cause)
 
 
+def leave_standing(draft: Draft) -> None:
+    """Whoever stopped the execution wants no undo: say what stands."""
+    for start, end in draft.layout.forward():
+        for cell in range(start, end):
+            if _may_have_effect(draft, cell):
+                draft.say("undo.left", cell, was=draft.cell(cell).name)
+
+
+def _undoable(draft: Draft, cell: int) -> bool:
+    """Whether there is a way back: another tool's call needs the answer that an unknown effect does not have."""
+    kind = _undo(draft, cell)
+    return kind is not Undo.NONE and (kind is not Undo.CALL or draft.cell(cell) is Cell.DONE)
+
+
+def _undo(draft: Draft, cell: int) -> Undo:
+    return draft.blueprint.undo_of(draft.layout.step(cell))
+
+
 def _may_have_effect(draft: Draft, cell: int) -> bool:
-    if draft.blueprint.contract(cell).effect is Effect.PURE:
+    number = draft.layout.step(cell)
+    step, where = draft.blueprint.plan.steps[number], draft.cell(cell)
+    if step.child:
+        return where in {Cell.DONE, Cell.UNKNOWN}
+    if draft.blueprint.contract(number).effect is Effect.PURE or (step.map and cell < draft.blueprint.size):
         return False
-    where = draft.cell(cell)
     fault = draft.fault(cell) if where is Cell.BACKOFF else None
     return where in _MAY_EXIST or (fault is not None and fault.doubt)
 
 
 def _open(draft: Draft) -> Iterator[int]:
-    changed, size = draft.kept.cells, draft.blueprint.size
+    changed, layout = draft.changed_cells(), draft.layout
     yield from (cell for cell in draft.x.undoing if cell not in changed)
-    yield from (cell for cell, where in changed.items() if cell >= size and where not in OVER)
+    yield from (cell for cell, where in changed.items() if layout.is_undo(cell) and where not in OVER)
 
 
 def order_missing(draft: Draft) -> bool:
@@ -52,7 +73,7 @@ def order_missing(draft: Draft) -> bool:
 
 def load_order(draft: Draft) -> Load:
     """Ask when the effects that are still to be undone completed."""
-    return Load(order=tuple(sorted(cell - draft.blueprint.size for cell in _open(draft))))
+    return Load(order=tuple(sorted(draft.layout.forward_of(cell) for cell in _open(draft))))
 
 
 def next_cell(draft: Draft) -> int | None:
@@ -69,8 +90,8 @@ def next_cell(draft: Draft) -> int | None:
 
 def _turn(draft: Draft, cell: int) -> tuple[int, int, int]:
     """Within one millisecond a step and what needed it may both complete; the rank knows which of them came later."""
-    forward = cell - draft.blueprint.size
-    return (draft.x.order or {}).get(forward, _NOT_YET), draft.blueprint.rank[forward], cell
+    forward = draft.layout.forward_of(cell)
+    return (draft.x.order or {}).get(forward, _NOT_YET), draft.blueprint.rank[draft.layout.step(cell)], cell
 
 
 def not_before(draft: Draft, cell: int) -> tuple[int, Reason]:
@@ -83,26 +104,26 @@ def not_before(draft: Draft, cell: int) -> tuple[int, Reason]:
 
 def _settled_ms(draft: Draft, cell: int) -> int:
     """From when no request of the step lands any more; 0 where the undo refuses late ones, or where there are none."""
-    forward, contract = cell - draft.blueprint.size, draft.blueprint.contract(cell)
-    if contract.undo is not Undo.SETTLED:
+    forward = draft.layout.forward_of(cell)
+    if _undo(draft, cell) is not Undo.SETTLED:
         return 0
     if draft.cell(forward) is not Cell.DONE:
         intent = draft.x.intents.get(forward)
         return intent.settle_at_ms if intent else 0
     if _lands_behind_an_answer(draft, cell):
-        return (draft.x.order or {}).get(forward, 0) + contract.settle_ms
+        return (draft.x.order or {}).get(forward, 0) + draft.contract(forward).settle_ms
     return 0
 
 
 def _lands_behind_an_answer(draft: Draft, cell: int) -> bool:
     """An idempotent call is sent again while an earlier request may be on its way: that one can land behind the answer."""
-    contract = draft.blueprint.contract(cell)
-    done = draft.cell(cell - draft.blueprint.size) is Cell.DONE
-    return done and contract.undo is Undo.SETTLED and contract.effect is Effect.IDEMPOTENT
+    forward = draft.layout.forward_of(cell)
+    idempotent = draft.contract(forward).effect is Effect.IDEMPOTENT
+    return draft.cell(forward) is Cell.DONE and _undo(draft, cell) is Undo.SETTLED and idempotent
 
 
 def verdict(draft: Draft) -> Status:
     """COMPENSATED only if every effect was taken back."""
-    size = draft.blueprint.size
-    bad = any(draft.cell(cell) in {Cell.FAILED, Cell.LEFT} for cell in range(size, 2 * size))
+    lanes = [(draft.layout.undo_of(start), draft.layout.undo_of(start) + end - start) for start, end in draft.layout.forward()]
+    bad = any(draft.count(start, end, Cell.FAILED, Cell.LEFT) for start, end in lanes)
     return Status.COMPENSATION_FAILED if bad else Status.COMPENSATED

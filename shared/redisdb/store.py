@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from shared import dead_letters as dead
 from shared.errors import Conflict, Unavailable
 from shared.machine.decision import Changes, Line
+from shared.machine.state import Header, Notes
 from shared.machine.status import TERMINAL, Status
 from shared.ports import (
     Accepted,
@@ -30,6 +31,7 @@ from shared.ports import (
     No,
     NoLease,
     NotAccepted,
+    Peek,
     Reopened,
 )
 from shared.redisdb import keys, wire
@@ -38,6 +40,9 @@ from shared.redisdb.lua import Script
 _TERMINAL: Final = f",{','.join(sorted(TERMINAL))},"
 WATCH_MS: Final = 2_000
 """How long after a message should have come the watchdog looks."""
+LONGEST_DELAY_MS: Final = 7 * 86_400_000
+"""Of a message on QStash's free plan."""
+FORBIDDEN_MS: Final = 7 * 86_400_000
 INBOX_LIMIT: Final = 1_000
 _SIGNAL_ANSWERS: Final = {1: "duplicate", 2: "terminal", 3: "absent", 4: "full"}
 
@@ -50,8 +55,20 @@ def commas(statuses: frozenset[Status]) -> str:
 class RedisStore:
     """See `shared.ports.Store` for what each method promises."""
 
-    def __init__(self, redis: Redis, *, retention_ms: int, strict: bool = False, now_ms: int | None = None) -> None:
-        """`strict`: wait until creates, signals and intents of effects are on disk. `now_ms`: tests only."""
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        retention_ms: int,
+        strict: bool = False,
+        now_ms: int | None = None,
+        longest_delay_ms: int = LONGEST_DELAY_MS,
+    ) -> None:
+        """`strict`: wait until creates, signals and intents of effects are on disk. `now_ms`: tests only.
+
+        `longest_delay_ms`: what QStash's plan allows; longer waits are chained.
+        """
+        self._longest_delay_ms = longest_delay_ms
         self._redis = redis
         self._retention_ms = retention_ms
         self._strict = strict
@@ -72,6 +89,7 @@ class RedisStore:
             "touch",
             "dead_letter",
             "discard",
+            "forbid",
             "purge",
         )
         self._scripts = {name: Script(package, name) for name in names}
@@ -86,7 +104,7 @@ class RedisStore:
         """See the port."""
         header = birth.header
         pp = keys.partition_of(header.id)
-        fields = wire.header_fields(header, birth=True) | birth.fields
+        fields = wire.header_fields(header, birth=True) | wire.notes_text(birth.notes) | birth.fields
         lines = [b'{"event":"execution.created"}']
         commands = wire.queue_entries(header, birth.commands)
         reply = await self._run(
@@ -137,13 +155,22 @@ class RedisStore:
         pp = keys.partition_of(execution)
         reply = await self._run(
             "acquire",
-            [keys.record(execution), keys.cells(execution), keys.due(pp), keys.inbox(execution), keys.history(execution)],
-            [execution, owner, lease_ms, segment, _TERMINAL, cause],
+            [
+                keys.record(execution),
+                keys.cells(execution),
+                keys.due(pp),
+                keys.inbox(execution),
+                keys.history(execution),
+                keys.outbox_times(pp),
+                keys.outbox_entries(pp),
+            ],
+            [execution, owner, lease_ms, segment, _TERMINAL, cause, secrets.token_hex(6), self._longest_delay_ms],
         )
         if reply[0] != 0:
             ms = reply[1] if reply[0] in {No.NOT_DUE, No.HELD} else 0
-            return NoLease(why=No(reply[0]), ms=int(ms))
-        intents, faults = wire.busy(reply[8])
+            entry = wire.entry(reply[2]) if reply[0] == No.NOT_DUE and reply[2] else None
+            return NoLease(why=No(reply[0]), ms=int(ms), entry=entry)
+        busy = wire.busy(reply[8])
         return Lease(
             owner=owner,
             now_ms=reply[1],
@@ -153,8 +180,10 @@ class RedisStore:
             seen=reply[5],
             header=wire.header_from(reply[6]),
             cells=reply[7],
-            intents=intents,
-            faults=faults,
+            intents=busy.intents,
+            faults=busy.faults,
+            holds=busy.holds,
+            notes=wire.notes_from(reply[6]),
             results=wire.outputs(reply[9]),
             signals=wire.signals(reply[10]),
         )
@@ -203,7 +232,7 @@ class RedisStore:
                 "1" if going.timed else "0",
                 secrets.token_hex(6) if going.message else "",
                 going.reason,
-                going.not_before_ms,
+                self._capped(lease, going.not_before_ms),
                 lease.header.trace,
                 wire.letter_text(going.letter) if going.letter else "",
                 dead.MOST,
@@ -213,6 +242,10 @@ class RedisStore:
             barrier=going.kind in {"intents", "end"},
         )
         return _committed(reply, first, second)
+
+    def _capped(self, lease: Lease, not_before_ms: int) -> int:
+        """No later than QStash takes; the rest of the wait is chained when that message comes."""
+        return min(not_before_ms, lease.now_ms + self._longest_delay_ms)
 
     async def load_results(self, execution: str, cells: Sequence[int]) -> dict[int, object]:
         """See the port."""
@@ -229,6 +262,13 @@ class RedisStore:
             return []
         found: list[bytes | None] = await self._plain(self._redis.hmget(keys.record(execution), list(names)))
         return found
+
+    async def load_letters(self, execution: str, positions: Sequence[int]) -> dict[int, object]:
+        """See the port."""
+        if not positions:
+            return {}
+        values = await self._plain(self._redis.hmget(keys.inbox(execution), [str(at) for at in positions]))
+        return {at: wire.signal(text).payload for at, text in zip(positions, values, strict=True) if text is not None}
 
     async def load_plan(self, execution: str) -> bytes | None:
         """See the port."""
@@ -389,6 +429,25 @@ class RedisStore:
     async def _tenant_of(self, execution: str) -> str:
         owner = await self._plain(self._redis.hget(keys.record(execution), "tenant"))
         return owner.decode() if owner else ""
+
+    async def peek(self, execution: str, *, tenant: str) -> Peek | None:
+        """See the port."""
+        names = [*Header.__struct_fields__, "ver", "notes"]
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hmget(keys.record(execution), names)
+        pipe.get(keys.cells(execution))
+        values, cells = await self._plain(pipe.execute())
+        found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        if found.get("tenant", b"").decode() != tenant:
+            return None
+        ver, notes = int(found.pop("ver")), found.pop("notes", None)
+        header = wire.header({name: value.decode() for name, value in found.items()})
+        return Peek(header=header, ver=ver, cells=cells or b"", notes=wire.notes(notes) if notes else Notes())
+
+    async def forbid(self, execution: str) -> bool:
+        """See the port."""
+        reply = await self._run("forbid", [keys.record(execution)], [FORBIDDEN_MS], timed=False)
+        return bool(reply[0] == 0)
 
     async def reopen(
         self, execution: str, *, tenant: str, ver: int, origins: frozenset[Status], changes: Changes

@@ -2,19 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from shared.logs import get_logger
 from shared.machine.decision import Changes, Command, Line
-from shared.machine.state import Fault, Header, Intent, Result, Signal
+from shared.machine.state import Fault, Header, Hold, Intent, Notes, Result, Signal
 from shared.machine.status import Cell
 from shared.ports import Entry, Letter
 
 log = get_logger()
 _encode = msgspec.json.Encoder().encode
 _intent = msgspec.json.Decoder(Intent)
+_hold = msgspec.json.Decoder(Hold)
+_notes = msgspec.json.Decoder(Notes)
 _fault = msgspec.json.Decoder(Fault)
 _result = msgspec.json.Decoder(Result)
 _signal = msgspec.json.Decoder(Signal)
@@ -45,6 +47,11 @@ def written(changes: Changes, commands: Sequence[Entry] = ()) -> list[str | byte
     over: list[str | bytes | int] = [part for pair in fields.items() for part in pair]
     over += [part for cell, intent in changes.intents.items() for part in (f"i:{cell}", _encode(intent))]
     over += [part for cell, fault in changes.faults.items() for part in (f"f:{cell}", _encode(fault))]
+    over += [part for cell, hold in changes.holds.items() for part in (f"w:{cell}", _encode(hold))]
+    if changes.notes is not None:
+        over += ("notes", _encode(changes.notes))
+    if changes.output is not None:
+        over += ("output", _encode(changes.output))
     once: list[str | bytes | int] = []
     for cell, result in changes.results.items():
         once += (f"r:{cell}", _encode(result), f"c:{cell}", result.ended_ms)
@@ -100,20 +107,40 @@ def pairs(flat: Sequence[Any]) -> Iterable[tuple[str, bytes]]:
 
 def header_from(flat: Sequence[Any]) -> Header:
     """The header in acquire's reply."""
-    return header({name: value.decode() for name, value in pairs(flat)})
+    return header({name: value.decode() for name, value in pairs(flat) if name != "notes"})
 
 
-def busy(flat: Sequence[Any]) -> tuple[dict[int, Intent], dict[int, Fault]]:
-    """Intents and faults of the busy cells."""
-    intents: dict[int, Intent] = {}
-    faults: dict[int, Fault] = {}
+class Busy(NamedTuple):
+    """What is kept beside the cells that are busy."""
+
+    intents: dict[int, Intent]
+    faults: dict[int, Fault]
+    holds: dict[int, Hold]
+
+
+def busy(flat: Sequence[Any]) -> Busy:
+    """Intents, faults and holds of the busy cells."""
+    found = Busy({}, {}, {})
     for name, value in pairs(flat):
         kind, _, cell = name.partition(":")
-        if kind == "i":
-            intents[int(cell)] = _intent.decode(value)
-        else:
-            faults[int(cell)] = _fault.decode(value)
-    return intents, faults
+        match kind:
+            case "i":
+                found.intents[int(cell)] = _intent.decode(value)
+            case "w":
+                found.holds[int(cell)] = _hold.decode(value)
+            case _:
+                found.faults[int(cell)] = _fault.decode(value)
+    return found
+
+
+def notes_from(flat: Sequence[Any]) -> Notes:
+    """The notes among the header's fields in acquire's reply."""
+    return next((_notes.decode(value) for name, value in pairs(flat) if name == "notes"), Notes())
+
+
+def notes_text(notes: Notes) -> dict[str, str]:
+    """The field that keeps them; none where there is nothing to note."""
+    return {} if notes == Notes() else {"notes": _encode(notes).decode()}
 
 
 def outputs(flat: Sequence[Any]) -> dict[int, object]:
@@ -124,6 +151,21 @@ def outputs(flat: Sequence[Any]) -> dict[int, object]:
 def result(data: bytes) -> Result:
     """One stored result."""
     return _result.decode(data)
+
+
+def hold(data: bytes) -> Hold:
+    """One stored hold."""
+    return _hold.decode(data)
+
+
+def notes(data: bytes) -> Notes:
+    """Stored notes."""
+    return _notes.decode(data)
+
+
+def signal(data: bytes) -> Signal:
+    """One signal as the inbox keeps it."""
+    return _signal.decode(data)
 
 
 def intent(data: bytes) -> Intent:

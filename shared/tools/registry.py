@@ -2,16 +2,18 @@
 
 import asyncio
 import inspect
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, get_type_hints
 
 import msgspec
 
+from shared.callbacks import Addresses
 from shared.logs import get_logger
 from shared.machine import refs
 from shared.machine.accept import Problem
 from shared.machine.decision import Start
-from shared.machine.events import Done, NotSent, Outcome, Refused, Unanswered
+from shared.machine.events import Accepted, Done, NotSent, Outcome, Refused, Unanswered
 from shared.machine.plan import Contract, Effect, Retry, Undo
 
 log = get_logger()
@@ -45,6 +47,12 @@ class ToolNotSent(Exception):
 
 class ToolUnanswered(Exception):
     """The request left and no answer settles what became of it."""
+
+
+class TookOver(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool returns that works on and calls `${<its step>.callback_url}` when it is done."""
+
+    output: Any = None
 
 
 ToolFunction = Callable[..., Awaitable[Any]]
@@ -147,9 +155,10 @@ def _args_struct(function: ToolFunction) -> type[msgspec.Struct]:
 class Runner:
     """The ToolRunner over a registry: every way a call can end becomes one of four outcomes."""
 
-    def __init__(self, registry: Registry) -> None:
-        """The registry may grow until the first call."""
+    def __init__(self, registry: Registry, addresses: Addresses | None = None) -> None:
+        """The registry may grow until the first call. `addresses` makes those at which tools call back."""
         self._registry = registry
+        self._addresses = addresses
 
     async def run(self, start: Start, deadline_s: float) -> Outcome:
         """See `shared.ports.ToolRunner`."""
@@ -159,7 +168,7 @@ class Runner:
             return Refused(code="no_such_tool", message=message)
         try:
             async with asyncio.timeout(deadline_s):
-                output = await self._call(tool, start, deadline_s)
+                output = await self._call(tool, self._addressed(start), deadline_s)
         except TimeoutError:
             return Unanswered(message=f"no answer within {deadline_s:.1f} s")
         except ToolRefused as error:
@@ -171,7 +180,16 @@ class Runner:
         except Exception as error:  # a tool may raise anything, and then nobody knows what it did
             log.warning("tool.raised", tool=tool.name, exc_info=error)
             return Unanswered(message=f"{type(error).__name__}: {error}")
+        if isinstance(output, TookOver):
+            return Accepted(output=_kept(output.output))
         return Done(output=_kept(output))
+
+    def _addressed(self, start: Start) -> Start:
+        """With the addresses at which it is to call back: they are made for the call and stored nowhere."""
+        if self._addresses is None:
+            return start
+        args = self._addresses.fill(start.intent.args, start, time.time())
+        return msgspec.structs.replace(start, intent=msgspec.structs.replace(start.intent, args=args))
 
     async def _call(self, tool: Tool, start: Start, deadline_s: float) -> Any:
         intent = start.intent

@@ -15,7 +15,7 @@ REASONS: dict[No, dict[str, str]] = {
     No.STALE: {"segment": "4"},
     No.PAUSED: {"status": "PAUSED"},
     No.WAITING: {"status": "SUSPENDED", "wake_ms": SOON, "timed": "0"},
-    No.NOT_DUE: {"status": "SUSPENDED", "wake_ms": SOON, "timed": "1"},
+    No.NOT_DUE: {"status": "SUSPENDED", "wake_ms": SOON, "armed_ms": SOON, "timed": "1"},
     No.HELD: {"owner": BOB, "lease_until": FAR},
 }
 """What makes a record refuse a message of segment 3."""
@@ -86,7 +86,7 @@ async def test_how_long_is_said(store: Twice) -> None:
     """Until the wait ends, until the holder's lease does; and which segment is current, which status it ended in."""
     await record(store, **REASONS[No.NOT_DUE])
     await ask(store, segment=3)
-    assert store.last.reply == [No.NOT_DUE, 5_000]
+    assert store.last.reply == [No.NOT_DUE, 5_000, b""]
     await ask(store, segment=2)
     assert store.last.reply == [No.STALE, 3]
 

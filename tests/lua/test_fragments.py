@@ -60,7 +60,7 @@ async def test_an_entry_far_in_the_future_keeps_its_milliseconds(store: Twice) -
     """A number of 13 digits is not rounded on its way through JSON."""
     await created(store)
     lease = await leased(store)
-    at = NOW + 365 * 86_400_000 + 1
+    at = NOW + 6 * 86_400_000 + 1
     await store.commit(lease, ver=lease.ver, seen=0, kept=done(), going=leaves(not_before_ms=at))
     store.now_ms = NOW + 2_000
     assert at in [entry.not_before_ms for entry in await store.relay_claim(PP, limit=9, claim_ms=1)]

@@ -7,7 +7,7 @@ import msgspec
 from shared.machine import plan as plans
 from shared.machine.accept import Limits, accept
 from shared.machine.decide import decide
-from shared.machine.decision import Decision, StartSteps
+from shared.machine.decision import Changes, Decision, StartSteps, merge
 from shared.machine.events import Attempted, Done, Outcome, Report, Room, Signalled, Ticked, Woke
 from shared.machine.plan import Blueprint, Contract, Effect, PlanDraft, Retry, StepDraft, Undo
 from shared.machine.refs import step_name_ok
@@ -166,8 +166,13 @@ def starts(decision: Decision) -> list[str]:
 
 
 def put(decision: Decision, cell: int) -> Cell | None:
-    """Where a decision puts a cell for keeps."""
-    return decision.kept.cells.get(cell)
+    """Where a decision puts a cell: for keeps, or else if nothing has arrived meanwhile."""
+    return decision.kept.cells.get(cell) or whole(decision).cells.get(cell)
+
+
+def whole(decision: Decision) -> Changes:
+    """All that a decision stores if nothing has arrived meanwhile."""
+    return merge(decision.kept, getattr(decision.next, "changes", Changes()))
 
 
 def outcome_of(x: Execution, event: Any) -> tuple[Decision, str]:

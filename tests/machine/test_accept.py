@@ -125,7 +125,7 @@ class TestLimits:
             '{"steps":[{"name":"a","tool":"t","retry":{"factor":0.5}}]}',
             '{"steps":[],"timeout_ms":0}',
             '{"steps":[],"timeout_ms":40000000000}',
-            '{"steps":[{"name":"a","tool":"t","when":"x"}]}',
+            '{"steps":[{"name":"a","tool":"t","why":"x"}]}',
         ],
     )
     def test_numbers_that_no_saga_needs_are_not_even_read(self, text: str) -> None:

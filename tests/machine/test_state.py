@@ -16,7 +16,7 @@ PLAN = blueprint("a idem", "b idem a", "c idem a")
 def indexes(x: Execution) -> list[Any]:
     """What deciding reads instead of all cells."""
     found = (x.running, x.backoff, x.settling, x.undoing)
-    return [bytes(x.cells), x.done, list(x.ready()), *(sorted(index) for index in found)]
+    return [bytes(x.cells), x.settled, list(x.ready()), *(sorted(index) for index in found)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(Cell)), max_size=20))

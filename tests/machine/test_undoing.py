@@ -67,6 +67,7 @@ def undo_all(x: Execution) -> list[str]:
 def test_exactly_what_may_exist_is_undone(cell: str, doubt: bool, tool: str, undone: bool) -> None:  # noqa: FBT001 - a row of the table
     """Beside a step that was done for certain."""
     x = execution(blueprint("z idem", f"a {tool}"), "d" + cell, faults={1: fault(retry_at_ms=NOW, doubt=doubt)})
+    x.order = {0: NOW, 1: NOW}
     decision = decide(x, woke(0, cancel()))
     assert (put(decision, 3) is not None) is undone
 

@@ -425,7 +425,7 @@ class Run:
 
 def remembered(x: Execution) -> tuple[bytes, ...]:
     """All of a working copy that must not change while deciding: everything but its memos (`unmet`, `lane`)."""
-    parts = (x.header, x.intents, x.faults, x.results, x.seen, x.order, x.done)
+    parts = (x.header, x.intents, x.faults, x.results, x.seen, x.order, x.settled)
     indexes = (list(x.running), list(x.backoff), list(x.settling), list(x.undoing))
     return (bytes(x.cells), *(msgspec.msgpack.encode(part) for part in (*parts, *indexes)))
 

@@ -1,16 +1,17 @@
 -- Take the lease of an execution and load what its next segment needs: never the whole record.
--- KEYS: 1 record  2 cells  3 due  4 inbox  5 history
+-- KEYS: 1 record  2 cells  3 due  4 inbox  5 history  6 outbox times  7 outbox entries
 -- ARGV: 1 now  2 execution id  3 owner (random)  4 lease ms  5 segment of the message (-1 = whichever is current)
---       6 terminal statuses (comma before and after each)  7 what woke it
+--       6 terminal statuses (comma before and after each)  7 what woke it  8 nonce  9 longest delay of a message, ms
 -- Returns: {0 OK, now, fence, ver, lease_until, seen, header (flat), cells, busy (flat: field, value), results (flat),
 --           signals (flat: position, text)}
---   | {1 TERMINAL, status} | {2 STALE, current segment} | {3 PAUSED} | {4 WAITING} | {5 NOT_DUE, ms left}
+--   | {1 TERMINAL, status} | {2 STALE, current segment} | {3 PAUSED} | {4 WAITING} | {5 NOT_DUE, ms left, next message of the wait or ''}
 --   | {6 HELD, ms left} | {7 ABSENT}
 --@include clock
 --@include letters
+--@include outbox
 local x = KEYS[1]
 local r = redis.call('HMGET', x, 'status', 'segment', 'owner', 'lease_until', 'wake_ms', 'inbox', 'seen', 'fence', 'ver',
-  'timed', 'need')
+  'timed', 'need', 'armed_ms', 'trace')
 if not r[1] then return {7} end
 local now = clock(ARGV[1])
 local status, segment = r[1], tonumber(r[2])
@@ -25,8 +26,15 @@ if not again then
   if status == 'SUSPENDED' and inbox == seen and tonumber(r[5] or '0') > now then
     -- Whatever woke it too early (a hint, a dead letter) lowered its due time: left there, it would be re-sent until the wait ends.
     if lease_until <= now then redis.call('ZADD', KEYS[3], 'XX', 'GT', tonumber(r[5]) + 2000, ARGV[2]) end
-    if r[10] == '1' then return {5, tonumber(r[5]) - now} end
-    return {4}
+    if r[10] ~= '1' then return {4} end
+    local left = tonumber(r[5]) - now
+    if asked < segment or left <= 2000 or tonumber(r[12] or '0') > now + 2000 then return {5, left, ''} end
+    -- A wait longer than a message may be delayed: this message was one link of the chain, and hangs in the next.
+    local at = math.min(tonumber(r[5]), now + tonumber(ARGV[9]))
+    redis.call('HSET', x, 'armed_ms', at)
+    local message = {execution = ARGV[2], segment = segment, nonce = ARGV[8], reason = 'waiting on', trace = r[13] or '',
+      not_before_ms = at}
+    return {5, left, enqueue(KEYS[6], KEYS[7], now, message)}
   end
   if lease_until > now then return {6, lease_until - now} end
   lease_until = now + tonumber(ARGV[4])
@@ -39,7 +47,7 @@ if not again then
     detail = {segment = segment, fence = r[8], cause = ARGV[7]}}))
 end
 local names = {'id', 'tenant', 'plan', 'status', 'phase', 'reason', 'cause', 'segment', 'created_ms', 'deadline_ms', 'stalled',
-  'trace'}
+  'trace', 'notes'}
 local values = redis.call('HMGET', x, unpack(names))
 local header = {}
 for i, name in ipairs(names) do
@@ -62,11 +70,12 @@ local function pick(fields)
   end
   return found
 end
-local busy, at = {}, string.find(cells, '[ibsu]')
+local busy, at = {}, string.find(cells, '[ibsuwg]')
 while at do
   busy[#busy + 1] = 'i:' .. (at - 1)
   busy[#busy + 1] = 'f:' .. (at - 1)
-  at = string.find(cells, '[ibsu]', at + 1)
+  busy[#busy + 1] = 'w:' .. (at - 1)
+  at = string.find(cells, '[ibsuwg]', at + 1)
 end
 local wanted = {}
 for cell in string.gmatch(r[11] or '', '%d+') do wanted[#wanted + 1] = 'r:' .. cell end

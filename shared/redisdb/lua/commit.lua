@@ -41,7 +41,8 @@ write(x, KEYS[2], KEYS[3], KEYS[5], KEYS[6], now, at)
 if follows == 'intents' then return {0, ver, ''} end
 -- The segment is over: its number rises here and not in acquire, so that a redelivery after a crash still runs.
 local segment = tonumber(r[6]) + 1
-redis.call('HSET', x, 'owner', '', 'lease_until', 0, 'segment', segment, 'epoch', 0, 'wake_ms', ARGV[9], 'timed', ARGV[10])
+redis.call('HSET', x, 'owner', '', 'lease_until', 0, 'segment', segment, 'epoch', 0, 'wake_ms', ARGV[9], 'timed', ARGV[10],
+  'armed_ms', ARGV[11] ~= '' and ARGV[13] or 0)
 if follows == 'end' then
   redis.call('ZREM', KEYS[4], id)
   redis.call('ZADD', KEYS[8], now + tonumber(ARGV[8]), id)

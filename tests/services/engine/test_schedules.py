@@ -293,7 +293,7 @@ async def test_the_rounds_of_the_resume_service_start_what_is_due(site: Site, re
         ({"plan": None, "intent": ""}, 400, "$.intent"),
         ({"every": "day"}, 400, "$"),
         ({"plan": {"steps": [{"name": "a", "tool": "fly"}]}}, 422, "plan.steps[0].tool"),
-        ({"plan": {"steps": [{"name": "a"}]}}, 400, "$.plan.steps[0]"),
+        ({"plan": {"steps": [{"name": "a"}]}}, 422, "plan.steps[0].tool"),
         ({"plan": None, "intent": "Book a ride"}, 422, ""),
     ],
 )

@@ -1,0 +1,275 @@
+"""Steps that are looked at before they start, and what they wait for: time, events, callbacks, people, children."""
+
+from typing import Any
+
+import msgspec
+
+from shared.machine import children, maps, outcomes, refs, values
+from shared.machine.decision import Load
+from shared.machine.draft import Draft
+from shared.machine.events import Done, Refused
+from shared.machine.moments import unix_ms
+from shared.machine.plan import Approval, Sleep, WaitFor
+from shared.machine.starting import arguments, hash_of_args
+from shared.machine.state import Early, Hold, Result
+from shared.machine.status import Cell, Reason
+
+CALLBACK = "(callback)"
+"""The name under which an early callback is kept; no event is called so. Its key is the step."""
+
+
+def open_all(draft: Draft) -> Load | None:
+    """Look at every step whose needs are met; what is skipped may open others. Load: outputs or letters that this takes."""
+    while cells := draft.opening():
+        if missing := values.missing(draft, cells):
+            return Load(results=missing)
+        for cell in cells:
+            if load := _open(draft, cell):
+                return load
+    return None
+
+
+def _open(draft: Draft, cell: int) -> Load | None:
+    step = draft.step(cell)
+    if step.join and draft.needs_done(cell) < step.join:
+        draft.refuse(cell, "join_unmet", f"{draft.needs_done(cell)} of its needs are done, but it joins {step.join}")
+    elif name := values.unmet(draft, cell):
+        _skip(draft, cell, f"it refers to {name}, which has no output")
+    elif not values.condition_holds(draft, cell):
+        _skip(draft, cell, "its condition does not hold")
+    else:
+        return _enter(draft, cell)
+    return None
+
+
+def _skip(draft: Draft, cell: int, why: str) -> None:
+    draft.say("step.skipped", cell, message=why)
+    draft.settle(cell, Cell.SKIPPED)
+
+
+def _enter(draft: Draft, cell: int) -> Load | None:
+    """Begin what the step is about; a call is READY then."""
+    step = draft.step(cell)
+    try:
+        if step.approve:
+            _ask(draft, cell, step.approve)
+        elif step.sleep:
+            _sleep(draft, cell, step.sleep)
+        elif step.wait:
+            return _wait(draft, cell, step.wait)
+        elif step.child:
+            children.begin(draft, cell, arguments(draft, cell))
+        elif step.map:
+            maps.spread(draft, cell)
+        else:
+            draft.put(cell, Cell.READY)
+    except refs.BadReference as error:
+        draft.refuse(cell, "bad_reference", str(error))
+    return None
+
+
+# --- time
+
+
+def _sleep(draft: Draft, cell: int, sleep: Sleep) -> None:
+    until = draft.now_ms + sleep.ms if sleep.ms else unix_ms(refs.resolve(sleep.until, values.outputs(draft, cell)))
+    if until is None:
+        draft.refuse(
+            cell, "bad_time", "sleep.until is neither unix ms nor a time with its offset, as 2026-05-01T19:00:00+02:00"
+        )
+        return
+    hold = Hold(kind=Reason.SLEEP, since_ms=draft.now_ms, until_ms=until)
+    if until <= draft.now_ms:
+        _end(draft, cell, hold, {"slept_ms": 0})
+        return
+    draft.put(cell, Cell.WAITING, hold=hold)
+    draft.say("step.sleeping", cell, until_ms=until)
+
+
+# --- events and callbacks
+
+
+def _wait(draft: Draft, cell: int, wait: WaitFor) -> Load | None:
+    """Take what came early; wait for the rest."""
+    find = values.outputs(draft, cell)
+    events = tuple((event.name, str(refs.resolve(event.key, find))) for event in wait.events)
+    if wait.callback:
+        events = ((CALLBACK, draft.name(cell)),)
+    early = {(one.name, one.key): one for one in reversed(draft.notes.early)}
+    taken = [early[event] for event in events if event in early]
+    taken = taken[:1] if wait.mode == "any" else taken
+    if missing := tuple(one.position for one in taken if one.position not in draft.x.letters):
+        return Load(letters=missing)
+    until = draft.now_ms + wait.timeout_ms if wait.timeout_ms else 0
+    reason = Reason.CALLBACK if wait.callback else Reason.EVENT
+    draft.put(cell, Cell.WAITING, hold=Hold(kind=reason, since_ms=draft.now_ms, until_ms=until, events=events))
+    draft.say("step.waiting", cell, events=[name if not key else f"{name}/{key}" for name, key in events], until_ms=until)
+    _subscribe(draft, cell, events, until)
+    for one in taken:
+        said = draft.x.letters[one.position]
+        arrive(draft, cell, one, said.get("data") if isinstance(said, dict) else None)
+    draft.note(early=tuple(one for one in draft.notes.early if one not in taken))
+    return None
+
+
+def _subscribe(draft: Draft, cell: int, events: tuple[tuple[str, str], ...], until_ms: int) -> None:
+    for name, key in events:
+        if key and name != CALLBACK:
+            payload = {"tenant": draft.header.tenant, "name": name, "key": key, "wait": draft.name(cell), "until_ms": until_ms}
+            draft.command(f"subscribe:{draft.name(cell)}:{name}", "subscribe", key, payload)
+
+
+def unsubscribe(draft: Draft, cell: int, hold: Hold) -> None:
+    """Nobody waits any more: the keys' lists of waiters need not keep it."""
+    for name, key in hold.events:
+        if key and name != CALLBACK:
+            payload = {"tenant": draft.header.tenant, "name": name, "key": key, "wait": draft.name(cell)}
+            draft.command(f"unsubscribe:{draft.name(cell)}:{name}", "unsubscribe", key, payload)
+
+
+def event(draft: Draft, position: int, name: str, key: str, data: Any) -> None:
+    """An event goes to the first step that waits for it; without one it is kept for a step to come."""
+    found = Early(position, name, key)
+    for cell in sorted(draft.waiting()):
+        hold = draft.hold(cell)
+        if hold is not None and (name, key) in hold.events:
+            arrive(draft, cell, found, data)
+            return
+    draft.x.letters[position] = {"data": data}
+    draft.note(early=(*draft.notes.early, found))
+
+
+def arrive(draft: Draft, cell: int, came: Early, data: Any) -> None:
+    """Something that a step waits for has come; it may have been all."""
+    hold, wait = draft.hold(cell), draft.step(cell).wait
+    if hold is None or wait is None:
+        return
+    left = tuple(event for event in hold.events if event != (came.name, came.key))
+    got = hold.got | {came.name: data}
+    draft.say("step.event", cell, name=came.name, key=came.key)
+    if wait.callback:
+        _end(draft, cell, hold, data)
+    elif wait.mode == "any":
+        _end(draft, cell, hold, {"name": came.name, "key": came.key, "data": data})
+    elif not left:
+        _end(draft, cell, hold, {"events": got})
+    else:
+        draft.put(cell, Cell.WAITING, hold=msgspec.structs.replace(hold, got=got, events=left))
+
+
+def called_back(draft: Draft, cell: int, payload: dict[str, Any]) -> None:
+    """A tool that had taken the call over says how it ended."""
+    error = payload.get("error")
+    refusal = Refused(code="called_back", message=str(error)[:1000]) if error else None
+    outcomes.called_back(draft, cell, refusal or Done(output=payload.get("data")))
+
+
+def take_overtaken(draft: Draft) -> Load | None:
+    """Callbacks that were quicker than the answer of the tool that made them."""
+    for one in draft.notes.early:
+        cell = draft.x.cell_of(one.key) if one.name == CALLBACK else None
+        if cell is None or draft.cell(cell) is not Cell.WAITING or not draft.step(cell).tool:
+            continue
+        if one.position not in draft.x.letters:
+            return Load(letters=(one.position,))
+        draft.note(early=tuple(other for other in draft.notes.early if other is not one))
+        called_back(draft, cell, draft.x.letters[one.position])
+    return None
+
+
+def _end(draft: Draft, cell: int, hold: Hold, output: Any) -> None:
+    unsubscribe(draft, cell, hold)
+    draft.say("step.done", cell, 1)
+    draft.done(cell, Result(output=output, attempt=1, started_ms=hold.since_ms, ended_ms=draft.now_ms))
+
+
+# --- people
+
+
+def _ask(draft: Draft, cell: int, approve: Approval) -> None:
+    args = arguments(draft, cell)
+    hold = Hold(
+        kind=Reason.APPROVAL,
+        since_ms=draft.now_ms,
+        until_ms=draft.now_ms + approve.timeout_ms if approve.timeout_ms else 0,
+        remind_ms=draft.now_ms + approve.remind_ms if approve.remind_ms else 0,
+        args=args,
+        args_hash=hash_of_args(args),
+    )
+    draft.put(cell, Cell.WAITING, hold=hold)
+    draft.say("step.approval_asked", cell, message=approve.message, args_hash=hold.args_hash)
+
+
+def approved(draft: Draft, cell: int, hold: Hold, *, args: dict[str, Any] | None, by: str, note: str) -> None:
+    """Somebody said yes to these arguments: the step runs with exactly them."""
+    final = hold.args if args is None else args
+    edited = args is not None and args != hold.args
+    granted = msgspec.structs.replace(hold, args=final, args_hash=hash_of_args(final or {}), by=by, until_ms=0, remind_ms=0)
+    draft.say("step.approved", cell, by=by, message=note, edited=edited, args_hash=granted.args_hash)
+    if draft.step(cell).tool:
+        draft.put(cell, Cell.GRANTED, hold=granted)
+        return
+    output = {"approved": True, "by": by, "note": note, "args": final}
+    draft.done(cell, Result(output=output, attempt=1, started_ms=hold.since_ms, ended_ms=draft.now_ms))
+
+
+def rejected(draft: Draft, cell: int, *, by: str, note: str) -> None:
+    """Somebody said no."""
+    draft.say("step.rejected", cell, by=by, message=note)
+    draft.refuse(cell, "rejected", f"{by or 'somebody'} rejected it{': ' if note else ''}{note}")
+
+
+# --- the end of a wait
+
+
+def look_at_clock(draft: Draft) -> None:
+    """End the waits whose time is up, and remind whoever is to be reminded."""
+    for cell in draft.waiting():
+        hold = draft.hold(cell)
+        if hold is None or draft.layout.is_undo(cell):
+            continue
+        if hold.until_ms and hold.until_ms <= draft.now_ms:
+            _time_is_up(draft, cell, hold)
+        elif hold.remind_ms and hold.remind_ms <= draft.now_ms:
+            _remind(draft, cell, hold)
+
+
+def _time_is_up(draft: Draft, cell: int, hold: Hold) -> None:
+    step = draft.step(cell)
+    if hold.kind is Reason.SLEEP:
+        _end(draft, cell, hold, {"slept_ms": draft.now_ms - hold.since_ms})
+    elif hold.kind is Reason.APPROVAL:
+        draft.refuse(cell, "approval_timeout", "nobody answered in time")
+    elif step.wait and step.wait.on_timeout == "continue":
+        _end(draft, cell, hold, {"timed_out": True, "events": hold.got})
+    elif step.wait:
+        unsubscribe(draft, cell, hold)
+        draft.refuse(cell, "wait_timeout", "nothing came in time")
+    else:
+        outcomes.never_called_back(draft, cell)
+
+
+def _remind(draft: Draft, cell: int, hold: Hold) -> None:
+    approve = draft.step(cell).approve
+    every = approve.remind_ms if approve and approve.remind_ms else 0
+    draft.say("step.reminded", cell, waited_ms=draft.now_ms - hold.since_ms)
+    draft.put(cell, Cell.WAITING, hold=msgspec.structs.replace(hold, remind_ms=draft.now_ms + every if every else 0))
+
+
+def abandon(draft: Draft) -> bool:
+    """The plan stops: what only waited waits no longer. Whether a child, or a tool that will call, is still under way."""
+    left = False
+    for cell in draft.waiting():
+        hold = draft.hold(cell)
+        if hold is None or draft.layout.is_undo(cell):
+            continue
+        step = draft.step(cell)
+        if hold.kind is Reason.CHILD:
+            children.stop(draft, cell, hold)
+            left = True
+        elif hold.kind is Reason.CALLBACK and step.tool:
+            left = True
+        else:
+            unsubscribe(draft, cell, hold)
+            draft.put(cell, Cell.SKIPPED)
+    return left
