@@ -68,12 +68,14 @@ def start_valkey(folder: Path, fsync: str) -> Iterator[Started]:
 
 
 @contextlib.contextmanager
-def start_server(code: Path, redis_url: str) -> Iterator[Started]:
-    """The server as users run it, from this working copy."""
+def start_server(code: Path, redis_url: str, core: int | None = None) -> Iterator[Started]:
+    """The server as users run it, from this working copy; on this core alone, if one is named."""
     port = free_port()
     environment = {"INTENTION_MODE": "local", "REDIS_URL": redis_url, "QSTASH_DEV_PORT": str(port), "LOG_FORMAT": "json"}
     words = [sys.executable, "-m", "services.qstash_dev.main"]
     with running(words, f"http://127.0.0.1:{port}", folder=code, **environment) as found:
+        if core is not None:
+            os.sched_setaffinity(found.pid, {core})  # before it has threads: they inherit it
         yield found
 
 

@@ -94,17 +94,18 @@ async def memory(session: aiohttp.ClientSession, server: Started, redis_url: str
 
 
 @contextlib.asynccontextmanager
-async def stage(code: Path, fsync: str) -> AsyncIterator[tuple[Started, str]]:
+async def stage(code: Path, fsync: str, core: int | None) -> AsyncIterator[tuple[Started, str]]:
     """A Valkey and a server of this working copy, new and empty; the server, and the Redis URL."""
-    with TemporaryDirectory() as folder, start_valkey(Path(folder), fsync) as valkey, start_server(code, valkey.url) as server:
-        await server.ready()
-        yield server, valkey.url
+    with TemporaryDirectory() as folder, start_valkey(Path(folder), fsync) as valkey:
+        with start_server(code, valkey.url, core) as server:
+            await server.ready()
+            yield server, valkey.url
 
 
-async def measure(code: Path, fsync: str, count: int, *, whole: bool) -> dict[str, float]:
+async def measure(code: Path, fsync: str, count: int, core: int | None, *, whole: bool) -> dict[str, float]:
     """One run."""
     limits = aiohttp.TCPConnector(limit=0)
-    async with stage(code, fsync) as (server, _), aiohttp.ClientSession(connector=limits) as session:
+    async with stage(code, fsync, core) as (server, _), aiohttp.ClientSession(connector=limits) as session:
         with open_destination() as there:
             await there.ready()
             await throughput(session, server.url, there.url, 200)  # warm
@@ -112,7 +113,7 @@ async def measure(code: Path, fsync: str, count: int, *, whole: bool) -> dict[st
             if whole:
                 found |= await lag(session, server.url, there.url, found["delivered_per_s"] / 2, 2.0)
     if whole:  # on new processes: what the load left behind is another question
-        async with stage(code, fsync) as (server, redis_url), aiohttp.ClientSession() as session:
+        async with stage(code, fsync, core) as (server, redis_url), aiohttp.ClientSession() as session:
             found |= await memory(session, server, redis_url)
     return found
 
@@ -133,6 +134,7 @@ async def main(argv: list[str]) -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--messages", type=int, default=3_000)
     parser.add_argument("--fsync", nargs="+", default=["always", "everysec"])
+    parser.add_argument("--core", type=int, help="run the server on this core alone (Linux)")
     parser.add_argument("--compare", type=Path, help="another working copy; only the throughput is measured")
     words = parser.parse_args(argv)
     copies = {"this": ROOT, **({"other": words.compare} if words.compare else {})}
@@ -140,7 +142,7 @@ async def main(argv: list[str]) -> None:
     for run in range(words.runs):
         for variant, found in rows.items():
             name, fsync = variant.split()
-            found.append(await measure(copies[name], fsync, words.messages, whole=not words.compare))
+            found.append(await measure(copies[name], fsync, words.messages, words.core, whole=not words.compare))
             print(
                 json.dumps({"run": run, "variant": variant, **{key: round(value, 2) for key, value in found[-1].items()}}),
                 flush=True,
