@@ -96,10 +96,13 @@ async def memory(session: aiohttp.ClientSession, server: Started, redis_url: str
 @contextlib.asynccontextmanager
 async def stage(code: Path, fsync: str, core: int | None) -> AsyncIterator[tuple[Started, str]]:
     """A Valkey and a server of this working copy, new and empty; the server, and the Redis URL."""
-    with TemporaryDirectory() as folder, start_valkey(Path(folder), fsync) as valkey:
-        with start_server(code, valkey.url, core) as server:
-            await server.ready()
-            yield server, valkey.url
+    with (
+        TemporaryDirectory() as folder,
+        start_valkey(Path(folder), fsync) as valkey,
+        start_server(code, valkey.url, core) as server,
+    ):
+        await server.ready()
+        yield server, valkey.url
 
 
 async def measure(code: Path, fsync: str, count: int, core: int | None, *, whole: bool) -> dict[str, float]:

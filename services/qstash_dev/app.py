@@ -12,8 +12,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.qstash_dev import filters
 from services.qstash_dev.deps import Deps, user
 from services.qstash_dev.faults.edge import FaultyEdge
+from services.qstash_dev.faults.plan import Plan
+from services.qstash_dev.openapi import shapes
+from services.qstash_dev.openapi.operations import BYTES, Handler, Operation, on
+from services.qstash_dev.openapi.words import OPTIONS
 from services.qstash_dev.quota import Burst, Limited, on_limited
 from services.qstash_dev.routes import dlq, events, faults, flows, groups, messages, publish, queues, schedules, server, ui
 from services.qstash_dev.workflow import routes as workflows
@@ -23,52 +28,54 @@ from shared.logs import get_logger
 
 log = get_logger()
 
-Handler = Callable[[Request], Awaitable[Response]]
-EVERY = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-
 # What QStash has and this server does not have yet (reference 2): answered with 501.
 LATER = ("/llm/{rest:path}",)
+EVERY = "GET POST PUT PATCH DELETE"
 
-
-def _route(method: str, path: str, handler: Handler) -> Route:
-    return Route(path, handler, methods=[method])
-
+STORED = dict.fromkeys((200, 202), shapes.Published | list[shapes.Published])
+BATCH = list[shapes.Settled | list[shapes.Published]]
+PUBLISH: dict[str, Any] = {"may_take": BYTES, "options": OPTIONS, "errors": [404, 501]}
+RETRY: dict[str, Any] = {"options": OPTIONS, "errors": [404, 501]}
+MESSAGES = filters.MESSAGE_FILTERS | filters.PAGING
+EVENTS = events.ALLOWED | filters.PAGING
+LETTERS = dlq.ALLOWED | filters.PAGING
 
 ROUTES = [
-    _route("POST", "/v2/publish/{destination:path}", publish.publish_one),
-    _route("POST", "/v2/enqueue/{queue}/{destination:path}", publish.enqueue),
-    _route("POST", "/v2/batch", publish.publish_batch),
-    _route("GET", "/v2/messages/{message_id}", messages.get_message),
-    _route("DELETE", "/v2/messages/{message_id}", messages.cancel_message),
-    _route("DELETE", "/v2/messages", messages.cancel_messages),
-    _route("GET", "/v2/events", events.list_events),
-    _route("GET", "/v2/logs", events.list_events),
-    _route("GET", "/v2/dlq", dlq.list_dlq),
-    _route("DELETE", "/v2/dlq", dlq.delete_many),
-    _route("POST", "/v2/dlq/retry", dlq.retry_many),
-    _route("POST", "/v2/dlq/retry/{dlq_id}", dlq.retry_dead),
-    _route("GET", "/v2/dlq/{dlq_id}", dlq.get_dead),
-    _route("DELETE", "/v2/dlq/{dlq_id}", dlq.delete_dead),
+    on("POST", "/v2/publish/{destination:path}", publish.publish_one, STORED, **PUBLISH),
+    on("POST", "/v2/enqueue/{queue}/{destination:path}", publish.enqueue, STORED, **PUBLISH),
+    on("POST", "/v2/batch", publish.publish_batch, BATCH, takes=list[publish.BatchItem]),
+    on("GET", "/v2/messages/{message_id}", messages.get_message, shapes.Message, errors=[404]),
+    on("DELETE", "/v2/messages/{message_id}", messages.cancel_message, shapes.Cancelled, errors=[404]),
+    on("DELETE", "/v2/messages", messages.cancel_messages, shapes.Cancelled, query=MESSAGES, may_take=shapes.Filters),
+    on("GET", "/v2/events", events.list_events, shapes.Events, query=EVENTS, errors=[501]),
+    on("GET", "/v2/logs", events.list_events, shapes.Logs, query=EVENTS, errors=[501]),
+    on("GET", "/v2/dlq", dlq.list_dlq, shapes.DeadLetters, query=LETTERS),
+    on("DELETE", "/v2/dlq", dlq.delete_many, shapes.Deleted, query=LETTERS, may_take=shapes.Filters),
+    on("POST", "/v2/dlq/retry", dlq.retry_many, {201: shapes.AgainMany}, query=LETTERS, may_take=shapes.Filters, **RETRY),
+    on("POST", "/v2/dlq/retry/{dlq_id}", dlq.retry_dead, {201: shapes.Again}, **RETRY),
+    on("GET", "/v2/dlq/{dlq_id}", dlq.get_dead, shapes.DeadLetter, errors=[404]),
+    on("DELETE", "/v2/dlq/{dlq_id}", dlq.delete_dead, shapes.Deleted, errors=[404]),
     *queues.ROUTES,
     *groups.ROUTES,
     *flows.ROUTES,
     *schedules.ROUTES,
-    _route("GET", "/v2/keys", server.get_keys),
-    _route("POST", "/v2/keys/rotate", server.rotate_keys),
-    _route("GET", "/v2/dev/faults", faults.get_faults),
-    _route("PUT", "/v2/dev/faults", faults.put_faults),
-    _route("DELETE", "/v2/dev/faults", faults.delete_faults),
+    on("GET", "/v2/keys", server.get_keys, shapes.SigningKeys),
+    on("POST", "/v2/keys/rotate", server.rotate_keys, shapes.SigningKeys),
+    on("GET", "/v2/dev/faults", faults.get_faults, shapes.Faults),
+    on("PUT", "/v2/dev/faults", faults.put_faults, shapes.Faults, takes=Plan),
+    on("DELETE", "/v2/dev/faults", faults.delete_faults, shapes.Faults),
     *ui.ROUTES,
-    _route("GET", "/healthz", server.healthz),
-    _route("GET", "/readyz", server.readyz),
+    on("GET", "/healthz", server.healthz, shapes.Status),
+    on("GET", "/readyz", server.readyz, shapes.Status, errors=[503]),
+    on("GET", "/openapi.json", server.describe, dict[str, Any]),
     *workflows.ROUTES,
-    *(Route(path, server.not_built, methods=EVERY) for path in LATER),
+    *(on(EVERY, path, server.not_built, {501: shapes.Error}, errors=[401]) for path in LATER),
 ]
 
 
-def _guarded(route: Route) -> Route:
-    """Asks who calls before anything of the request is read. Health, the page and webhooks from outside ask for themselves."""
-    if not route.path.startswith("/v2/") or route.path.startswith("/v2/workflows/hooks/"):
+def _guarded(route: Operation) -> Operation:
+    """Asks who calls before anything of the request is read."""
+    if not route.guarded:
         return route
     handler: Handler = route.endpoint
 
@@ -76,7 +83,7 @@ def _guarded(route: Route) -> Route:
         user(request)
         return await handler(request)
 
-    return Route(route.path, known_callers_only, methods=route.methods)
+    return Operation(route.path, known_callers_only, route.said)
 
 
 def build_app(make: Callable[[], AbstractAsyncContextManager[Deps]]) -> Starlette:
@@ -105,8 +112,18 @@ async def _on_error(_: Request, error: Exception) -> Response:
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    return _answer(status, f"{request.method} {request.url.path}: no such endpoint")
+    if not isinstance(error, HTTPException):
+        raise error
+    answer = _answer(error.status_code, f"{request.method} {request.url.path}: no such endpoint")
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """What may be done at this path: Starlette tells those of one route, and a path may have several."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    return {method for route in routes if route.path_regex.match(request.scope["path"]) for method in route.methods or ()}
 
 
 async def _on_redis_error(_: Request, error: Exception) -> Response:

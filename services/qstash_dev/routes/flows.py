@@ -1,17 +1,19 @@
 """`/v2/flowControl` and `/v2/globalParallelism`: what is limited, and steering it by hand."""
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.qstash_dev import flow_control
 from services.qstash_dev.deps import deps, query_pairs, user
 from services.qstash_dev.gate_stores import Flow
 from services.qstash_dev.lanes import MAX_IN_FLIGHT
+from services.qstash_dev.openapi import shapes
+from services.qstash_dev.openapi.operations import on
 from shared.errors import BadRequest, NotFound
 from shared.http import Json
+
+UNPIN = frozenset(("parallelism", "rate"))
+PIN = UNPIN | {"period"}
 
 
 async def list_flows(request: Request) -> Response:
@@ -47,7 +49,7 @@ async def reset_rate(request: Request) -> Response:
 
 async def pin_flow(request: Request) -> Response:
     """Sets limits that messages do not change, until they are unpinned. What is on the wire still counts."""
-    given = _options(request, {"parallelism", "rate", "period"})
+    given = _options(request, PIN)
     if not given.keys() & {"parallelism", "rate"}:
         raise BadRequest("pin needs parallelism or rate")
     for name in given.keys() - {"period"}:
@@ -58,7 +60,7 @@ async def pin_flow(request: Request) -> Response:
 
 async def unpin_flow(request: Request) -> Response:
     """Lets the next message set the limits again; both of them when none is named."""
-    given = _options(request, {"parallelism", "rate"}) or {"parallelism": "true", "rate": "true"}
+    given = _options(request, UNPIN) or {"parallelism": "true", "rate": "true"}
     chosen = {name: "1" for name, value in given.items() if value.lower() in {"true", "1"}}
     return await _steer(request, "unpin", (chosen.get("parallelism", ""), chosen.get("rate", ""), ""))
 
@@ -77,7 +79,7 @@ async def _steer(request: Request, what: str, values: tuple[str, str, str] = (""
     return Json({})
 
 
-def _options(request: Request, allowed: set[str]) -> dict[str, str]:
+def _options(request: Request, allowed: frozenset[str]) -> dict[str, str]:
     given = {name: value for name, value in query_pairs(request) if name != "qstash_token"}
     if unknown := given.keys() - allowed:
         raise BadRequest(f"unknown parameter {min(unknown)!r}: {', '.join(sorted(allowed))} are known")
@@ -88,7 +90,7 @@ def _missing(key: str) -> NotFound:
     return NotFound(f"flow control key {key} not found")
 
 
-def _view(one: Flow) -> dict[str, Any]:
+def _view(one: Flow) -> shapes.FlowControl:
     return {
         "flowControlKey": one.key,
         "waitListSize": one.waiting,
@@ -106,13 +108,13 @@ def _view(one: Flow) -> dict[str, Any]:
 
 # A key may have any character, also a slash, so the longer paths come first.
 ROUTES = [
-    Route("/v2/flowControl", list_flows, methods=["GET"]),
-    Route("/v2/flowControl/{key:path}/pause", pause_flow, methods=["POST"]),
-    Route("/v2/flowControl/{key:path}/resume", resume_flow, methods=["POST"]),
-    Route("/v2/flowControl/{key:path}/pin", pin_flow, methods=["POST"]),
-    Route("/v2/flowControl/{key:path}/unpin", unpin_flow, methods=["POST"]),
-    Route("/v2/flowControl/{key:path}/resetRate", reset_rate, methods=["POST"]),
-    Route("/v2/flowControl/{key:path}/reset", reset_rate, methods=["POST"]),
-    Route("/v2/flowControl/{key:path}", get_flow, methods=["GET"]),
-    Route("/v2/globalParallelism", global_parallelism, methods=["GET"]),
+    on("GET", "/v2/flowControl", list_flows, list[shapes.FlowControl], query=["search"]),
+    on("POST", "/v2/flowControl/{key:path}/pause", pause_flow, shapes.Done, errors=[404]),
+    on("POST", "/v2/flowControl/{key:path}/resume", resume_flow, shapes.Done, errors=[404]),
+    on("POST", "/v2/flowControl/{key:path}/pin", pin_flow, shapes.Done, query=PIN, errors=[404]),
+    on("POST", "/v2/flowControl/{key:path}/unpin", unpin_flow, shapes.Done, query=UNPIN, errors=[404]),
+    on("POST", "/v2/flowControl/{key:path}/resetRate", reset_rate, shapes.Done, errors=[404]),
+    on("POST", "/v2/flowControl/{key:path}/reset", reset_rate, shapes.Done, errors=[404]),
+    on("GET", "/v2/flowControl/{key:path}", get_flow, shapes.FlowControl, errors=[404]),
+    on("GET", "/v2/globalParallelism", global_parallelism, shapes.GlobalParallelism),
 ]

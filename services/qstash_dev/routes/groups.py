@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.qstash_dev import groups, publish
 from services.qstash_dev.deps import deps, user
 from services.qstash_dev.groups import Endpoint, Group
 from services.qstash_dev.headers import Pairs, grouped
+from services.qstash_dev.openapi import shapes
+from services.qstash_dev.openapi.operations import on
 from shared.http import Json, decode, read_body
 
 MAX_BYTES = 1_048_576
@@ -100,10 +101,10 @@ def _view(name: str, group: Group) -> dict[str, Any]:
 
 
 ROUTES = [
-    Route("/v2/topics", list_groups, methods=["GET"]),
-    Route("/v2/topics/{name}", get_group, methods=["GET"]),
-    Route("/v2/topics/{name}", patch_group, methods=["PATCH"]),
-    Route("/v2/topics/{name}", delete_group, methods=["DELETE"]),
-    Route("/v2/topics/{name}/endpoints", add_endpoints, methods=["POST"]),
-    Route("/v2/topics/{name}/endpoints", remove_endpoints, methods=["DELETE"]),
+    on("GET", "/v2/topics", list_groups, list[shapes.UrlGroup]),
+    on("GET", "/v2/topics/{name}", get_group, shapes.UrlGroup, errors=[404]),
+    on("PATCH", "/v2/topics/{name}", patch_group, shapes.Done, takes=Defaults, errors=[404]),
+    on("DELETE", "/v2/topics/{name}", delete_group, shapes.Done),
+    on("POST", "/v2/topics/{name}/endpoints", add_endpoints, shapes.Done, takes=Endpoints | list[Endpoint]),
+    on("DELETE", "/v2/topics/{name}/endpoints", remove_endpoints, shapes.Done, takes=Endpoints | list[Endpoint], errors=[404]),
 ]

@@ -1,16 +1,17 @@
 """`/v2/queues`: first in, first out, so many at a time. Messages join one by `/v2/enqueue` (`publish.py`)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.qstash_dev import publish
 from services.qstash_dev.deps import deps, user
 from services.qstash_dev.errors import QuotaExceeded
 from services.qstash_dev.gate_stores import Queue
+from services.qstash_dev.openapi import shapes
+from services.qstash_dev.openapi.operations import on
 from shared.errors import BadRequest, NotFound
 from shared.http import Json, decode, read_body
 
@@ -18,7 +19,7 @@ MAX_BYTES = 65_536
 MAX_PARALLELISM = 1_000
 
 
-class Wanted(msgspec.Struct, frozen=True, rename="camel"):
+class QueueRequest(msgspec.Struct, frozen=True, rename="camel"):
     """A queue as it is asked for; what is left out has its default, also in an update."""
 
     queue_name: str
@@ -26,7 +27,7 @@ class Wanted(msgspec.Struct, frozen=True, rename="camel"):
     paused: bool = False
 
 
-_wanted = msgspec.json.Decoder(Wanted)
+_wanted = msgspec.json.Decoder(QueueRequest)
 
 
 async def set_queue(request: Request) -> Response:
@@ -87,7 +88,7 @@ def _missing(name: str) -> NotFound:
     return NotFound(f"queue {name} not found")
 
 
-def _view(one: Queue) -> dict[str, Any]:
+def _view(one: Queue) -> shapes.Queue:
     return {
         "name": one.name,
         "parallelism": one.parallelism,
@@ -99,10 +100,10 @@ def _view(one: Queue) -> dict[str, Any]:
 
 
 ROUTES = [
-    Route("/v2/queues", set_queue, methods=["POST"]),
-    Route("/v2/queues", list_queues, methods=["GET"]),
-    Route("/v2/queues/{name}", get_queue, methods=["GET"]),
-    Route("/v2/queues/{name}", delete_queue, methods=["DELETE"]),
-    Route("/v2/queues/{name}/pause", pause_queue, methods=["POST"]),
-    Route("/v2/queues/{name}/resume", resume_queue, methods=["POST"]),
+    on("POST", "/v2/queues", set_queue, shapes.Done, takes=QueueRequest, errors=[412]),
+    on("GET", "/v2/queues", list_queues, list[shapes.Queue]),
+    on("GET", "/v2/queues/{name}", get_queue, shapes.Queue, errors=[404]),
+    on("DELETE", "/v2/queues/{name}", delete_queue, shapes.Done),
+    on("POST", "/v2/queues/{name}/pause", pause_queue, shapes.Done, errors=[404]),
+    on("POST", "/v2/queues/{name}/resume", resume_queue, shapes.Done, errors=[404]),
 ]

@@ -4,11 +4,13 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.qstash_dev import durations, ids, publish, schedules, views
 from services.qstash_dev.deps import deps, split_query, user
 from services.qstash_dev.headers import text
+from services.qstash_dev.openapi import shapes
+from services.qstash_dev.openapi.operations import BYTES, on
+from services.qstash_dev.openapi.words import HEADERS
 from services.qstash_dev.routes.publish import MAX_BODY_BYTES
 from services.qstash_dev.schedule_store import Standing
 from shared.errors import NotFound
@@ -95,10 +97,11 @@ def _view(one: Standing) -> dict[str, Any]:
 
 
 ROUTES = [
-    Route("/v2/schedules", list_schedules, methods=["GET"]),
-    Route("/v2/schedules/{name}/pause", pause_schedule, methods=["PATCH", "POST"]),
-    Route("/v2/schedules/{name}/resume", resume_schedule, methods=["PATCH", "POST"]),
-    Route("/v2/schedules/{name}", get_schedule, methods=["GET"]),
-    Route("/v2/schedules/{name}", delete_schedule, methods=["DELETE"]),
-    Route("/v2/schedules/{destination:path}", set_schedule, methods=["POST"]),
+    on("GET", "/v2/schedules", list_schedules, list[shapes.Schedule]),
+    on("PATCH POST", "/v2/schedules/{name}/pause", pause_schedule, shapes.Done, errors=[404]),
+    on("PATCH POST", "/v2/schedules/{name}/resume", resume_schedule, shapes.Done, errors=[404]),
+    on("GET", "/v2/schedules/{name}", get_schedule, shapes.Schedule, errors=[404]),
+    on("DELETE", "/v2/schedules/{name}", delete_schedule, shapes.Done),
+    # A destination: the document knows one name for a place in a path.
+    on("POST", "/v2/schedules/{name:path}", set_schedule, shapes.Scheduled, may_take=BYTES, options=HEADERS, errors=[404, 501]),
 ]

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from services.qstash_dev import ids
 from services.qstash_dev.deps import deps, user
 from services.qstash_dev.errors import NotBuilt
+from services.qstash_dev.openapi import document
 from shared.errors import Unavailable
 from shared.http import Json
 
@@ -32,6 +33,11 @@ async def readyz(request: Request) -> Response:
     if not parts.scheduler.ready:
         raise Unavailable("deliveries are not running: Redis has just come back, or another qstash_dev owns this data")
     return Json({"status": "ready"})
+
+
+async def describe(request: Request) -> Response:
+    """This API as an OpenAPI 3.1 document, made from the routes that are served."""
+    return Json(document.of(request.app.routes))
 
 
 async def not_built(request: Request) -> Response:

@@ -2,10 +2,10 @@
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
 
 from services.qstash_dev.deps import deps
 from services.qstash_dev.faults.plan import Plan
+from services.qstash_dev.openapi.operations import BYTES, HTML, REDIRECT, Handler, Operation, on
 from services.qstash_dev.page import messages, others
 from services.qstash_dev.page.frame import HEADERS
 from services.qstash_dev.page.guard import Viewer, pressed
@@ -47,16 +47,24 @@ def _see(who: Viewer, path: str) -> Response:
     return RedirectResponse(address(path, {"qstash_token": who.token}), status_code=303, headers=HEADERS)
 
 
+def _page(path: str, handler: Handler, *others: int) -> Operation:
+    return on("GET", path, handler, dict.fromkeys((200, *others), HTML), errors=[401, 503])
+
+
+def _button(path: str, handler: Handler) -> Operation:
+    return on("POST", path, handler, {303: REDIRECT}, takes=BYTES, errors=[401, 403, 404, 503])
+
+
 ROUTES = [
-    Route("/", messages.overview, methods=["GET"]),
-    Route("/ui/messages", messages.messages, methods=["GET"]),
-    Route("/ui/messages/{message_id}", messages.message, methods=["GET"]),
-    Route("/ui/messages/{message_id}/cancel", cancel, methods=["POST"]),
-    Route("/ui/dlq", messages.dead_letters, methods=["GET"]),
-    Route("/ui/dlq/{dlq_id}/retry", retry, methods=["POST"]),
-    Route("/ui/queues", others.queues, methods=["GET"]),
-    Route("/ui/schedules", others.schedules, methods=["GET"]),
-    Route("/ui/flow", others.flow, methods=["GET"]),
-    Route("/ui/faults", others.faults, methods=["GET"]),
-    Route("/ui/faults/off", faults_off, methods=["POST"]),
+    _page("/", messages.overview),
+    _page("/ui/messages", messages.messages),
+    _page("/ui/messages/{message_id}", messages.message, 404),
+    _button("/ui/messages/{message_id}/cancel", cancel),
+    _page("/ui/dlq", messages.dead_letters),
+    _button("/ui/dlq/{dlq_id}/retry", retry),
+    _page("/ui/queues", others.queues),
+    _page("/ui/schedules", others.schedules),
+    _page("/ui/flow", others.flow),
+    _page("/ui/faults", others.faults),
+    _button("/ui/faults/off", faults_off),
 ]

@@ -1,11 +1,15 @@
 """`/v2/workflows/dlq`: failed runs, resumed, restarted, deleted; their failure functions called again."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.qstash_dev import filters
 from services.qstash_dev.deps import deps, user
+from services.qstash_dev.openapi import shapes
+from services.qstash_dev.openapi.operations import on
+from services.qstash_dev.openapi.words import OPTIONS
 from services.qstash_dev.routes import dlq
 from services.qstash_dev.routes.messages import pairs_of
 from services.qstash_dev.workflow import letters
@@ -57,10 +61,13 @@ async def call_off(request: Request) -> Response:
     return Json(await letters.call_off(parts, caller, letter))
 
 
+CHOSEN: dict[str, Any] = {"query": dlq.ALLOWED | filters.PAGING, "may_take": shapes.Filters}
+AGAIN: dict[str, Any] = {**CHOSEN, "options": OPTIONS, "errors": [404]}
+
 ROUTES = [
-    Route("/v2/workflows/dlq", delete, methods=["DELETE"]),
-    Route("/v2/workflows/dlq/resume", resume, methods=["POST"]),
-    Route("/v2/workflows/dlq/restart", restart, methods=["POST"]),
-    Route("/v2/workflows/dlq/callback/{dlq_id}", call_back, methods=["POST"]),
-    Route("/v2/workflows/dlq/callback/{dlq_id}", call_off, methods=["DELETE"]),
+    on("DELETE", "/v2/workflows/dlq", delete, shapes.Deleted, **CHOSEN),
+    on("POST", "/v2/workflows/dlq/resume", resume, shapes.RunsAgain, **AGAIN),
+    on("POST", "/v2/workflows/dlq/restart", restart, shapes.RunsAgain, **AGAIN),
+    on("POST", "/v2/workflows/dlq/callback/{dlq_id}", call_back, shapes.RunAgain, errors=[404]),
+    on("DELETE", "/v2/workflows/dlq/callback/{dlq_id}", call_off, shapes.RunAgain, errors=[404]),
 ]

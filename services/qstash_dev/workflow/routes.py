@@ -5,10 +5,13 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from services.qstash_dev import filters
 from services.qstash_dev.deps import Deps, deps, query_pairs, split_query, user
 from services.qstash_dev.headers import Pairs, grouped, text
+from services.qstash_dev.openapi import shapes
+from services.qstash_dev.openapi.operations import BYTES, HOOKS, on
+from services.qstash_dev.openapi.words import OPTIONS
 from services.qstash_dev.routes.messages import pairs_of
 from services.qstash_dev.users import User
 from services.qstash_dev.workflow import choosing, dlq_routes, runs, triggering, views, waiting
@@ -20,7 +23,7 @@ from shared.http import Json, decode, read_body
 MAX_BYTES = 10 * 1_048_576
 MAX_BATCH_BYTES = 100 * 1_048_576
 MAX_CANCEL = 500
-EVERY = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+EVERY = "GET POST PUT PATCH DELETE HEAD OPTIONS"
 
 _wait = msgspec.json.Decoder(waiting.WaitRequest)
 _batch = msgspec.json.Decoder(list[triggering.Item])
@@ -157,18 +160,22 @@ def _owner(request: Request) -> User:
     return found
 
 
+CANCELLING = choosing.CANCEL | filters.PAGING
+LISTING = choosing.LOGS | filters.PAGING
+NOTIFIED = list[shapes.Notified]
+
 ROUTES = [
-    Route("/v2/trigger/{url:path}", trigger, methods=["POST"]),
-    Route("/v2/batch/trigger", trigger_batch, methods=["POST"]),
-    Route("/v2/workflows/runs", cancel_runs, methods=["DELETE"]),
-    Route("/v2/workflows/runs/{run_id}", get_run, methods=["GET"]),
-    Route("/v2/workflows/runs/{run_id}", end_run, methods=["DELETE"]),
-    Route("/v2/wait/{event}", wait, methods=["POST"]),
-    Route("/v2/notify/{event}", notify, methods=["POST"]),
-    Route("/v2/notify/{run_id}/{event}", notify, methods=["POST"]),
-    Route("/v2/waiters/{event}", list_waiters, methods=["GET"]),
-    Route("/v2/workflows/hooks/{user_id}/{run_id}/{event}", webhook, methods=EVERY),
-    Route("/v2/workflows/events", list_logs, methods=["GET"]),
-    Route("/v2/workflows/logs", list_logs, methods=["GET"]),
+    on("POST", "/v2/trigger/{url:path}", trigger, shapes.Started, may_take=BYTES, options=OPTIONS, errors=[501]),
+    on("POST", "/v2/batch/trigger", trigger_batch, {201: list[shapes.StartedOrNot]}, takes=list[triggering.Item]),
+    on("DELETE", "/v2/workflows/runs", cancel_runs, shapes.Cancelled, query=CANCELLING, may_take=shapes.Filters),
+    on("GET", "/v2/workflows/runs/{run_id}", get_run, list[shapes.RunStep], errors=[404]),
+    on("DELETE", "/v2/workflows/runs/{run_id}", end_run, shapes.Ended, query=["cancel"], may_take=BYTES, errors=[404]),
+    on("POST", "/v2/wait/{event}", wait, shapes.Waiting, takes=waiting.WaitRequest, options=OPTIONS, errors=[501]),
+    on("POST", "/v2/notify/{event}", notify, NOTIFIED, may_take=BYTES),
+    on("POST", "/v2/notify/{run_id}/{event}", notify, NOTIFIED, may_take=BYTES),
+    on("GET", "/v2/waiters/{event}", list_waiters, list[shapes.Waiter]),
+    on(EVERY, HOOKS + "{user_id}/{run_id}/{event}", webhook, NOTIFIED, may_take=BYTES, errors=[404, 503]),
+    on("GET", "/v2/workflows/events", list_logs, shapes.Runs, query=LISTING),
+    on("GET", "/v2/workflows/logs", list_logs, shapes.Runs, query=LISTING),
     *dlq_routes.ROUTES,
 ]

@@ -27,6 +27,7 @@ from services.qstash_dev.app import build_app
 from services.qstash_dev.main import running
 from shared import settings
 from shared.settings import DEV_TOKEN
+from tests.services.qstash_dev import conforming
 
 ROOT = Path(__file__).parents[3]
 TARGET, TARGET_TOKEN = os.environ.get("QSTASH_TEST_URL", ""), os.environ.get("QSTASH_TEST_TOKEN", "") or DEV_TOKEN
@@ -195,9 +196,9 @@ class Broker:
 
 @asynccontextmanager
 async def talking_to(url: str, token: str = DEV_TOKEN) -> AsyncIterator[Broker]:
-    """Clients for a server that runs somewhere."""
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=10, verify=False) as http:  # noqa: S501 - no TLS here
+    """Clients for a server that runs somewhere. Each answer of our own must be one that its OpenAPI document describes."""
+    headers, hooks = {"Authorization": f"Bearer {token}"}, {} if TARGET else {"response": [conforming.check]}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=10, verify=False, event_hooks=hooks) as http:  # noqa: S501 - no TLS here
         found = Broker(url, token, http)
         try:
             yield found
