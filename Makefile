@@ -43,7 +43,7 @@ types: .venv/.dev ## Strict type check of code and tests
 
 check: lint types test ## Exactly what CI runs
 
-bench-qstash: .venv/.dev ## Measure qstash_dev on real processes
+bench-qstash: .venv/.dev ## Measure qstash_dev: messages a second, lag, memory
 	@$(BIN)/python -m bench.qstash_dev
 
 lock: ## Resolve the locked requirements again (needs uv)
