@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import uvicorn
@@ -161,6 +161,8 @@ class Broker:
     url: str
     token: str
     http: httpx.AsyncClient
+    since_ms: int = 0
+    """Unix ms from which on the log is this test's own."""
 
     @cached_property
     def client(self) -> AsyncQStash:
@@ -207,12 +209,31 @@ async def talking_to(url: str, token: str = DEV_TOKEN) -> AsyncIterator[Broker]:
                 await found.client.http._client.aclose()
 
 
+LOGS = ("/v2/events", "/v2/logs", "/v2/workflows/events", "/v2/workflows/logs")
+
+
 async def empty(found: Broker) -> None:
-    """No live message, no dead letter."""
-    await found.http.delete("/v2/messages")
-    while letters := (await found.get("/v2/dlq"))["messages"]:
-        for one in letters:
-            await found.http.delete(f"/v2/dlq/{one['dlqId']}")
+    """As empty as the API makes a server. What has been stays in its log, so a test reads that from now on only."""
+    http = found.http
+    for path, key in (("schedules", "scheduleId"), ("queues", "name"), ("topics", "name")):
+        for one in await found.get(f"/v2/{path}"):
+            await http.delete(f"/v2/{path}/{one[key]}")
+    for path in ("messages", "workflows/runs"):
+        while (await http.delete(f"/v2/{path}")).json().get("cancelled"):
+            pass
+    for path in ("dlq", "workflows/dlq"):
+        while (await http.delete(f"/v2/{path}")).json().get("deleted"):
+            pass
+    for one in await found.get("/v2/flowControl"):
+        for step in ("resume", "unpin", "resetRate"):
+            await http.post(f"/v2/flowControl/{quote(one['flowControlKey'], safe='')}/{step}")
+    found.since_ms = int(time.time() * 1_000)
+    found.http.event_hooks = {"request": [lambda request: _from(request, found.since_ms)]}
+
+
+async def _from(request: httpx.Request, since_ms: int) -> None:
+    if request.url.path in LOGS and "fromDate" not in request.url.params:
+        request.url = request.url.copy_merge_params({"fromDate": str(since_ms)})
 
 
 def environment(redis_url: str, port: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import time
 
 import pytest
@@ -228,14 +229,14 @@ async def test_a_redirect_is_not_followed(broker: Broker, there: Destination) ->
 
 async def test_a_repeated_deduplication_id_is_answered_with_the_first_message(broker: Broker, there: Destination) -> None:
     """202, the old id, and no second delivery; another user's same id is another message."""
-    url = f"/v2/publish/{there.url}"
-    first = await broker.http.post(url, headers={"Upstash-Deduplication-Id": "job-1"})
-    again = await broker.http.post(url, headers={"Upstash-Deduplication-Id": "job-1"})
+    url, job = f"/v2/publish/{there.url}", secrets.token_hex(8)
+    first = await broker.http.post(url, headers={"Upstash-Deduplication-Id": job})
+    again = await broker.http.post(url, headers={"Upstash-Deduplication-Id": job})
     assert (first.status_code, again.status_code) == (200, 202)
     assert again.json()["deduplicated"] is True
     assert again.json()["messageId"] == first.json()["messageId"]
     async with talking_to(broker.url, DEV_USERS[2].token) as other:
-        foreign = await other.publish(there.url + "/other", Upstash_Deduplication_Id="job-1")
+        foreign = await other.publish(there.url + "/other", Upstash_Deduplication_Id=job)
     await eventually(lambda: there.at("/other") and there.at("/"), "both users' messages")
     assert foreign != first.json()["messageId"]
     assert len(there.at("/")) == 1

@@ -1,7 +1,10 @@
 """URL groups, through the official client: one publish, a message for each endpoint."""
 
+import secrets
+
 import pytest
 from qstash.errors import QStashError
+from qstash.log import LogFilter
 
 from services.qstash_dev import groups
 from services.qstash_dev.groups import Endpoint
@@ -46,7 +49,8 @@ async def test_a_publish_to_a_group_is_a_message_each(broker: Broker, there: Des
     await broker.ends(first.message_id, "FAILED")
     message = await broker.client.message.get(first.message_id)
     assert (message.url_group, message.endpoint) == ("g", "one")
-    assert len((await broker.client.log.list(filter={"url_group": "g"})).logs) == 7
+    mine: LogFilter = {"url_group": "g", "from_time": broker.since_ms}
+    assert len((await broker.client.log.list(filter=mine)).logs) == 7
     assert [one.endpoint for one in (await broker.client.dlq.list(filter={"url_group": "g"})).messages] == ["one"]
     assert (await broker.client.dlq.list(filter={"url_group": "h"})).messages == []
 
@@ -69,9 +73,10 @@ async def test_a_batch_has_an_inner_list_for_a_group(broker: Broker, there: Dest
 async def test_deduplication_counts_for_each_endpoint(broker: Broker, there: Destination, elsewhere: Destination) -> None:
     """The same id again is the same messages; an endpoint added in between gets one."""
     await broker.client.url_group.upsert_endpoints("g", [{"url": there.url}])
-    await broker.client.message.publish(url_group="g", deduplication_id="d")
+    one = secrets.token_hex(8)
+    await broker.client.message.publish(url_group="g", deduplication_id=one)
     await broker.client.url_group.upsert_endpoints("g", [{"url": elsewhere.url}])
-    again = await broker.client.message.publish(url_group="g", deduplication_id="d")
+    again = await broker.client.message.publish(url_group="g", deduplication_id=one)
     assert isinstance(again, list)
     assert [bool(one.deduplicated) for one in again] == [True, False]
     await elsewhere.gets(1)

@@ -27,6 +27,7 @@ def signed_with(seen: Seen, key: str, url: str) -> bool:
     return True
 
 
+@pytest.mark.our_server  # everybody after it would have to know the new keys
 async def test_a_rotation_with_a_thousand_messages_in_flight_loses_none(broker: Broker, there: Destination) -> None:
     """Each is accepted at once by a receiver that knows the keys from before, and the new current key signs from then on."""
     before = await broker.client.signing_key.get()
@@ -62,6 +63,7 @@ async def test_a_rotation_with_a_thousand_messages_in_flight_loses_none(broker: 
     assert not signed_with(last, before.current, there.url)
 
 
+@pytest.mark.our_server  # everybody after it would have to know the new keys
 async def test_after_the_answer_of_a_rotation_only_the_new_key_signs(broker: Broker, there: Destination) -> None:
     """Also for callbacks and retries, and after a restart; other users keep theirs."""
     there.answer = answers((500, {}))

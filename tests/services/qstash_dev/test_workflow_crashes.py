@@ -12,7 +12,7 @@ import pytest
 
 from tests.services.qstash_dev.support import Broker, Destination, Line, Process, Valkey, eventually, talking_to
 from tests.services.qstash_dev.support import broker as serving
-from tests.services.qstash_dev.test_workflow import RUN, grow, start, wait
+from tests.services.qstash_dev.test_workflow import grow, start, wait
 from tests.services.qstash_dev.workflow_support import Context, ends, step, workflow
 
 pytestmark = pytest.mark.system
@@ -68,14 +68,14 @@ async def test_a_wait_survives_a_kill_and_its_notification_too(valkey: Valkey, t
     process.start()
     await process.answers("/readyz", 200)
     async with talking_to(process.url) as broker:
-        await start(broker, there.url)
+        await start(broker, there.url, "wfr_one")
         await there.gets(1)
-        assert await wait(broker, there.url, "it") == 200
+        assert await wait(broker, there.url, "it", "wfr_one") == 200
         await process.end(signal.SIGKILL)
         process.start()
         await process.answers("/readyz", 200)
         told = (await broker.http.post("/v2/notify/it", content=b"data")).json()
-        assert [one["workflowRunId"] for one in told] == [RUN]
+        assert [one["workflowRunId"] for one in told] == ["wfr_one"]
     assert base64.b64decode(_last_step(await there.gets(2))["out"]) == b"data"
     await process.end(signal.SIGTERM)
 
@@ -96,11 +96,11 @@ async def test_a_lost_reply_doubles_no_step_and_loses_none(valkey: Valkey, there
         for number in range(8):
             name = f"wfr_{number}"
             await lossy(number)
-            assert "deduplicated" not in await start(broker, there.url, run_id=name)
+            assert "deduplicated" not in await start(broker, there.url, name)
             await lossy(number)
-            assert await grow(broker, there.url, step(1), run_id=name) == 200
+            assert await grow(broker, there.url, name, step(1)) == 200
             await lossy(number)
-            assert await wait(broker, there.url, name, run_id=name) == 200
+            assert await wait(broker, there.url, name, name) == 200
             await lossy(number)
             told = await broker.http.post(f"/v2/notify/{name}/{name}", content=b"data")
             assert [one["workflowRunId"] for one in told.json()] == [name]
