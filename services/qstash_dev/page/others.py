@@ -12,7 +12,7 @@ from services.qstash_dev.page.frame import respond
 from services.qstash_dev.page.guard import viewer
 from services.qstash_dev.page.html import Html, html, table
 from services.qstash_dev.page.inside import ask
-from services.qstash_dev.page.words import ago, clock, state
+from services.qstash_dev.page.words import ago, clock, coded, state
 
 Row = Callable[[dict[str, Any], int], tuple[object, ...]]
 
@@ -45,7 +45,7 @@ async def faults(request: Request) -> Response:
     rows = [(one["words"], one["met"], one["fired"]) for one in found["faults"]]
     on = table(("fault", "met", "fired"), rows, empty="No faults are on: this server does its best.")
     how = f"seed {found['seed']}, {'goes on after' if found['persist'] else 'ends with'} a restart" if rows else ""
-    kinds = table(("kind", "what it does"), MEANING.items(), empty="")
+    kinds = table(("kind", "what it does"), [(kind, coded(words)) for kind, words in MEANING.items()], empty="")
     shown = html("{on}<p class='dim'>{how}</p><h2>Kinds</h2>{kinds}{help}", on=on, how=how, kinds=kinds, help=Html(HELP))
     return respond(request, who, "Faults on demand", shown)
 

@@ -13,7 +13,7 @@ align-items:baseline}
 header b{font-size:1.05rem}header .who{color:var(--dim);font-size:.85rem}
 nav{display:flex;flex-wrap:wrap;gap:.1rem .9rem;width:100%}
 nav a{padding:.25rem 0;color:var(--dim)}nav a.here{color:var(--ink);font-weight:600;border-bottom:2px solid var(--accent)}
-main{max-width:1180px;margin:0 auto;padding:1rem}
+main{max-width:1280px;margin:0 auto;padding:1rem}
 h1{font-size:1.25rem;margin:.2rem 0 .8rem;overflow-wrap:anywhere}h2{font-size:1.02rem;margin:1.6rem 0 .5rem}
 .banner{background:#8c1d18;color:#fff;padding:.6rem 1rem}.banner b{display:block}
 .banner li{font-family:ui-monospace,monospace;font-size:.88rem}
@@ -30,7 +30,7 @@ th{font-size:.78rem;color:var(--dim);text-align:left;font-weight:600;padding:.45
 td{padding:.45rem .7rem;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
 tr:last-child td{border-bottom:0}
 .mono,pre,code{font-family:ui-monospace,SFMono-Regular,Menlo,monospace;font-size:.86rem}
-.dim{color:var(--dim)}.nowrap,td:first-child{white-space:nowrap}td pre{margin-top:.4rem;max-height:12rem}
+.dim{color:var(--dim)}.nowrap,button{white-space:nowrap}td:first-child{min-width:7.6rem}td pre{margin-top:.4rem;max-height:12rem}
 .state{font-size:.76rem;font-weight:700;letter-spacing:.02em;white-space:nowrap}
 .DELIVERED{color:var(--good)}.FAILED,.ERROR{color:var(--bad)}.ACTIVE,.RETRY{color:var(--busy)}.CREATED,.WAITING{color:var(--wait)}
 .CANCELED,.CANCEL_REQUESTED{color:var(--dim)}
@@ -48,7 +48,7 @@ footer{color:var(--dim);font-size:.82rem;padding:1.2rem 0}
 main{padding:.7rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}
 table,tbody,tr,td{display:block}thead{display:none}table{border:0;background:none}
 tr{background:var(--card);border:1px solid var(--line);border-radius:8px;margin-bottom:.6rem;padding:.3rem 0}
-td{border:0;padding:.18rem .8rem;display:grid;grid-template-columns:5rem minmax(0,1fr);gap:.6rem}
+td,td:first-child{min-width:0}td{border:0;padding:.18rem .8rem;display:grid;grid-template-columns:5rem minmax(0,1fr);gap:.6rem}
 td::before{content:attr(data-head);color:var(--dim);font-size:.8rem}td:has(>div:empty){display:none}
 nav a{padding:.45rem 0}button{padding:.45rem 1rem}.chips a{padding:.35rem .8rem}}
 """

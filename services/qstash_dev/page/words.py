@@ -3,10 +3,11 @@
 import base64
 import binascii
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
-from services.qstash_dev.page.html import Html, html
+from services.qstash_dev.page.html import Html, escaped, html
 
 MAX_TEXT = 16_384
 
@@ -34,15 +35,21 @@ def span(milliseconds: int) -> str:
 
 
 def ago(at_ms: int, now_ms: int) -> str:
-    """How far away a time is."""
+    """How far away a time is, in whole seconds."""
     if abs(at_ms - now_ms) < 1_000:
         return "just now"
-    return f"{span(now_ms - at_ms)} ago" if at_ms <= now_ms else f"in {span(at_ms - now_ms)}"
+    far = span(round(abs(now_ms - at_ms) / 1_000) * 1_000)
+    return f"{far} ago" if at_ms <= now_ms else f"in {far}"
 
 
 def state(name: str) -> Html:
     """A state in its colour."""
     return html('<span class="state {name}">{name}</span>', name=name)
+
+
+def coded(text: str) -> Html:
+    """Text with `words` in another type."""
+    return Html(re.sub("`([^`]*)`", r"<code>\1</code>", escaped(text)))
 
 
 def headers(found: dict[str, list[str]] | None) -> str:

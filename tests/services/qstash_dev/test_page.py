@@ -58,6 +58,16 @@ def test_a_length_of_time_has_two_units_at_most(milliseconds: int, text: str) ->
     assert words.span(milliseconds) == text
 
 
+def test_a_distance_in_time_is_in_whole_seconds() -> None:
+    """A row's neighbours differ by milliseconds, and their words should not."""
+    assert [words.ago(at_ms, 60_000) for at_ms in (59_500, 57_310, 62_800)] == ["just now", "3 s ago", "in 3 s"]
+
+
+def test_words_of_a_command_stand_out_and_are_escaped() -> None:
+    """What is between backticks."""
+    assert words.coded("`ms` < 1") == "<code>ms</code> &lt; 1"
+
+
 def test_a_body_is_laid_out_shown_as_it_is_or_counted() -> None:
     """JSON, text, bytes."""
     assert words.body('{"a":1}') == '{\n  "a": 1\n}'
