@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from services.qstash_dev import hosts, ids, users
 from services.qstash_dev.app import build_app
@@ -83,16 +84,20 @@ def check_host(config: Settings) -> None:
         )
 
 
-def banner(config: Settings) -> str:
-    """What is printed at the start, in the official server's words: its spawners wait for the first line."""
+def banner(config: Settings, keys: Mapping[str, str] | None = None) -> str:
+    """What is printed at the start, in the official server's words: its spawners wait for the first line.
+
+    `keys` are those that sign after a rotation (`current`, `next`); without them the configured ones are shown.
+    """
     host = f"[{config.qstash_dev_host}]" if ":" in config.qstash_dev_host else config.qstash_dev_host
     url, user = f"http://{host}:{config.qstash_dev_port}", users.of(config)[0]
+    keys = keys or {"current": user.current_key, "next": user.next_key}
     return (
         f"QStash server is running at {url}\n"
         f"QSTASH_URL={url}\n"
         f"QSTASH_TOKEN={user.token}\n"
-        f"QSTASH_CURRENT_SIGNING_KEY={user.current_key}\n"
-        f"QSTASH_NEXT_SIGNING_KEY={user.next_key}\n"
+        f"QSTASH_CURRENT_SIGNING_KEY={keys['current']}\n"
+        f"QSTASH_NEXT_SIGNING_KEY={keys['next']}\n"
     )
 
 
@@ -100,12 +105,19 @@ def banner(config: Settings) -> str:
 async def announced(config: Settings, quota: Quota) -> AsyncIterator[Deps]:
     """`running`, and said so on the terminal."""
     async with running(config, quota) as deps:
-        if any(
-            user.token == config.token for user in users.DEV_USERS
-        ):  # other keys are secrets, and a log is no place for them
-            sys.stdout.write(banner(config))
+        if any(user.token == config.token for user in users.DEV_USERS):  # other keys are secrets: a log is no place for them
+            sys.stdout.write(banner(config, await _signing(deps)))
             sys.stdout.flush()
         yield deps
+
+
+async def _signing(deps: Deps) -> Mapping[str, str] | None:
+    """The keys that sign now; None while Redis is away, for a start does not wait for it."""
+    try:
+        async with asyncio.timeout(1):
+            return await deps.store.signing.get(deps.users[0])
+    except (RedisError, TimeoutError):
+        return None
 
 
 def with_hosts(environ: Mapping[str, str], argv: Sequence[str]) -> dict[str, str]:

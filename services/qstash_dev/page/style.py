@@ -30,7 +30,8 @@ th{font-size:.78rem;color:var(--dim);text-align:left;font-weight:600;padding:.45
 td{padding:.45rem .7rem;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
 tr:last-child td{border-bottom:0}
 .mono,pre,code{font-family:ui-monospace,SFMono-Regular,Menlo,monospace;font-size:.86rem}
-.dim{color:var(--dim)}.nowrap,button{white-space:nowrap}td:first-child{min-width:7.6rem}td pre{margin-top:.4rem;max-height:12rem}
+.dim{color:var(--dim)}.nowrap,button{white-space:nowrap}td:first-child{min-width:7.6rem}
+td pre{margin-top:.4rem;max-height:12rem}
 .state{font-size:.76rem;font-weight:700;letter-spacing:.02em;white-space:nowrap}
 .DELIVERED{color:var(--good)}.FAILED,.ERROR{color:var(--bad)}.ACTIVE,.RETRY{color:var(--busy)}.CREATED,.WAITING{color:var(--wait)}
 .CANCELED,.CANCEL_REQUESTED{color:var(--dim)}

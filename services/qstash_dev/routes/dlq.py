@@ -58,6 +58,7 @@ async def retry_dead(request: Request) -> Response:
     """Publishes one again as a new message; publish headers on this request override the old ones."""
     parts, caller = deps(request), user(request)
     letter = await one(parts, caller.keys, request.path_params["dlq_id"])
+    await parts.meter.messages(caller.keys, 1, parts.now_ms())
     return Json(await _retry(parts, caller, letter, overrides(request)), status_code=201)
 
 
@@ -67,6 +68,7 @@ async def retry_many(request: Request) -> Response:
     chosen = filters.read(await pairs_of(request), allowed=ALLOWED, max_count=MAX_COUNT)
     found, more = await collect(parts, caller.keys, chosen)
     replacing = overrides(request)
+    await parts.meter.messages(caller.keys, len(found), parts.now_ms())
     responses = [await _retry(parts, caller, letter, replacing) for letter in found]
     return Json({"cursor": found[-1].dlq_id if more else "", "responses": responses}, status_code=201)
 

@@ -1,6 +1,7 @@
 """`POST /v2/publish/{destination}` and `POST /v2/batch`. The answer goes out once the message is stored, not before."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -58,10 +59,13 @@ async def _publish(request: Request, raw: bytes, queue: Pairs) -> Response:
     parts.faults.refuse(destination)
     given = [*queue, *((text(name), text(value)) for name, value in request.scope["headers"]), *ours]
     body = await read_body(request, MAX_BODY_BYTES)
-    await parts.meter.messages(caller.keys, 1, parts.now_ms())
     if groups.is_group(destination.partition("?")[0]):
-        return Json(await _accept_group(parts, caller, Shared(destination.partition("?")[0], given, body, request)))
-    answer = await _accept(parts, caller, publish.parse(destination, given, body, _caller(parts, request)))
+        shared = Shared(destination.partition("?")[0], given, body, request)
+        await _meter(parts, caller, [shared])
+        return Json(await _accept_group(parts, caller, shared))
+    wanted = publish.parse(destination, given, body, _caller(parts, request))
+    await _meter(parts, caller, [wanted])
+    answer = await _accept(parts, caller, wanted)
     return Json(answer, status_code=202 if answer.get("deduplicated") else 200)
 
 
@@ -85,11 +89,22 @@ async def publish_batch(request: Request) -> Response:
     items = decode(_batch, await read_body(request, MAX_BATCH_BYTES))
     if len(items) > MAX_BATCH_ITEMS:
         raise BadRequest(f"a batch has at most {MAX_BATCH_ITEMS} messages")
-    await parts.meter.messages(caller.keys, len(items), parts.now_ms())
     read = [_read_item(raw, parts, request) for raw in items]
+    await _meter(parts, caller, read)
     # All of them are given to the pipe in this turn of the loop, so they share its pipelines.
     answers = await asyncio.gather(*(_answer_item(parts, caller, one) for one in read))
     return Json(runs.settled(answers))
+
+
+async def _meter(parts: Deps, caller: User, wanted: Sequence[Publish | Shared | IntentionError]) -> None:
+    """Limited when so many messages are too many today: one for each endpoint of a URL group, none for a wrong item."""
+    if not parts.meter.quota.daily:
+        return
+    count = sum(isinstance(one, Publish) for one in wanted)
+    for one in wanted:
+        if isinstance(one, Shared) and (group := await parts.store.groups.get(caller.keys, one.group)):
+            count += len(group.endpoints)
+    await parts.meter.messages(caller.keys, count, parts.now_ms())
 
 
 async def _accept(parts: Deps, caller: User, wanted: Publish) -> dict[str, Any]:

@@ -34,6 +34,7 @@ async def _again(request: Request, *, resumed: bool) -> Response:
     chosen = filters.read([*await pairs_of(request), SOURCE], allowed=dlq.ALLOWED, max_count=MAX_AGAIN)
     found, more = await dlq.collect(parts, caller.keys, chosen)
     overrides = dlq.overrides(request)
+    await parts.meter.messages(caller.keys, len(found), parts.now_ms())
     runs = [await letters.again(parts, caller, one, overrides, resume=resumed) for one in found]
     return Json({"workflowRuns": runs} | ({"cursor": found[-1].dlq_id} if more else {}))
 
@@ -51,6 +52,7 @@ async def call_back(request: Request) -> Response:
     """Calls the failure function of a failed run again."""
     parts, caller = deps(request), user(request)
     letter = await dlq.one(parts, caller.keys, request.path_params["dlq_id"])
+    await parts.meter.messages(caller.keys, 1, parts.now_ms())
     return Json(await letters.call_back(parts, caller, letter))
 
 

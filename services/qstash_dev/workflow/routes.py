@@ -43,6 +43,7 @@ async def trigger(request: Request) -> Response:
     ours, rest = split_query(request.scope["query_string"].decode("latin-1"))
     url = request.scope["raw_path"].removeprefix(b"/v2/trigger/").decode("latin-1") + (f"?{rest}" if rest else "")
     body = await read_body(request, MAX_BYTES)
+    await parts.meter.messages(caller.keys, 1, parts.now_ms())
     return Json(await triggering.begin(parts, caller, url, _headers(request) + ours, body, _ip(request)))
 
 
@@ -50,7 +51,9 @@ async def trigger_batch(request: Request) -> Response:
     """Starts several; one answer each, `{"error": …}` for a wrong one."""
     parts, caller = deps(request), user(request)
     answers: list[dict[str, Any]] = []
-    for item in decode(_batch, await read_body(request, MAX_BATCH_BYTES)):
+    items = decode(_batch, await read_body(request, MAX_BATCH_BYTES))
+    await parts.meter.messages(caller.keys, len(items), parts.now_ms())
+    for item in items:
         try:
             answers.append(await triggering.begin_item(parts, caller, item, _ip(request)))
         except IntentionError as error:
@@ -92,9 +95,10 @@ async def cancel_runs(request: Request) -> Response:
 
 async def wait(request: Request) -> Response:
     """A step that comes with a notification of the event, or when its time is over."""
-    asked = decode(_wait, await read_body(request, MAX_BYTES))
-    event = _event(request)
-    return Json(await waiting.wait(deps(request), user(request), event, asked, _headers(request), _ip(request)))
+    parts, caller = deps(request), user(request)
+    asked, event = decode(_wait, await read_body(request, MAX_BYTES)), _event(request)
+    await parts.meter.messages(caller.keys, 1, parts.now_ms())
+    return Json(await waiting.wait(parts, caller, event, asked, _headers(request), _ip(request)))
 
 
 async def notify(request: Request) -> Response:

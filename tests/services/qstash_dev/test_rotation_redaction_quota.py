@@ -2,6 +2,9 @@
 
 import asyncio
 import hashlib
+import re
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from services.qstash_dev import quota, redaction
 from services.qstash_dev.quota import Quota
 from services.qstash_dev.users import DEV_USERS
 from shared.errors import BadRequest, SettingsError
-from tests.services.qstash_dev.support import Broker, Destination, Seen, answers, eventually, talking_to
+from tests.services.qstash_dev.support import Broker, Destination, Process, Seen, answers, eventually, talking_to
 from tests.services.qstash_dev.support import broker as serving
 
 
@@ -179,6 +182,50 @@ async def test_the_daily_quota_is_an_answer_the_sdk_understands(redis: Redis, va
         assert await broker.client.queue.list() == []
         async with talking_to(broker.url, DEV_USERS[1].token) as other:
             await other.client.message.publish(url=there.url)
+
+
+async def test_a_day_s_quota_counts_what_a_call_publishes(redis: Redis, valkey_url: str, there: Destination) -> None:  # noqa: ARG001 - empties it
+    """One for each endpoint of a group, each trigger, each dead letter that is sent again; nothing for a wrong item."""
+    there.answer = answers((500, {}))
+    async with serving(valkey_url, QSTASH_DEV_QUOTA="daily=10") as broker:
+        calls = broker.http
+
+        async def left() -> int:
+            refused = await calls.post("/v2/batch", json=[{"destination": there.url}] * 11)
+            assert refused.status_code == 429
+            return int(refused.headers["RateLimit-Remaining"])
+
+        await calls.post("/v2/topics/g/endpoints", json=[{"url": f"{there.url}/1"}, {"url": f"{there.url}/2"}])
+        failed = await broker.publish(there.url, Upstash_Retries="0")
+        await broker.ends(failed, "FAILED")
+        assert await left() == 9
+        assert (await calls.post("/v2/publish/g")).status_code == 200
+        assert await left() == 7
+        await calls.post("/v2/batch", json=[{"destination": "g"}, {"destination": "nowhere://"}, {"destination": there.url}])
+        assert await left() == 4
+        await calls.post(f"/v2/trigger/{there.url}")
+        await calls.post("/v2/batch/trigger", json=[{"destination": there.url}])
+        assert await left() == 2
+        assert (await calls.post("/v2/dlq/retry")).status_code == 201
+        assert await left() == 1
+        assert (await calls.post("/v2/publish/g")).status_code == 429
+        assert await left() == 1
+
+
+@pytest.mark.system
+async def test_the_banner_has_the_keys_that_sign_now(redis: Redis, valkey_url: str, tmp_path: Path) -> None:  # noqa: ARG001 - empties it
+    """After a rotation people would otherwise copy keys that fit no signature."""
+    process = Process(valkey_url, tmp_path / "log")
+    process.start()
+    await process.answers("/readyz", 200)
+    async with talking_to(process.url) as broker:
+        keys = (await broker.http.post("/v2/keys/rotate")).json()
+    await process.end(signal.SIGTERM)
+    process.start()
+    await process.answers("/readyz", 200)
+    await process.end(signal.SIGTERM)
+    found = re.findall(r"QSTASH_(?:CURRENT|NEXT)_SIGNING_KEY=(.*)", process.output.read_text())
+    assert found == [DEV_USERS[0].current_key, DEV_USERS[0].next_key, keys["current"], keys["next"]]
 
 
 async def test_the_burst_limit_is_an_answer_the_sdk_understands(redis: Redis, valkey_url: str, there: Destination) -> None:  # noqa: ARG001 - empties it
