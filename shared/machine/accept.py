@@ -108,6 +108,7 @@ def _accepted(step: StepDraft, needs: tuple[str, ...], rules: Rules, place: str,
         deadline_ms=step.deadline_ms or 0,
         may_fail=step.may_fail,
         undo=step.undo,
+        limits=step.limits,
         approve=step.approve,
         map=step.map,
         sleep=step.sleep,
@@ -196,10 +197,19 @@ def _shape_problems(step: StepDraft, at: str) -> Iterator[Problem]:
         yield Problem(f"{at}.sleep", "give either ms or until")
     if step.wait and bool(step.wait.events) == step.wait.callback:
         yield Problem(f"{at}.wait", "wait either for events or for a callback")
+    yield from _detail_problems(step, at)
+
+
+def _detail_problems(step: StepDraft, at: str) -> Iterator[Problem]:
     if step.join not in {"all", "any"} and int(step.join) > len(step.needs):
         yield Problem(f"{at}.join", f"it joins {step.join} of {len(step.needs)} needs")
     if step.join != "all" and not step.needs:
         yield Problem(f"{at}.join", "it joins needs, and has none")
+    if step.limits and not step.tool:
+        yield Problem(f"{at}.limits", "only calls are limited, and this step calls no tool")
+    for number, limit in enumerate(step.limits):
+        if not limit.key:
+            yield Problem(f"{at}.limits[{number}].key", "give the key that the limit is counted under")
     if step.undo and step.undo.leave == bool(step.undo.tool):
         yield Problem(f"{at}.undo", "give either a tool, or leave: true")
 

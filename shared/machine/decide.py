@@ -4,7 +4,7 @@ from itertools import islice
 from typing import Any, assert_never
 
 from shared.machine import children, maps, outcomes, refs, undoing, values, waits
-from shared.machine.decision import Changes, Decision, End, Leave, Line, Load, Next, StartSteps, Suspend, Wait, merge
+from shared.machine.decision import Changes, Decision, End, Leave, Line, Load, Next, StartSteps, Suspend, Take, Wait, merge
 from shared.machine.draft import Draft, moved
 from shared.machine.events import Attempted, Event, Room, Signalled, Ticked, Woke
 from shared.machine.plan import Undo
@@ -50,7 +50,7 @@ def _take(draft: Draft, event: Event) -> None:
 
 def _decision(draft: Draft, following: Next) -> Decision:
     """What was decided on the way there is stored with it; while calls run, by a commit that starts nothing."""
-    if not draft.changed() or isinstance(following, Load):
+    if not draft.changed() or isinstance(following, Load | Take):
         return Decision(kept=draft.kept, next=following)
     if isinstance(following, Wait):
         return Decision(kept=draft.kept, next=StartSteps(starts=(), until_ms=following.until_ms, changes=draft.then))

@@ -90,6 +90,25 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     letters: tuple[int, ...] = ()
 
 
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """A slot that a call needs."""
+
+    limit: str
+    most: int
+    per_ms: int
+    member: str
+    """One attempt of one step: giving its slot back late never frees the next attempt's."""
+    step: str
+    until_ms: int
+    """When the call has happened or never will; the slot of a dead caller comes back then."""
+
+
+class Take(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls need slots: take them before anything is recorded, then decide again."""
+
+    asks: tuple[Ask, ...]
+
+
 class Leave(msgspec.Struct, frozen=True, kw_only=True):
     """The invocation is used up: checkpoint, and go on in the next segment."""
 
@@ -117,7 +136,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     changes: Changes
 
 
-Next: TypeAlias = StartSteps | Wait | Load | Leave | Suspend | End
+Next: TypeAlias = StartSteps | Wait | Load | Take | Leave | Suspend | End
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

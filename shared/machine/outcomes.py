@@ -4,6 +4,7 @@ from typing import assert_never
 
 from shared.machine.draft import Draft
 from shared.machine.events import Accepted, Done, NotSent, Refused, Report, Unanswered
+from shared.machine.limits import CALLBACK_MS, give_back
 from shared.machine.plan import Effect, Retry
 from shared.machine.retry import delay_ms
 from shared.machine.state import Fault, Hold, Intent
@@ -11,13 +12,13 @@ from shared.machine.status import Cause, Cell, Reason
 
 NEVER_HAPPENED = "never_happened"
 """The code with which a probe says: it did not happen and never will."""
-CALLBACK_MS = 3_600_000
-"""How long a tool that took a call over may take, where the step has no deadline of its own."""
 
 
 def take(draft: Draft, report: Report) -> None:
     """Fold one report into the draft."""
     intent = draft.x.intents[report.cell]
+    if not intent.probe and not isinstance(report.outcome, Unanswered):  # an unanswered one may work on: its slot runs out
+        give_back(draft, report.cell, intent.attempt, called_back=not isinstance(report.outcome, Accepted))
     match report.outcome:
         case Done():
             draft.finish(report, intent, report.outcome.output)

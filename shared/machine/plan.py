@@ -57,6 +57,18 @@ UNDO_RETRY = Retry(attempts=10, base_ms=1_000, factor=2.0, cap_ms=60_000)
 """An undo is not given up lightly: about five minutes."""
 
 
+class Limited(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """So many calls at a time, or within a period, over all executions. First come, first served."""
+
+    key: str = ""
+    """What is counted under: steps with the same key share the limit. May hold references. A tool's own limit has none."""
+    most: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    per_ms: Annotated[int, msgspec.Meta(ge=0, le=366 * 86_400_000)] = 0
+    """0: at a time."""
+    hold: bool = False
+    """Keep the slot while a tool that took the call over has not called back."""
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of a tool that a plan pins when it is accepted, so that a later release cannot change a running saga."""
 
@@ -67,6 +79,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """After this long, a request sent earlier has happened or never will."""
     retry: Retry = Retry()
     undo: Undo = Undo.NONE
+    limit: Limited | None = None
+    """Over all tenants."""
 
 
 NO_TOOL = Contract(version="", effect=Effect.PURE)
@@ -148,6 +162,7 @@ class StepDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     may_fail: bool = False
     """Its failure does not stop the plan."""
     undo: UndoDraft | None = None
+    limits: Annotated[tuple[Limited, ...], msgspec.Meta(max_length=4)] = ()
     approve: Approval | None = None
     map: Each | None = None
     sleep: Sleep | None = None
@@ -181,6 +196,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deadline_ms: int = 0
     may_fail: bool = False
     undo: UndoDraft | None = None
+    limits: tuple[Limited, ...] = ()
     approve: Approval | None = None
     map: Each | None = None
     sleep: Sleep | None = None
@@ -287,4 +303,5 @@ def is_address(ref: refs.Ref) -> bool:
 def wanted(step: Step | StepDraft) -> tuple[Any, ...]:
     """All of a step that may hold references, except its undo's arguments and its condition."""
     events = tuple(event.key for event in step.wait.events) if step.wait else ()
-    return step.args, step.map.over if step.map else None, step.sleep.until if step.sleep else None, events
+    limits = tuple(limit.key for limit in step.limits)
+    return step.args, step.map.over if step.map else None, step.sleep.until if step.sleep else None, events, limits

@@ -114,6 +114,13 @@ def _callback(draft: Draft, payload: dict[str, Any], signal: Signal) -> None:
         waits.called_back(draft, cell, payload)
 
 
+def _slot(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
+    """A slot is kept for the step: it asks again when it starts, and has it."""
+    cell, hold = _held(draft, payload, Reason.SLOT)
+    draft.put(cell, Cell.GRANTED, hold=hold)
+    draft.x.slots.clear()  # what was said of the queue is no longer so
+
+
 def _child(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
     cell = _cell(draft, payload)
     name = draft.name(cell)
@@ -218,6 +225,7 @@ TAKEN: Final[dict[str, Take]] = {
     "event": _event,
     "callback": _callback,
     "child": _child,
+    "slot": _slot,
     "approve": _approve,
     "reject": _reject,
     "settle": _settle,

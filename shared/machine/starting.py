@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from shared.machine import refs, values
-from shared.machine.decision import Changes, Line, Load, Start, StartSteps, merge
+from shared.machine import limits, refs, values
+from shared.machine.decision import Changes, Line, Load, Start, StartSteps, Take, merge
 from shared.machine.draft import Draft
 from shared.machine.events import Room
 from shared.machine.plan import hash_of
@@ -77,15 +77,14 @@ def _wakes_at(draft: Draft, cell: int) -> int:
     return draft.x.intents[cell].settle_at_ms
 
 
-def choose(draft: Draft, room: Room, only: int | None = None) -> StartSteps | Load | None:
-    """What starts, or what must be loaded first to say so; None if nothing does. `only`: the one undo cell to consider."""
-    cells = startable(draft, room) if only is None else iter((only,))
-    free = room.parallel - len(draft.running())
-    if room.starts_left is not None:
-        free = min(free, room.starts_left)
-    fitting = [cell for n, cell in enumerate(islice(cells, max(free, 0))) if _fits(draft, room, cell, room.started + n)]
-    if missing := values.missing(draft, fitting):
-        return Load(results=missing)
+def choose(draft: Draft, room: Room, only: int | None = None) -> StartSteps | Load | Take | None:
+    """What starts, or what must be loaded or taken first to say so; None if nothing does.
+
+    `only`: the one undo cell to consider.
+    """
+    fitting = _fitting(draft, room, only)
+    if isinstance(fitting, Load | Take):
+        return fitting
     starts = [start for cell in fitting if (start := _start(draft, room, cell)) is not None]
     if not starts or (draft.header.cause and only is None):
         return None
@@ -100,6 +99,42 @@ def choose(draft: Draft, room: Room, only: int | None = None) -> StartSteps | Lo
     )
     until_ms = timer_within(draft, room) if only is None else None
     return StartSteps(starts=tuple(starts), changes=merge(draft.then, changes), until_ms=until_ms)
+
+
+def _fitting(draft: Draft, room: Room, only: int | None) -> list[int] | Load | Take:
+    """The cells that may start, with every slot they need; what stands in line for one leaves its place to others."""
+    free = room.parallel - len(draft.running())
+    if room.starts_left is not None:
+        free = min(free, room.starts_left)
+    while True:
+        cells = startable(draft, room) if only is None else iter((only,))
+        some = [cell for n, cell in enumerate(islice(cells, max(free, 0))) if _fits(draft, room, cell, room.started + n)]
+        if missing := values.missing(draft, some):
+            return Load(results=missing)
+        having, take = _with_slots(draft, room, some)
+        if take:
+            return take
+        if having or not some or draft.header.cause:
+            return having
+
+
+def _with_slots(draft: Draft, room: Room, cells: list[int]) -> tuple[list[int], Take | None]:
+    """Those that have every slot they need; first of all the slots that nobody has asked for yet."""
+    having, open_asks = [], []
+    for cell in cells:
+        try:
+            asks = limits.asks(draft, room, cell)
+        except refs.BadReference as error:
+            draft.refuse(cell, "bad_reference", str(error))
+            continue
+        answers = [draft.x.slots.get((ask.limit, ask.member)) for ask in asks]
+        if False in answers:
+            limits.stand_in_line(draft, cell)
+        elif None in answers:
+            open_asks.append(asks[answers.index(None)])
+        else:
+            having.append(cell)
+    return having, Take(asks=tuple(open_asks)) if open_asks else None
 
 
 def _event(draft: Draft, start: Start) -> str:

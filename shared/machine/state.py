@@ -234,6 +234,7 @@ class Execution:
         "seen",
         "settled",
         "settling",
+        "slots",
         "undoing",
         "unmet",
         "waiting",
@@ -265,6 +266,8 @@ class Execution:
         self.layout = Layout(blueprint.size, self.notes.maps)
         self.letters: dict[int, Any] = {}
         """What early signals say, as far as it was loaded, by position."""
+        self.slots: dict[tuple[str, str], bool] = {}
+        """Answers to what was asked for in this segment, by (limit, member): has it, or stands in the queue."""
         self.order: dict[int, int] | None = None
         """When done effects completed, unix ms; None until asked for (only undoing needs it)."""
         self.settled = sum(self.cells.count(cell.value.encode(), 0, blueprint.size) for cell in SETTLED)

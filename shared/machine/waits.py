@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from shared.machine import children, maps, outcomes, refs, values
+from shared.machine import children, limits, maps, outcomes, refs, values
 from shared.machine.decision import Load
 from shared.machine.draft import Draft
 from shared.machine.events import Done, Refused
@@ -271,5 +271,7 @@ def abandon(draft: Draft) -> bool:
             left = True
         else:
             unsubscribe(draft, cell, hold)
+            if hold.kind is Reason.SLOT:
+                limits.give_back(draft, cell, draft.attempt(cell))
             draft.put(cell, Cell.SKIPPED)
     return left

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shared.machine.decide import decide
-from shared.machine.decision import Changes, Decision, End, Leave, Load, Start, StartSteps, Suspend, Wait, apply, merge
+from shared.machine.decision import Changes, Decision, End, Leave, Load, Start, StartSteps, Suspend, Take, Wait, apply, merge
 from shared.machine.events import (
     Attempted,
     Done,
@@ -309,7 +309,7 @@ class Run:
         self.record.write(kept)
         apply(self.x, decision.kept)
         self.pending = Changes()
-        if isinstance(decision.next, Wait | Load):
+        if isinstance(decision.next, Wait | Load | Take):
             return ()
         if unseen := self.record.unseen():
             return unseen

@@ -1,0 +1,64 @@
+"""Calls under limits: a slot is taken before the intent is recorded, and given back when the call has ended."""
+
+from shared.machine import refs, values
+from shared.machine.decision import Ask
+from shared.machine.draft import Draft
+from shared.machine.events import Room
+from shared.machine.plan import Limited
+from shared.machine.state import Hold
+from shared.machine.status import Cell, Reason
+
+CALLBACK_MS = 3_600_000
+"""How long a tool that took a call over may take, where the step has no deadline of its own."""
+
+
+def asks(draft: Draft, room: Room, cell: int) -> list[Ask]:
+    """The slots that the cell needs for its next attempt; BadReference where a key leads nowhere.
+
+    In the order in which everybody takes them, so that no two wait for each other.
+    """
+    if draft.layout.is_undo(cell) or draft.cell(cell) is Cell.SETTLING:
+        return []
+    until_ms = room.lease_ms + draft.contract(cell).settle_ms
+    found = []
+    for name, limit in _limits(draft, cell):
+        held_ms = (draft.step(cell).deadline_ms or CALLBACK_MS) if limit.hold else 0
+        member = f"{draft.key(cell)}.{draft.attempt(cell)}"
+        at = until_ms + held_ms
+        found.append(Ask(limit=name, most=limit.most, per_ms=limit.per_ms, member=member, step=draft.name(cell), until_ms=at))
+    return found
+
+
+def _limits(draft: Draft, cell: int) -> list[tuple[str, Limited]]:
+    step, own = draft.step(cell), draft.contract(cell).limit
+    if not step.limits and own is None:
+        return []
+    find = values.outputs(draft, cell)
+    found = [(f"tenant/{draft.header.tenant}/{refs.resolve(limit.key, find)}"[:512], limit) for limit in step.limits]
+    if own is not None:
+        found.append((f"tool/{step.tool}", own))
+    return sorted(found, key=lambda one: one[0])
+
+
+def stand_in_line(draft: Draft, cell: int) -> None:
+    """No slot is free: the grant comes as a signal. What a person approved is kept."""
+    before = draft.hold(cell)
+    granted = draft.cell(cell) is Cell.GRANTED and before is not None
+    args, by = (before.args, before.by) if granted and before else (None, "")
+    draft.put(cell, Cell.WAITING, hold=Hold(kind=Reason.SLOT, since_ms=draft.now_ms, args=args, by=by))
+    draft.say("step.queued", cell)
+
+
+def give_back(draft: Draft, cell: int, attempt: int, *, called_back: bool = True) -> None:
+    """The call has ended, or nobody waits any more. `called_back` False: a tool took it over and works on."""
+    if draft.layout.is_undo(cell):
+        return
+    try:
+        found = _limits(draft, cell)
+    except refs.BadReference:
+        return  # then none was taken
+    for name, limit in found:
+        if called_back or not limit.hold:
+            member = f"{draft.key(cell)}.{attempt}"
+            payload = {"name": name, "member": member, "period_ms": limit.per_ms}
+            draft.command(f"slot_give:{member}:{name}", "slot_give", name, payload)
