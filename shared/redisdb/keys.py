@@ -133,3 +133,81 @@ def ping(nonce: str) -> str:
 def profile(tenant: str, user: str) -> str:
     """String: a user's stored profile."""
     return f"ie:{{p{spread(user)}}}:user:{tenant}:{hashlib.sha256(user.encode()).hexdigest()[:32]}"
+
+
+# What concerns more than one execution lies on tags of its own: 64 of events, 64 of slots, one of gates.
+
+
+def identity(*parts: str) -> str:
+    """32 hex digits that stand for these texts and no others; the first two choose the tag."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def tag_of(identity: str) -> str:
+    """The two digits of the tag that an identity lies on."""
+    return f"{int(identity[:2], 16) % PARTITIONS:02x}"
+
+
+def events(identity: str) -> str:
+    """Hash: event id -> event, of one name and key. Has a TTL."""
+    return f"ie:{{e{tag_of(identity)}}}:ev:{identity}"
+
+
+def event_times(identity: str) -> str:
+    """Sorted set: event id -> when it was published. Has a TTL."""
+    return f"ie:{{e{tag_of(identity)}}}:et:{identity}"
+
+
+def waiters(identity: str) -> str:
+    """Sorted set: `<execution>/<wait>` -> until when it waits for events of one name and key. Has a TTL."""
+    return f"ie:{{e{tag_of(identity)}}}:wt:{identity}"
+
+
+def past_waiters(identity: str) -> str:
+    """Sorted set: waiters that left -> until when a late subscription of theirs is refused. Has a TTL."""
+    return f"ie:{{e{tag_of(identity)}}}:wg:{identity}"
+
+
+def event_deliveries(tag: str) -> str:
+    """Sorted set: which event goes to which waiter -> when a relay should deliver it."""
+    return f"ie:{{e{tag}}}:pd"
+
+
+def slot_holders(identity: str) -> str:
+    """Sorted set: member -> when its slot of one limit comes back by itself. Has a TTL."""
+    return f"ie:{{k{tag_of(identity)}}}:sh:{identity}"
+
+
+def slot_queue(identity: str) -> str:
+    """Sorted set: members that wait for a slot of one limit, in the order of arrival."""
+    return f"ie:{{k{tag_of(identity)}}}:sq:{identity}"
+
+
+def slot_facts(identity: str) -> str:
+    """Hash: the limit itself, and whom to tell of each member that waits. Exists while one waits."""
+    return f"ie:{{k{tag_of(identity)}}}:si:{identity}"
+
+
+def slot_times(tag: str) -> str:
+    """Sorted set: limits at which somebody waits -> when the next of their slots comes back."""
+    return f"ie:{{k{tag}}}:sx"
+
+
+def slot_grants(tag: str) -> str:
+    """Sorted set: grants that their execution has not been told of -> when a relay should tell it."""
+    return f"ie:{{k{tag}}}:sg"
+
+
+def gates() -> str:
+    """Hash: what is closed, by name."""
+    return "ie:{gates}:closed"
+
+
+def gates_audit() -> str:
+    """Stream: who paused and resumed what; the latest thousand."""
+    return "ie:{gates}:audit"
+
+
+def breaker(tool: str) -> str:
+    """Hash: a tool's latest failures. Has a TTL."""
+    return f"ie:{{gates}}:cb:{tool}"

@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.support.executions import NOW, RETENTION_MS
-from tests.support.stores import Recording, Twice, TwiceSchedules
+from tests.support.stores import Recording, Twice, TwiceEvents, TwiceSchedules, TwiceSlots
 
 
 @pytest.fixture
@@ -23,6 +23,18 @@ def once(redis: Redis) -> Recording:
 def schedules(redis: Redis) -> TwiceSchedules:
     """The store of schedules, every command twice."""
     return TwiceSchedules(redis, now_ms=NOW)
+
+
+@pytest.fixture
+def events(redis: Redis) -> TwiceEvents:
+    """Events by key, every command twice."""
+    return TwiceEvents(redis, now_ms=NOW)
+
+
+@pytest.fixture
+def slots(redis: Redis) -> TwiceSlots:
+    """Slots, every command twice."""
+    return TwiceSlots(redis, now_ms=NOW)
 
 
 @pytest.fixture(autouse=True)

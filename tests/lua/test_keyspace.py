@@ -19,10 +19,13 @@ SAMPLES: dict[str, Any] = {
     "user": "ann",
     "schedule": f"sch_{PP}_{1:032x}",
     "nonce": "0f" * 16,
+    "identity": "0a" * 16,
+    "tag": "0a",
+    "tool": "book_ride",
 }
 """An argument of each name that a key function takes."""
 TYPES = {"Hash": "hash", "String": "string", "Stream": "stream", "Sorted set": "zset"}
-NOT_KEYS = {"partition_of", "partition_of_schedule", "spread", "all_partitions"}
+NOT_KEYS = {"partition_of", "partition_of_schedule", "spread", "all_partitions", "identity", "tag_of"}
 
 FUNCTIONS = {
     name: function
@@ -55,9 +58,11 @@ def test_every_row_is_a_key() -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_all_keys_of_a_partition_share_its_hash_tag(name: str) -> None:
-    """One script touches one slot of a cluster."""
+    """One script touches one slot of a cluster. What concerns several executions has tags of its own."""
     pp = {"profile": keys.spread("ann"), "ping": keys.spread("0f" * 16)}.get(name, PP)
-    assert made(name).startswith(f"ie:{{p{pp}}}:")
+    others = {"event": f"e{PP}", "waiters": f"e{PP}", "past": f"e{PP}", "slot": f"k{PP}", "gates": "gates", "breaker": "gates"}
+    tag = next((tag for first, tag in others.items() if name.startswith(first)), f"p{pp}")
+    assert made(name).startswith(f"ie:{{{tag}}}:")
 
 
 def test_every_header_field_is_documented() -> None:

@@ -5,7 +5,10 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
+from shared.redisdb.base import Commanding
+from shared.redisdb.events import RedisEvents
 from shared.redisdb.schedules import RedisSchedules
+from shared.redisdb.slots import RedisSlots
 from shared.redisdb.store import RedisStore
 
 
@@ -101,3 +104,39 @@ class TwiceSchedules(RedisSchedules):
         assert await everything(self.redis) == once, f"{name}, sent twice, changed what is stored"
         self.log.append(Call(name, names, list(args), reply, again))
         return reply
+
+
+class Doubled(Commanding):
+    """Put before a set of commands: sends every one of them twice with the same arguments, too."""
+
+    filling = False
+    """While it is set, commands go out once."""
+
+    def __init__(self, redis: Redis, *, now_ms: int) -> None:
+        """As the set's own, with the clock in the test's hands."""
+        super().__init__(redis, now_ms=now_ms)
+        self.redis = redis
+        self.log: list[Call] = []
+
+    @property
+    def codes(self) -> tuple[int, int]:
+        """The latest command's return codes."""
+        return self.log[-1].codes
+
+    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False) -> Any:
+        reply = await super()._run(name, names, args, barrier=barrier)
+        if self.filling or (name == "take_due" and len(reply) == args[0]):  # as in Twice
+            return reply
+        once = await everything(self.redis)
+        again = await super()._run(name, names, args, barrier=barrier)
+        assert await everything(self.redis) == once, f"{name}, sent twice, changed what is stored"
+        self.log.append(Call(name, names, list(args), reply, again))
+        return reply
+
+
+class TwiceEvents(Doubled, RedisEvents):
+    """Events by key, every command twice."""
+
+
+class TwiceSlots(Doubled, RedisSlots):
+    """Slots, every command twice."""

@@ -1,0 +1,50 @@
+"""What every set of commands on Redis does alike: the clock, the barrier, and one error for a Redis that is away."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from shared.errors import Unavailable
+from shared.redisdb.lua import Script
+
+BARRIER_MS = 200
+
+
+class Commanding:
+    """Runs Lua commands of `shared.redisdb`; each is atomic, touches one tag and may be sent twice."""
+
+    def __init__(self, redis: Redis, *, strict: bool = False, now_ms: int | None = None) -> None:
+        """`strict`: what is answered for waits until it is on disk. `now_ms`: tests only."""
+        self._redis = redis
+        self._strict = strict
+        self.now_ms = now_ms
+        self._scripts: dict[str, Script] = {}
+
+    def load(self, *names: str) -> None:
+        """Read these scripts at once, so that a missing one stops the start-up."""
+        self._scripts |= {name: Script("shared.redisdb", name) for name in names}
+
+    async def now(self) -> int:
+        """Unix ms by the server's clock."""
+        if self.now_ms is not None:
+            return self.now_ms
+        seconds, micros = await self._plain(self._redis.time())
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False) -> Any:
+        full = ["" if self.now_ms is None else self.now_ms, *args]
+        script = self._scripts[name]
+        if not (barrier and self._strict):
+            return await self._plain(script.run(self._redis, names, full))
+        reply, synced = await self._plain(script.run_durably(self._redis, names, full, wait_ms=BARRIER_MS))
+        if not synced:
+            raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
+        return reply
+
+    async def _plain(self, call: Any) -> Any:
+        try:
+            return await call
+        except (RedisError, OSError) as error:
+            raise Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable") from error
