@@ -4,7 +4,8 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.support.executions import NOW, RETENTION_MS
-from tests.support.stores import Recording, Twice, TwiceEvents, TwiceSchedules, TwiceSlots
+from tests.support.gatekeeping import POLICY
+from tests.support.stores import Recording, Twice, TwiceEvents, TwiceGates, TwiceSchedules, TwiceSlots
 
 
 @pytest.fixture
@@ -35,6 +36,12 @@ def events(redis: Redis) -> TwiceEvents:
 def slots(redis: Redis) -> TwiceSlots:
     """Slots, every command twice."""
     return TwiceSlots(redis, now_ms=NOW)
+
+
+@pytest.fixture
+def gates(redis: Redis) -> TwiceGates:
+    """Gates, every command twice."""
+    return TwiceGates(redis, POLICY, now_ms=NOW)
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
+from shared.gate_ports import Policy
 from shared.redisdb.base import Commanding
 from shared.redisdb.events import RedisEvents
+from shared.redisdb.gates import RedisGates
 from shared.redisdb.schedules import RedisSchedules
 from shared.redisdb.slots import RedisSlots
 from shared.redisdb.store import RedisStore
@@ -140,3 +142,13 @@ class TwiceEvents(Doubled, RedisEvents):
 
 class TwiceSlots(Doubled, RedisSlots):
     """Slots, every command twice."""
+
+
+class TwiceGates(Doubled, RedisGates):
+    """Gates, every command twice."""
+
+    def __init__(self, redis: Redis, policy: Policy, *, now_ms: int) -> None:
+        """As the set's own, with the clock in the test's hands."""
+        RedisGates.__init__(self, redis, policy, now_ms=now_ms)
+        self.redis = redis
+        self.log = []
