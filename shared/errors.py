@@ -6,6 +6,7 @@ IntentionError
 │   ├── TooLarge 413          larger than a stated limit
 │   └── UnsupportedMedia 415  a body that does not say it is JSON
 ├── Unauthorized 401          no proof of who calls
+├── Forbidden 403             known, and not allowed to do this
 ├── NotFound 404              not there, or not this tenant's (the same answer on purpose)
 ├── Conflict 409              the same key with another body, or a version that has moved on
 ├── TooMany 429               a stated limit is used up: try again later
@@ -64,6 +65,13 @@ class Unauthorized(IntentionError):
 
     status = 401
     code = "unauthorized"
+
+
+class Forbidden(IntentionError):
+    """The caller may not do this."""
+
+    status = 403
+    code = "forbidden"
 
 
 class NotFound(IntentionError):

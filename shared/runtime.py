@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from shared import http, logs
 from shared.background import Background
+from shared.between import Between, join, open_between
 from shared.children import Children
 from shared.commands import Commands
 from shared.errors import SettingsError
@@ -40,6 +41,7 @@ class Engine:
     background: Background
     executor: ExecutorClient
     watchdog: Watchdog
+    between: Between
 
 
 async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
@@ -61,16 +63,20 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     stack.push_async_callback(background.close)  # first to be closed: its work needs everything above
     direct = executor if settings.direct_calls else None
     watchdog = Watchdog(store, relay, acks, direct, rate=max(1, settings.sweep_rate * settings.sweep_ms // 1000))
+    sender = Sender(queue, acks, background)
+    between = open_between(redis, store, sender, settings)
+    join(between, queue, watchdog)
     return Engine(
         settings=settings,
         redis=redis,
         store=store,
         qstash=qstash,
         queue=queue,
-        sender=Sender(queue, acks, background),
+        sender=sender,
         background=background,
         executor=executor,
         watchdog=watchdog,
+        between=between,
     )
 
 

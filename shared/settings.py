@@ -40,7 +40,18 @@ PUBLIC_KEYS = frozenset(
 )
 """Keys that anybody can read, and so sign with."""
 
-OWN_PREFIXES = ("QSTASH_", "UPSTASH_QSTASH_", "INTENTION_", "INGRESS_", "EXECUTOR_", "RESUME_", "TOWN_", "SWEEP_", "INTERNAL_")
+OWN_PREFIXES = (
+    "QSTASH_",
+    "UPSTASH_QSTASH_",
+    "INTENTION_",
+    "INGRESS_",
+    "EXECUTOR_",
+    "RESUME_",
+    "TOWN_",
+    "SWEEP_",
+    "INTERNAL_",
+    "BREAKER_",
+)
 # Read by Upstash's own SDKs, so a user may well have them set; they mean nothing here.
 FOREIGN = re.compile(r"QSTASH_DEV|QSTASH_DEV_(LOG_PORT|QUOTA)|QSTASH_REGION|UPSTASH_QSTASH_URL")
 
@@ -115,6 +126,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     api_keys: Secret = Secret("")
     """`tenant:key` pairs, comma separated."""
+    operators: str = ""
+    """Tenants whose keys may pause a tool for everybody, comma separated."""
     trusted_callers: str = "127.0.0.0/8,::1/128"
     """Networks whose requests need no key in local mode (compose: the bridge's)."""
 
@@ -137,6 +150,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     undeliverable_after: Positive = 5
     """Segments without progress after which an execution waits for an operator."""
 
+    breaker_failures: Positive = 5
+    """Failed calls of a tool in a row that open its circuit, or"""
+    breaker_calls: Positive = 20
+    """of at least so many calls"""
+    breaker_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
+    """so many in a hundred,"""
+    breaker_window_ms: Positive = 30_000
+    """within so long."""
+    breaker_open_ms: Positive = 10_000
+    """For so long nobody calls the tool; then one call probes it, and each one that fails doubles the time,"""
+    breaker_open_most_ms: Positive = 300_000
+    """up to this."""
+
     sweep_ms: Positive = 1_000
     """How often the watchdog looks."""
     sweep_rate: Positive = 200
@@ -148,6 +174,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def local(self) -> bool:
         """Development on one machine."""
         return self.intention_mode == "local"
+
+    @property
+    def operating_tenants(self) -> frozenset[str]:
+        """Whose keys may pause a tool for everybody."""
+        return frozenset(name.strip() for name in self.operators.split(",") if name.strip())
 
     @property
     def token(self) -> str:
@@ -193,6 +224,7 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     "internal_signing_key": LOCAL_INTERNAL_KEY,
     "log_format": "console",
     "archive_folder": ".intention/archive",
+    "operators": "local",
 }
 
 

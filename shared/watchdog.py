@@ -27,7 +27,7 @@ LAZY_MOST: Final = 3
 
 
 class Rounds(Protocol):
-    """Other work that is found by looking, and done with the watchdog's rounds (schedules)."""
+    """Other work that is found by looking, and done with the watchdog's rounds (schedules, events, slots)."""
 
     async def sweep(self) -> int:
         """Everything that is due; how much was done."""
@@ -63,7 +63,7 @@ class Watchdog:
         woken, relayed, *others = await asyncio.gather(
             self._wake(overdue[: self._rate]),
             self._relay_all(),
-            *(_isolated(rounds.sweep(), "schedules") for rounds in self._others),
+            *(_isolated(rounds.sweep(), type(rounds).__name__) for rounds in self._others),
         )
         if woken or relayed:
             log.info("sweep.moved", overdue=len(overdue), woken=woken, relayed=relayed)
@@ -105,7 +105,7 @@ class Watchdog:
                 await _isolated(self.resend(execution), execution)
             await self._relay.run_once(partition)
             for rounds in self._others:
-                await _isolated(rounds.look(partition), "schedules")
+                await _isolated(rounds.look(partition), type(rounds).__name__)
         except Unavailable as error:
             log.debug("sweep.skipped", error=error.message)
 

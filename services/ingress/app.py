@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from services.ingress import dlq, edge, schedules, views, waits
+from services.ingress import dlq, edge, events, gates, schedules, views, waits
 from services.ingress.edge import Deps
 from services.ingress.requests import Cancel, Chat
 from shared.errors import BadRequest, NotFound, TooMany
@@ -153,6 +153,8 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             Route("/api/users/{user}/profile", put_profile, methods=["PUT"]),
             Route("/api/tools", list_tools, methods=["GET"]),
             *dlq.ROUTES,
+            *events.ROUTES,
+            *gates.ROUTES,
             *schedules.ROUTES,
             *waits.ROUTES,
             *probe_routes(ready),

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from shared.accepting import Acceptor
 from shared.background import Background
+from shared.between import Between
 from shared.callers import Callers
 from shared.errors import BadRequest
 from shared.http import check_json, read_body
@@ -38,6 +39,7 @@ class Deps:
     registry: Registry
     callers: Callers
     watchdog: Watchdog
+    between: Between
     background: Background = field(default_factory=Background)
 
 

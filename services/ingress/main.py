@@ -34,6 +34,7 @@ def create(settings: Settings) -> Starlette:
                 registry=intake.registry,
                 callers=Callers(settings),
                 watchdog=engine.watchdog,
+                between=engine.between,
                 background=engine.background,
             )
             engine.qstash.announce()
