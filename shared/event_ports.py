@@ -79,12 +79,14 @@ class Events(Protocol):
     ) -> list[Delivery]:
         """Wait from now on (`until_ms`: unix ms; 0 = no time-out). The deliveries of this waiter that are not done.
 
-        Events of the last EARLY_MS are among them. A waiter that left stays away. TooMany: WAITERS_MOST wait already.
+        Events of the last EARLY_MS are among them. Who left for good gets nothing. TooMany: WAITERS_MOST wait already.
         """
         ...
 
-    async def unsubscribe(self, tenant: str, name: str, key: str, *, execution: str, wait_id: str) -> None:
-        """Wait no longer, and drop what was not delivered."""
+    async def unsubscribe(
+        self, tenant: str, name: str, key: str, *, execution: str, wait_id: str, stays_away: bool = True
+    ) -> None:
+        """Wait no longer, and drop what was not delivered. `stays_away`: a subscription of it that comes late is refused."""
         ...
 
     async def pending(self) -> list[str]:

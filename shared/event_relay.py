@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from shared.errors import Unavailable
+from shared.errors import BadRequest, Unavailable
 from shared.event_ports import Delivery, Events, NamedEvent
 from shared.logs import get_logger
 from shared.ports import Accepted, Entry, Store
@@ -33,9 +33,17 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     name: str
     key: str
-    wait_id: str
+    wait: str
+    """The step that waits."""
+    since_ms: int = 0
+    """When it began to wait, unix ms: a step that is tried again waits anew. 0: not said."""
     until_ms: int = 0
     """Unix ms; 0 = no time-out."""
+
+    @property
+    def wait_id(self) -> str:
+        """Stands for this wait of the step and no other."""
+        return f"{self.wait}@{self.since_ms}" if self.since_ms else self.wait
 
 
 class EventRelay:
@@ -54,15 +62,26 @@ class EventRelay:
     async def subscribe(self, entry: Entry) -> None:
         """The command `subscribe` of an execution. What is there already is delivered with it."""
         what = msgspec.convert(entry.payload, Subscription)
-        found = await self._events.subscribe(
-            what.tenant, what.name, what.key, execution=entry.execution, wait_id=what.wait_id, until_ms=what.until_ms
-        )
+        try:
+            found = await self._events.subscribe(
+                what.tenant, what.name, what.key, execution=entry.execution, wait_id=what.wait_id, until_ms=what.until_ms
+            )
+        except BadRequest as error:  # nobody can publish under such a name or key either: trying again helps nobody
+            log.warning("event.no_address", execution=entry.execution, step=what.wait, error=error.message)
+            return
         await self.deliver(found)
 
     async def unsubscribe(self, entry: Entry) -> None:
-        """The command `unsubscribe` of an execution."""
+        """The command `unsubscribe` of an execution. It stays away only if the wait has a name of its own."""
         what = msgspec.convert(entry.payload, Subscription)
-        await self._events.unsubscribe(what.tenant, what.name, what.key, execution=entry.execution, wait_id=what.wait_id)
+        await self._events.unsubscribe(
+            what.tenant,
+            what.name,
+            what.key,
+            execution=entry.execution,
+            wait_id=what.wait_id,
+            stays_away=bool(what.since_ms),
+        )
 
     async def sweep(self) -> int:
         """What is left anywhere."""

@@ -92,7 +92,9 @@ class MemoryEvents:
             pending |= dict.fromkeys([(one, waiter, id_) for id_ in early], now + limits.RELAY_MS)
         return [self._delivery((one, waiter, id_)) for id_ in here.order() if (one, waiter, id_) in pending]
 
-    async def unsubscribe(self, tenant: str, name: str, key: str, *, execution: str, wait_id: str) -> None:
+    async def unsubscribe(
+        self, tenant: str, name: str, key: str, *, execution: str, wait_id: str, stays_away: bool = True
+    ) -> None:
         """See the port."""
         now, waiter = self._now(), waiter_of(execution, wait_id)
         one = keys.identity(tenant, name, key)
@@ -100,7 +102,9 @@ class MemoryEvents:
         here.waiters.pop(waiter, None)
         for id_ in here.events:
             pending.pop((one, waiter, id_), None)
-        here.gone = {other: until for other, until in here.gone.items() if until > now} | {waiter: now + limits.GONE_MS}
+        here.gone = {other: until for other, until in here.gone.items() if until > now}
+        if stays_away:
+            here.gone[waiter] = now + limits.GONE_MS
 
     async def pending(self) -> list[str]:
         """See the port."""

@@ -56,11 +56,14 @@ class RedisEvents(Commanding):
         found = reply[1] if reply[0] == 0 else []
         return [_delivery(found[at], _event(found[at + 1])) for at in range(0, len(found), 2)]
 
-    async def unsubscribe(self, tenant: str, name: str, key: str, *, execution: str, wait_id: str) -> None:
+    async def unsubscribe(
+        self, tenant: str, name: str, key: str, *, execution: str, wait_id: str, stays_away: bool = True
+    ) -> None:
         """See the port."""
         one = keys.identity(tenant, name, key)
         names = [keys.event_times(one), keys.waiters(one), keys.event_deliveries(keys.tag_of(one)), keys.past_waiters(one)]
-        await self._run("event_unsubscribe", names, [one, waiter_of(execution, wait_id), limits.GONE_MS])
+        gone_ms = limits.GONE_MS if stays_away else 0
+        await self._run("event_unsubscribe", names, [one, waiter_of(execution, wait_id), gone_ms])
 
     async def pending(self) -> list[str]:
         """See the port. One round trip."""

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from shared.event_ports import RELAY_MS
@@ -17,7 +20,7 @@ from tests.support.executions import EXE, NOW, RETENTION_MS, Clocked, created, e
 from tests.support.meetings import ClockedEvents, event, pass_time, told, waits
 from tests.support.valkey import free_port
 
-OTHER = execution_id(2, partition="3f")
+OTHER, SECOND = execution_id(2, partition="3f"), execution_id(3)
 
 
 class Parts:
@@ -73,7 +76,7 @@ async def test_the_command_of_an_execution_subscribes_it(parts: Parts) -> None:
     for number in range(9):
         await parts.events.publish(event(number))
         parts.later(1)
-    payload = {"tenant": "acme", "name": "order.paid", "key": "17", "wait_id": "w"}
+    payload = {"tenant": "acme", "name": "order.paid", "key": "17", "wait": "paid"}
     entry = Entry(id="e", execution=EXE, segment=0, reason="", kind="subscribe", payload=payload)
     await parts.relay.subscribe(entry)
     await parts.relay.subscribe(entry)
@@ -81,6 +84,28 @@ async def test_the_command_of_an_execution_subscribes_it(parts: Parts) -> None:
     assert numbers == list(range(9))
     await parts.relay.unsubscribe(entry)
     assert await parts.events.publish(event("late")) == []
+
+
+@pytest.mark.parametrize("since_ms", [0, NOW])
+async def test_a_late_repeat_of_a_subscription_adds_nobody(parts: Parts, since_ms: int) -> None:
+    """If the wait has a name of its own, which a wait anew has not; without one it cannot be told from that."""
+    await created(parts.store)
+    payload = {"tenant": "acme", "name": "order.paid", "key": "17", "wait": "paid", "since_ms": since_ms}
+    entry = Entry(id="e", execution=EXE, segment=0, reason="", kind="subscribe", payload=payload)
+    await parts.relay.unsubscribe(entry)
+    await parts.relay.subscribe(entry)
+    assert len(await parts.events.publish(event())) == (0 if since_ms else 1)
+    anew = msgspec.structs.replace(entry, payload=payload | {"since_ms": NOW + 1})
+    await parts.relay.subscribe(anew)
+    assert await got(parts) == [PAYLOAD]
+
+
+async def test_what_nobody_can_publish_is_not_waited_for(parts: Parts) -> None:
+    """The command is done with: trying again would not help."""
+    await created(parts.store)
+    payload = {"tenant": "acme", "name": "order paid", "key": "17", "wait": "paid"}
+    await parts.relay.subscribe(Entry(id="e", execution=EXE, segment=0, reason="", kind="subscribe", payload=payload))
+    assert await got(parts) == []
 
 
 async def test_the_watchdog_delivers_what_a_dead_publisher_left(parts: Parts) -> None:
@@ -141,6 +166,41 @@ async def test_a_store_that_is_away_leaves_it_pending(parts: Parts) -> None:
     parts.later(60_000)
     assert await parts.relay.sweep() == 1
     assert await got(parts) == [PAYLOAD]
+
+
+@settings(max_examples=150, deadline=None, database=None, derandomize=True)
+@given(data=st.data())
+async def test_whatever_dies_every_waiter_has_every_event_once(data: st.DataObject) -> None:
+    """Publishers die before they deliver, subscriptions come twice, relays claim and die, in any order."""
+    store, events = MemoryStore(retention_ms=RETENTION_MS, now_ms=NOW), MemoryEvents(now_ms=NOW)
+    parts = Parts(store, events)
+    executions = [EXE, OTHER, SECOND]
+    for execution in executions:
+        await created(store, execution)
+    published: set[int] = set()
+    waiting: set[str] = set()
+    for _ in range(data.draw(st.integers(1, 25))):
+        number, execution = data.draw(st.integers(0, 3)), data.draw(st.sampled_from(executions))
+        match data.draw(st.sampled_from(["publish", "subscribe", "time", "claim and die"])):
+            case "publish":
+                found = await events.publish(event(number))
+                published.add(number)
+            case "subscribe":
+                found = await waits(events, execution)
+                waiting.add(execution)
+            case "claim and die":
+                for tag in await events.pending():
+                    await events.claim(tag, limit=number, claim_ms=CLAIM_MS)
+                found = []
+            case _:
+                parts.later(RELAY_MS)
+                found = []
+        await parts.relay.deliver(found[: data.draw(st.integers(0, 4))])
+    parts.later(CLAIM_MS)
+    await parts.relay.sweep()
+    for execution in executions:
+        ids = [signal.payload["id"] for signal in (await leased(store, execution)).signals]
+        assert sorted(ids) == sorted(f"evt_{number}" for number in published if execution in waiting)
 
 
 async def test_events_of_one_id_but_different_names_both_arrive(parts: Parts) -> None:

@@ -116,6 +116,15 @@ async def test_who_left_before_it_came_stays_away(events: ClockedEvents) -> None
     assert await events.publish(event()) == []
 
 
+async def test_who_may_come_again_does(events: ClockedEvents) -> None:
+    """As a wait anew, with all that is early."""
+    await waits(events)
+    await events.done(await events.publish(event()))
+    await leaves(events, stays_away=False)
+    assert await events.publish(event(2)) == []
+    assert told(await waits(events)) == [(EXE, "w", "evt_1"), (EXE, "w", "evt_2")]
+
+
 async def test_a_wait_ends_with_its_time_out(events: ClockedEvents) -> None:
     """One without ends after a year."""
     await waits(events, until_ms=NOW + 1_000)
@@ -253,7 +262,7 @@ async def _made(one: ClockedEvents, move: Move, known: list[Delivery]) -> Any:
         case "waits":
             return await _answer(waits(one, move.execution, move.wait_id, until_ms=move.until_ms))
         case "leaves":
-            await leaves(one, move.execution, move.wait_id)
+            await leaves(one, move.execution, move.wait_id, stays_away=move.number > 1)
         case "time":
             pass_time(one, move.ms)
         case "claim":

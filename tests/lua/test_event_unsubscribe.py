@@ -24,6 +24,14 @@ async def test_nothing_of_a_waiter_is_left_but_its_tombstone(events: TwiceEvents
     assert await redis.zcard(keys.event_deliveries(keys.tag_of(ONE))) == 1
 
 
+async def test_who_may_come_again_leaves_nothing(events: TwiceEvents) -> None:
+    """Not even a tombstone."""
+    await waits(events)
+    await leaves(events, stays_away=False)
+    assert events.codes == (0, 0)
+    assert await everything(events.redis) == {}
+
+
 async def test_tombstones_end(events: TwiceEvents) -> None:
     """The next to leave takes the old ones away."""
     await leaves(events)

@@ -32,9 +32,9 @@ async def waits(
     return await events.subscribe(tenant, name, key, execution=execution, wait_id=wait_id, until_ms=until_ms)
 
 
-async def leaves(events: Events, execution: str = EXE, wait_id: str = "w") -> None:
+async def leaves(events: Events, execution: str = EXE, wait_id: str = "w", *, stays_away: bool = True) -> None:
     """It waits no longer."""
-    await events.unsubscribe("acme", "order.paid", "17", execution=execution, wait_id=wait_id)
+    await events.unsubscribe("acme", "order.paid", "17", execution=execution, wait_id=wait_id, stays_away=stays_away)
 
 
 def told(deliveries: list[Delivery]) -> list[tuple[str, str, str]]:

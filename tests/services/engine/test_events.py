@@ -33,7 +33,7 @@ async def deps_of(site: Site) -> Deps:
 async def waiting(site: Site, *, key: str = "17", tenant: str = "acme") -> str:
     """An execution that waits for that order."""
     execution = await site.execution()
-    payload = {"tenant": tenant, "name": "order.paid", "key": key, "wait_id": "w"}
+    payload = {"tenant": tenant, "name": "order.paid", "key": key, "wait": "paid"}
     entry = Entry(id="e", execution=execution, segment=0, reason="", kind="subscribe", payload=payload)
     await (await deps_of(site)).between.event_relay.subscribe(entry)
     return execution
