@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from shared.errors import BadRequest, TooLarge
+from shared.machine.plan import EVENT_KEY_MOST, EVENT_NAME
 from shared.redisdb import keys
 
 EARLY_MS: Final = 86_400_000
@@ -26,8 +27,8 @@ GONE_MS: Final = 86_400_000
 RELAY_MS: Final = 2_000
 """Whoever finds a match delivers it at once; a relay does it this much later if that failed."""
 
-NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,99}")
-KEY_MOST: Final = 255
+NAME: Final = re.compile(EVENT_NAME)
+KEY_MOST: Final = EVENT_KEY_MOST
 ID_MOST: Final = 255
 
 
@@ -118,7 +119,7 @@ def check(event: NamedEvent) -> None:
 
 def check_address(name: str, key: str) -> None:
     """BadRequest for a name or a key that no event has."""
-    if not NAME.fullmatch(name):
+    if not NAME.match(name):
         raise BadRequest(f"{name[:40]!r} is no name of an event: up to 100 letters, digits and _ . : -", at="name")
     if len(key) > KEY_MOST or not (key.isprintable() or not key):
         raise BadRequest(f"$.key: give up to {KEY_MOST} printable characters", at="$.key")

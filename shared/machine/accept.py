@@ -158,7 +158,7 @@ def _output_problems(draft: PlanDraft, place: str) -> Iterator[Problem]:
 
 
 def _step_problems(step: StepDraft, at: str, rules: Rules) -> Iterator[Problem]:
-    shape = [*_shape_problems(step, at), *_text_problems(step, at)]
+    shape = [*_shape_problems(step, at), *_wait_problems(step, at), *_text_problems(step, at)]
     yield from shape
     if shape:
         return
@@ -195,8 +195,6 @@ def _shape_problems(step: StepDraft, at: str) -> Iterator[Problem]:
         yield Problem(f"{at}.approve", f"a call is approved, or nothing else; put the {actions[0]} into a step of its own")
     if step.sleep and (step.sleep.ms is None) == (step.sleep.until is None):
         yield Problem(f"{at}.sleep", "give either ms or until")
-    if step.wait and bool(step.wait.events) == step.wait.callback:
-        yield Problem(f"{at}.wait", "wait either for events or for a callback")
     yield from _detail_problems(step, at)
 
 
@@ -212,6 +210,13 @@ def _detail_problems(step: StepDraft, at: str) -> Iterator[Problem]:
             yield Problem(f"{at}.limits[{number}].key", "give the key that the limit is counted under")
     if step.undo and step.undo.leave == bool(step.undo.tool):
         yield Problem(f"{at}.undo", "give either a tool, or leave: true")
+
+
+def _wait_problems(step: StepDraft, at: str) -> Iterator[Problem]:
+    if step.wait and bool(step.wait.events) == step.wait.callback:
+        yield Problem(f"{at}.wait", "wait either for events or for a callback")
+    if step.wait and step.wait.mode == "all" and len({one.name for one in step.wait.events}) < len(step.wait.events):
+        yield Problem(f"{at}.wait.events", "events that all must come go by their names in the output: give each its own")
 
 
 def _text_problems(step: StepDraft, at: str) -> Iterator[Problem]:

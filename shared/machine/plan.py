@@ -12,6 +12,12 @@ Millis = Annotated[int, msgspec.Meta(ge=1, le=366 * 86_400_000)]
 """A year at most: callers write these, and back-off arithmetic must not overflow in the middle of a saga."""
 
 
+EVENT_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,99}\Z"
+EVENT_KEY_MOST = 255
+
+EventName = Annotated[str, msgspec.Meta(pattern=EVENT_NAME)]
+
+
 class Effect(StrEnum):
     """What a tool does to the world, and so what may be done when an answer is missing."""
 
@@ -98,9 +104,9 @@ class Sleep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Awaited(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An event by its name: sent to this execution, or with a `key` to whoever waits for that key."""
 
-    name: str
+    name: EventName
     key: str = ""
-    """May hold references."""
+    """May hold references. Up to EVENT_KEY_MOST printable characters when it is resolved."""
 
 
 class WaitFor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

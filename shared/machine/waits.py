@@ -9,7 +9,7 @@ from shared.machine.decision import Load
 from shared.machine.draft import Draft
 from shared.machine.events import Done, Refused
 from shared.machine.moments import unix_ms
-from shared.machine.plan import Approval, Sleep, WaitFor
+from shared.machine.plan import EVENT_KEY_MOST, Approval, Sleep, WaitFor
 from shared.machine.starting import arguments, hash_of_args
 from shared.machine.state import Early, Hold, Result
 from shared.machine.status import Cell, Reason
@@ -95,6 +95,9 @@ def _wait(draft: Draft, cell: int, wait: WaitFor) -> Load | None:
     events = tuple((event.name, str(refs.resolve(event.key, find))) for event in wait.events)
     if wait.callback:
         events = ((CALLBACK, draft.name(cell)),)
+    if wrong := next((key for _, key in events if len(key) > EVENT_KEY_MOST or not (key.isprintable() or wait.callback)), None):
+        draft.refuse(cell, "bad_event_key", f"no event has a key such as {wrong[:40]!r}: up to {EVENT_KEY_MOST} characters")
+        return None
     early = {(one.name, one.key): one for one in reversed(draft.notes.early)}
     taken = [early[event] for event in events if event in early]
     taken = taken[:1] if wait.mode == "any" else taken
@@ -102,9 +105,10 @@ def _wait(draft: Draft, cell: int, wait: WaitFor) -> Load | None:
         return Load(letters=missing)
     until = draft.now_ms + wait.timeout_ms if wait.timeout_ms else 0
     reason = Reason.CALLBACK if wait.callback else Reason.EVENT
-    draft.put(cell, Cell.WAITING, hold=Hold(kind=reason, since_ms=draft.now_ms, until_ms=until, events=events))
+    hold = Hold(kind=reason, since_ms=draft.now_ms, until_ms=until, events=events)
+    draft.put(cell, Cell.WAITING, hold=hold)
     draft.say("step.waiting", cell, events=[name if not key else f"{name}/{key}" for name, key in events], until_ms=until)
-    _subscribe(draft, cell, events, until)
+    _by_key(draft, cell, hold, "subscribe")
     for one in taken:
         said = draft.x.letters[one.position]
         arrive(draft, cell, one, said.get("data") if isinstance(said, dict) else None)
@@ -112,19 +116,18 @@ def _wait(draft: Draft, cell: int, wait: WaitFor) -> Load | None:
     return None
 
 
-def _subscribe(draft: Draft, cell: int, events: tuple[tuple[str, str], ...], until_ms: int) -> None:
-    for name, key in events:
-        if key and name != CALLBACK:
-            payload = {"tenant": draft.header.tenant, "name": name, "key": key, "wait": draft.name(cell), "until_ms": until_ms}
-            draft.command(f"subscribe:{draft.name(cell)}:{name}", "subscribe", key, payload)
-
-
 def unsubscribe(draft: Draft, cell: int, hold: Hold) -> None:
     """Nobody waits any more: the keys' lists of waiters need not keep it."""
+    _by_key(draft, cell, hold, "unsubscribe")
+
+
+def _by_key(draft: Draft, cell: int, hold: Hold, kind: str) -> None:
+    """Begin or end to wait for what is published by key. `since_ms` tells this wait of the step from one before it."""
     for name, key in hold.events:
         if key and name != CALLBACK:
-            payload = {"tenant": draft.header.tenant, "name": name, "key": key, "wait": draft.name(cell)}
-            draft.command(f"unsubscribe:{draft.name(cell)}:{name}", "unsubscribe", key, payload)
+            wait = {"wait": draft.name(cell), "since_ms": hold.since_ms, "until_ms": hold.until_ms}
+            payload = {"tenant": draft.header.tenant, "name": name, "key": key, **wait}
+            draft.command(f"{kind}:{draft.name(cell)}:{hold.since_ms}:{name}:{key}", kind, key, payload)
 
 
 def event(draft: Draft, position: int, name: str, key: str, data: Any) -> None:
@@ -154,6 +157,7 @@ def arrive(draft: Draft, cell: int, came: Early, data: Any) -> None:
     elif not left:
         _end(draft, cell, hold, {"events": got})
     else:
+        unsubscribe(draft, cell, msgspec.structs.replace(hold, events=((came.name, came.key),)))
         draft.put(cell, Cell.WAITING, hold=msgspec.structs.replace(hold, got=got, events=left))
 
 

@@ -4,10 +4,12 @@ from functools import partial
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from services.ingress.edge import Deps
 from shared.event_ports import DATA_MOST, EVENTS_MOST
 from shared.ports import Entry
+from shared.redisdb import keys
 from shared.redisdb.store import INBOX_LIMIT
 from tests.services.engine.site import KEY, NOBODY, Site
 from tests.support.meetings import event
@@ -63,6 +65,28 @@ async def test_an_early_event_waits_for_who_comes(site: Site) -> None:
     fresh = [(await post(site, PATH, {"key": "17"}))[1]["id"] for _ in range(2)]
     assert len(set(fresh)) == 2
     assert await told(site, await waiting(site)) == 3
+
+
+async def test_a_step_that_waits_for_a_key_gets_its_event(site: Site, redis: Redis) -> None:
+    """From the plan to the end: the step's own subscription, the event by key, and what the next step would get."""
+    steps = [{"name": "paid", "wait": {"events": [{"name": "order.paid", "key": "17"}], "timeout_ms": 60_000}}]
+    execution = (await post(site, "/api/execute", {"plan": {"steps": steps}}))[1]["id"]
+    message = {"executionId": execution, "segment": 0, "reason": "created"}
+    assert (await site.signed("step_executor", "/api/engine/execute-step", message)).status_code == 200
+
+    async def ended() -> Any:
+        await site.signed("step_executor", "/api/engine/execute-step", message | {"segment": 1})
+        found = await site.call("ingress", "GET", f"/api/executions/{execution}", headers=AUTH)
+        return found.json() if found.json()["status"] == "COMPLETED" else None
+
+    assert (await post(site, PATH, {"key": "17", "data": {"sum": 12}}))[0] == 202
+    found = await eventually(ended, describe="the event has ended the wait")
+    assert found["steps"][0]["output"] == {"name": "order.paid", "key": "17", "data": {"sum": 12}}
+
+    async def left() -> bool:
+        return not await redis.exists(keys.waiters(keys.identity("acme", "order.paid", "17")))
+
+    await eventually(left, describe="it waits no longer")
 
 
 async def test_another_tenants_event_is_another(site: Site) -> None:

@@ -9,7 +9,7 @@ from shared.background import Background
 from shared.children import Children
 from shared.commands import Commands
 from shared.machine import plan as plans
-from shared.machine.accept import Limits, accept
+from shared.machine.accept import Limits, PlanRefused, accept
 from shared.machine.decision import Start
 from shared.machine.events import Accepted as TookOver
 from shared.machine.events import Done, Outcome, Refused
@@ -158,6 +158,42 @@ async def test_a_keyed_wait_subscribes_and_takes_its_leave(stage: Stage) -> None
     await tell(stage, execution, "event", sid="2", name="paid", key="a")
     assert await go(stage, execution) == "COMPLETED"
     assert [e.kind for e in stage.queue.taken if e.kind != MESSAGE] == ["subscribe", "unsubscribe"]
+
+
+async def test_each_wait_by_key_is_told_from_every_other(stage: Stage) -> None:
+    """Two keys of one name are two subscriptions; what has come is left at once, and the rest with the end."""
+    events = [{"name": "paid", "key": "a"}, {"name": "paid", "key": "b"}]
+    both = [{"name": "paid", "key": "a"}, {"name": "sent", "key": "b"}]
+    execution = await created(
+        stage, {"name": "v", "wait": {"events": events}}, {"name": "w", "wait": {"events": both, "mode": "all"}}
+    )
+    assert await go(stage, execution) == "SUSPENDED event"
+    found = [entry for entry in stage.queue.taken if entry.kind == "subscribe"]
+    assert len({entry.id for entry in found}) == 4
+    since = {(entry.payload["wait"], entry.payload["since_ms"]) for entry in found}
+    assert len(since) == 2
+    stage.queue.taken.clear()
+    await tell(stage, execution, "event", name="sent", key="b")
+    await go(stage, execution)
+    [left] = [entry for entry in stage.queue.taken if entry.kind == "unsubscribe"]
+    assert (left.payload["wait"], left.to) == ("w", "b")
+    assert (left.payload["wait"], left.payload["since_ms"]) in since
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "a\nb"])
+async def test_a_key_that_no_event_has_fails_the_wait(stage: Stage, key: str) -> None:
+    """Rather than waiting for ever."""
+    execution = await created(stage, {"name": "w", "wait": {"events": [{"name": "paid", "key": key}]}})
+    assert await go(stage, execution) == "FAILED"
+
+
+async def test_what_no_event_is_called_is_refused_with_the_plan(stage: Stage) -> None:
+    """A wait for it would never end."""
+    with pytest.raises(msgspec.ValidationError, match=r"wait.events\[0\].name"):
+        await created(stage, {"name": "w", "wait": {"events": [{"name": "order paid"}]}})
+    twice = [{"name": "paid", "key": "a"}, {"name": "paid", "key": "b"}]
+    with pytest.raises(PlanRefused, match="give each its own"):
+        await created(stage, {"name": "w", "wait": {"events": twice, "mode": "all"}})
 
 
 # --- callbacks
