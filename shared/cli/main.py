@@ -13,6 +13,7 @@ from shared.cli import doctor as doctors
 from shared.cli import judge
 from shared.cli.findings import Finding, show
 from shared.cli.setup import FIELDS, Refused, Setup
+from shared.cli.tools import tools
 from shared.environment import merged
 from shared.errors import SettingsError
 
@@ -30,6 +31,9 @@ def intention() -> None:
     """The intention engine's own tools."""
     # python-dotenv logs lines it cannot read; here they are told with their number and a remedy.
     logging.getLogger("dotenv.main").setLevel(logging.CRITICAL)
+
+
+intention.add_command(tools)
 
 
 def _value_options(command: Any) -> Any:

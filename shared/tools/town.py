@@ -83,6 +83,12 @@ class TownTools:
             return found.get("result")
         raise ToolRefused(NEVER_HAPPENED, "the town has not seen this key")
 
+    async def standing(self, key: str) -> int:
+        """How many effects of a key stand in the town: for the kit that checks these tools."""
+        answer = await self._client.get("/effects", params={"prefix": key, "limit": "1000"})
+        found = msgspec.json.decode(answer.raise_for_status().content)["effects"]
+        return sum(effect["standing"] for effect in found if effect["key"] == key)
+
     async def _ask(
         self, call: Call, method: str, path: str, body: Any = None, *, params: Mapping[str, str] | None = None
     ) -> Any:

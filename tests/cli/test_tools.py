@@ -1,0 +1,115 @@
+"""`intention tools check`: arguments in, findings and an exit code out, against the real town."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from shared.cli.main import intention
+from shared.machine.plan import Effect
+from shared.tools.kit import Standing
+from shared.tools.registry import Registry
+from tests.support.valkey import free_port
+from tests.tools.shop import Shop
+from tests.town.support import Host, Town, hosting
+
+
+def lying(registry: Registry) -> Standing:
+    """A shop that sells again and again, and tells the truth about how often: for `--from`."""
+    shop = Shop("does it again")
+    registry.add(shop.buy, effect=Effect.IDEMPOTENT, undo=shop.undo)
+    return shop.standing
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """The listening server."""
+    with hosting() as found:
+        yield found
+
+
+@pytest.fixture
+def town(host: Host, tmp_path: Path) -> Iterator[Town]:
+    """A fresh town."""
+    with host.town(tmp_path / "town.sqlite") as found:
+        yield found
+
+
+def check(tool: str, args: Any, *more: str, town_url: str = "http://127.0.0.1:9", said: str = "") -> Result:
+    """Run it; a person answers `said`."""
+    text = args if isinstance(args, str) else json.dumps(args)
+    command = ["tools", "check", tool, "--args", text, "--env-file", "/dev/null", *more]
+    return CliRunner(env={"TOWN_URL": town_url, "INTENTION_MODE": "local"}).invoke(intention, command, input=said)
+
+
+def test_a_tool_that_keeps_its_promises_is_told_so(town: Town) -> None:
+    """Line by line, and nothing stands in the town afterwards."""
+    found = check("do_work", {"label": "x"}, "--yes", town_url=town.base_url)
+
+    assert found.exit_code == 0, found.output
+    assert "called twice, it did it once" in " ".join(found.output.split())
+    assert found.output.endswith("do_work is as it says.\n")
+    assert {state for state, _ in asyncio.run(town.applied()).values()} == {"undone"}
+
+
+def test_findings_can_be_read_by_a_program(town: Town) -> None:
+    """One JSON object."""
+    found = check("send_message", {"to": "a", "channel": "sms", "text": "b"}, "--yes", "--json", town_url=town.base_url)
+
+    told = json.loads(found.stdout)
+    assert (found.exit_code, told["tool"], told["ok"]) == (0, "send_message", True)
+    assert [one["verdict"] for one in told["findings"]] == ["kept"] * 9
+
+
+def test_a_lying_tool_of_ones_own_ends_with_code_1() -> None:
+    """Named by module and function."""
+    found = check("buy", {"what": "bread"}, "--yes", "--from", "tests.cli.test_tools:lying", "--json")
+
+    told = json.loads(found.stdout)
+    assert (found.exit_code, told["ok"]) == (1, False)
+    assert {"point": "twice", "verdict": "broken", "message": "called twice, 2 effects of its key stand instead of 1"} in told[
+        "findings"
+    ]
+
+
+def test_nothing_is_called_before_a_person_agrees(town: Town) -> None:
+    """The calls are real."""
+    found = check("do_work", {"label": "x"}, town_url=town.base_url, said="n\n")
+
+    assert found.exit_code == 1
+    assert "called for real" in found.output
+    assert asyncio.run(town.applied()) == {}
+
+
+@pytest.mark.parametrize(
+    ("tool", "args", "more", "said"),
+    [
+        ("teleport", {}, (), "there is no tool teleport; there are book_ride"),
+        ("do_work", "{", (), "--args: Input data was truncated"),
+        ("do_work", "[]", (), "--args: Expected `object`"),
+        ("do_work", {"label": 5}, (), "--args.label: Expected `str`"),
+        ("do_work", {"label": "x"}, ("--other-args", '{"pets": 1}'), "--other-args.pets: do_work takes no such argument"),
+        ("do_work", {"label": "x"}, ("--from", "no.such.module:f"), "--from no.such.module:f: No module named"),
+        ("do_work", {"label": "x"}, ("--from", "tests.cli.test_tools"), "write module:function"),
+        ("do_work", {"label": "x"}, ("--from", "tests.cli.test_tools:__name__"), "that is no function"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_command_is_said(tool: str, args: Any, more: tuple[str, ...], said: str) -> None:
+    """With its place, and before anything is called."""
+    found = check(tool, args, "--yes", *more)
+
+    assert found.exit_code == 2
+    assert said in found.output
+
+
+def test_a_town_that_is_not_there_is_said() -> None:
+    """Not a traceback."""
+    found = check("do_work", {"label": "x"}, "--yes", town_url=f"http://127.0.0.1:{free_port()}")
+
+    assert found.exit_code == 1
+    assert "ConnectError" in found.output
+    assert "Traceback" not in found.output

@@ -1,0 +1,87 @@
+"""Every tool of the town keeps what its effect class promises, point by point, against the real town."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.machine.plan import Effect
+from shared.tools import kit
+from shared.tools.kit import Sample
+from shared.tools.registry import Registry
+from shared.tools.town import TownTools, register
+from tests.town.support import JOB, LETTER, MESSAGE, RIDE, TABLE, Host, Town, hosting
+
+SAMPLES: dict[str, dict[str, Any]] = {
+    "find_table": {"party_size": 2, "date": "2030-05-02", "time": "19:00"},
+    "reserve_table": TABLE,
+    "book_ride": RIDE,
+    "send_message": MESSAGE,
+    "do_work": JOB,
+    "post_letter": LETTER,
+}
+NO_PROMISE = {"post_unregistered_letter"}
+
+
+def registered(client: httpx.AsyncClient) -> Registry:
+    """The town's tools."""
+    registry = Registry()
+    register(registry, TownTools(client))
+    return registry
+
+
+def promised() -> list[tuple[str, str]]:
+    """Each tool with each point that it promises."""
+    registry = registered(httpx.AsyncClient(verify=False))  # noqa: S501 - never used
+    return [(tool, point) for tool in registry.contracts() for point in kit.points(registry, tool)]
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """The listening server."""
+    with hosting() as found:
+        yield found
+
+
+@pytest.fixture
+def town(host: Host, tmp_path: Path) -> Iterator[Town]:
+    """A fresh town."""
+    with host.town(tmp_path / "town.sqlite") as found:
+        yield found
+
+
+@pytest.fixture
+async def client(town: Town) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of it."""
+    async with town.client() as found:
+        yield found
+
+
+def test_every_tool_of_the_town_has_a_sample_or_promises_nothing() -> None:
+    """A tool that is added later is not forgotten here."""
+    registry = registered(httpx.AsyncClient(verify=False))  # noqa: S501 - never used
+
+    assert set(registry.contracts()) == set(SAMPLES) | NO_PROMISE
+    assert {tool for tool, _ in promised()} == set(SAMPLES)
+
+
+@pytest.mark.parametrize(("tool", "point"), promised(), ids=[f"{tool}-{point}" for tool, point in promised()])
+async def test_a_tool_keeps_its_promise(client: httpx.AsyncClient, tool: str, point: str) -> None:
+    """One point of one tool."""
+    sample = Sample(registry=registered(client), name=tool, args=SAMPLES[tool], standing=TownTools(client).standing)
+
+    await kit.demand(sample, point)
+
+
+async def test_letters_are_not_what_an_idempotent_tool_would_be(client: httpx.AsyncClient) -> None:
+    """Declared as more than they are, they are caught: the post office does not look at keys."""
+    tools = TownTools(client)
+    registry = registered(client)
+    registry.add(tools.post_letter, effect=Effect.IDEMPOTENT, undo=tools.undo, probe=tools.probe)
+    sample = Sample(registry=registry, name="post_letter", args=LETTER, standing=tools.standing)
+
+    broken = {finding.point for finding in await kit.check(sample) if finding.verdict == "broken"}
+    assert {"twice", "at once", "other arguments", "undo first", "do after undo"} <= broken
+    assert broken.isdisjoint({"undo", "undo twice", "undo unknown", "probe before", "probe after", "probe undone"})
