@@ -383,9 +383,11 @@ class RedisStore:
     async def letters(
         self, tenant: str, *, limit: int, before: tuple[int, str] | None = None, execution: str = ""
     ) -> LetterPage:
-        """See the port. No two letters of one list have the same time, so one more than the page is enough of each."""
+        """See the port. No two letters of one list have the same time: of each list the page, `before` itself, and one that
+        tells whether there is more.
+        """
         parts = [keys.partition_of(execution)] if execution else keys.all_partitions()
-        top, most = before[0] if before else "+inf", dead.MOST if execution else limit + 1
+        top, most = before[0] if before else "+inf", dead.MOST if execution else limit + 2
         pipe = self._redis.pipeline(transaction=False)
         for pp in parts:
             pipe.zrange(keys.dead_times(pp, tenant), top, "-inf", byscore=True, desc=True, offset=0, num=most, withscores=True)

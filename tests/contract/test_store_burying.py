@@ -66,6 +66,20 @@ async def test_pages_are_newest_first_over_all_partitions(store: Clocked) -> Non
     assert (await store.letters("globex", limit=9)).letters == ()
 
 
+async def test_pages_of_letters_that_share_a_partition_reach_to_the_end(store: Clocked) -> None:
+    """The letter where a page begins is no letter of that page, and hides none behind it."""
+    await created(store)
+    for segment in range(4):
+        await buried(store, letter(segment=segment))
+    found, before = [], None
+    for _ in range(9):
+        page = await store.letters("acme", limit=1, before=before)
+        found += [one.segment for one in page.letters]
+        if (before := page.next) is None:
+            break
+    assert found == [3, 2, 1, 0]
+
+
 async def test_letters_of_one_execution(store: Clocked) -> None:
     """And of no other whose id begins alike."""
     await created(store)
