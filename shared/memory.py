@@ -41,7 +41,7 @@ from shared.ports import (
     Reopened,
 )
 from shared.redisdb import keys, wire
-from shared.redisdb.store import INBOX_LIMIT, LONGEST_DELAY_MS, WATCH_MS
+from shared.redisdb.store import INBOX_LIMIT, LARGE_BYTES, LONGEST_DELAY_MS, WATCH_MS
 
 _encode = msgspec.json.Encoder().encode
 _BUSY: Final = frozenset(b"ibsuwg")
@@ -153,6 +153,8 @@ class _Record:
     holds: dict[int, bytes] = field(default_factory=dict)
     notes: bytes = b""
     output: bytes = b""
+    large: dict[int, bytes] = field(default_factory=dict)
+    """Outputs that are stored apart."""
     order: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -192,6 +194,8 @@ class _Record:
         for cell, (text, ended_ms) in written.results.items():
             self.results.setdefault(cell, text)
             self.order.setdefault(cell, ended_ms)
+        for cell, text in written.large.items():
+            self.large.setdefault(cell, text)
         for cell, letter in written.cells.items():
             self.cells[cell] = letter
         self.history += written.lines
@@ -216,6 +220,7 @@ class _Record:
             numbers["armed_ms"] = self.armed_ms
         texts = {"owner": self.owner, "need": ",".join(map(str, self.need)), "message": self.message}
         ended = {} if self.ended_ms is None else {"ended_ms": str(self.ended_ms)}
+        ended |= {"large": ",".join(map(str, self.large))} if self.large else {}
         cells = {"i": self.intents, "f": self.faults, "w": self.holds, "r": self.results}
         rare = {name: text.decode() for name, text in {"notes": self.notes, "output": self.output}.items() if text}
         return (
@@ -233,14 +238,16 @@ class _Record:
 class _Written:
     """Changes as they are stored. Encoding comes first, so that what cannot be stored changes nothing."""
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, large_bytes: int) -> None:
         self.header = changes.header
         self.intents = {cell: _encode(intent) for cell, intent in changes.intents.items()}
         self.faults = {cell: _encode(fault) for cell, fault in changes.faults.items()}
         self.holds = {cell: _encode(hold) for cell, hold in changes.holds.items()}
         self.notes = b"" if changes.notes is None else _encode(changes.notes)
         self.output = b"" if changes.output is None else _encode(changes.output)
-        self.results = {cell: (_encode(result), result.ended_ms) for cell, result in changes.results.items()}
+        texts = {cell: wire.stored(result, large_bytes) for cell, result in changes.results.items()}
+        self.results = {cell: (text, changes.results[cell].ended_ms) for cell, (text, _) in texts.items()}
+        self.large = {cell: apart for cell, (_, apart) in texts.items() if apart is not None}
         self.cells = {cell: ord(target.value) for cell, target in changes.cells.items()}
         self.lines = [_encode(line) for line in changes.history]
 
@@ -252,10 +259,18 @@ class _Written:
 class MemoryStore:
     """See `shared.ports.Store` for what each method promises."""
 
-    def __init__(self, *, retention_ms: int, now_ms: int | None = None, longest_delay_ms: int = LONGEST_DELAY_MS) -> None:
+    def __init__(
+        self,
+        *,
+        retention_ms: int,
+        large_bytes: int = LARGE_BYTES,
+        now_ms: int | None = None,
+        longest_delay_ms: int = LONGEST_DELAY_MS,
+    ) -> None:
         """`now_ms` replaces the clock while it is set; it may be set again at any time."""
         self._longest_delay_ms = longest_delay_ms
         self._retention_ms = retention_ms
+        self._large_bytes = large_bytes
         self.now_ms = now_ms
         self.calls: dict[str, int] = defaultdict(int)
         """Commands by name, counted as the Redis store counts its scripts."""
@@ -373,7 +388,7 @@ class MemoryStore:
         return self._commit("commit", lease, ver=ver, seen=seen, kept=kept, going=going)
 
     def _commit(self, name: str, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
-        first, following = _Written(kept), _Written(going.changes)
+        first, following = _Written(kept, self._large_bytes), _Written(going.changes, self._large_bytes)
         early, late = (wire.queue_entries(lease.header, part.commands) for part in (kept, going.changes))
         now, part = self._enter(name, lease.header.id)
         record = self._records.get(lease.header.id)
@@ -431,8 +446,10 @@ class MemoryStore:
     async def load_results(self, execution: str, cells: Sequence[int]) -> dict[int, object]:
         """See the port."""
         record = self._find(execution)
-        found = {cell: record.results[cell] for cell in cells if cell in record.results} if record else {}
-        return {cell: wire.result(text).output for cell, text in found.items()}
+        if record is None:
+            return {}
+        found = {cell: wire.result(record.results[cell]) for cell in cells if cell in record.results}
+        return {cell: wire.anything(record.large[cell]) if one.large else one.output for cell, one in found.items()}
 
     async def load_order(self, execution: str, cells: Sequence[int]) -> dict[int, int]:
         """See the port."""
@@ -592,7 +609,7 @@ class MemoryStore:
         self, execution: str, *, tenant: str, ver: int, origins: frozenset[Status], changes: Changes
     ) -> Reopened | NotAccepted:
         """See the port."""
-        written = _Written(changes)
+        written = _Written(changes, self._large_bytes)
         now, part = self._enter("reopen", execution)
         record = self._records.get(execution)
         if record is None or record.header.tenant != tenant:
@@ -675,7 +692,9 @@ def _lease(record: _Record, owner: str, now: int) -> Lease:
         seen=record.seen,
         intents={cell: wire.intent(record.intents[cell]) for cell in busy if cell in record.intents},
         faults={cell: wire.fault(record.faults[cell]) for cell in busy if cell in record.faults},
-        results={cell: wire.result(record.results[cell]).output for cell in record.need if cell in record.results},
+        results=wire.outputs(
+            [part for cell in record.need if cell in record.results for part in (f"r:{cell}", record.results[cell])]
+        ),
         signals=record.letters(record.seen),
         holds={cell: wire.hold(record.holds[cell]) for cell in busy if cell in record.holds},
         notes=wire.notes(record.notes) if record.notes else Notes(),

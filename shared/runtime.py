@@ -50,7 +50,12 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     stack.push_async_callback(redis.aclose)
     await check_layout(redis)
     client = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
-    store = RedisStore(redis, retention_ms=settings.retention_days * DAY_MS, strict=settings.durability == "strict")
+    store = RedisStore(
+        redis,
+        retention_ms=settings.retention_days * DAY_MS,
+        strict=settings.durability == "strict",
+        large_bytes=settings.large_value_bytes,
+    )
     acks = Acks(store)
     stack.push_async_callback(acks.close)
     qstash = QStashQueue(client, settings)

@@ -145,6 +145,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_plan_steps: Positive = 10_000
     max_argument_bytes: Positive = 65_536
     max_request_bytes: Positive = 4_194_304
+    large_value_bytes: Positive = 65_536
+    """An output of more bytes of JSON is stored apart from its execution's record, and loaded only when it is needed."""
+    max_value_bytes: Positive = 1_048_576
+    """An output of more is left out: the step is DONE, because its effect happened, and its output says how large it was."""
     continue_delay_ms: NotNegative = 0
     """How long QStash holds a continuation back; the original guide waited 1 to 2 s, nothing here needs it."""
     undeliverable_after: Positive = 5

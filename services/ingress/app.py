@@ -76,6 +76,13 @@ async def get_execution(request: Request) -> Response:
     return Json(views.execution(view))
 
 
+async def get_output(request: Request) -> Response:
+    """The output of one step as JSON, also where it is too large to be shown with its execution."""
+    deps, tenant = edge.known(request)
+    found = await deps.reader.output(request.path_params["id"], tenant, request.path_params["step"])
+    return Response(found, media_type="application/json")
+
+
 async def get_history(request: Request) -> Response:
     """What happened to one execution, in order; `after` is the `next` of the page before."""
     deps, tenant = edge.known(request)
@@ -148,6 +155,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             Route("/api/executions", list_executions, methods=["GET"]),
             Route("/api/executions/{id}", get_execution, methods=["GET"]),
             Route("/api/executions/{id}/history", get_history, methods=["GET"]),
+            Route("/api/executions/{id}/steps/{step}/output", get_output, methods=["GET"]),
             Route("/api/executions/{id}/cancel", cancel, methods=["POST"]),
             Route("/api/users/{user}/profile", get_profile, methods=["GET"]),
             Route("/api/users/{user}/profile", put_profile, methods=["PUT"]),

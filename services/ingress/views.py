@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -46,14 +47,16 @@ def execution(view: View) -> dict[str, Any]:
         "wakesAt": moment(fields.get("wake_ms")) if fields["status"] == "SUSPENDED" else None,
         "deadline": moment(fields.get("deadline_ms")),
         "plan": {"hash": fields["plan"], "summary": fields.get("summary") or None, "sources": sources},
-        "steps": [_step(msgspec.to_builtins(step)) for step in view.steps],
+        "steps": [_step(msgspec.to_builtins(step), view.id) for step in view.steps],
         "totalSteps": view.total_steps,
         "doneSteps": view.done_steps,
         "nextSteps": view.next_step,
     }
 
 
-def _step(step: dict[str, Any]) -> dict[str, Any]:
+def _step(step: dict[str, Any], execution: str) -> dict[str, Any]:
+    if large := step.pop("large_output", None):
+        step["largeOutput"] = large | {"path": f"/api/executions/{execution}/steps/{quote(step['name'], safe='')}/output"}
     for name, shown in (("started_ms", "startedAt"), ("ended_ms", "endedAt"), ("retry_at_ms", "retryAt")):
         step[shown] = moment(step.pop(name, None))
     return step

@@ -39,7 +39,11 @@ def interpreter(engine: Engine, town: httpx.AsyncClient, clock: SystemClock) -> 
     return Interpreter(
         store=engine.store,
         sender=engine.sender,
-        tools=Runner(registry, Addresses(engine.settings.internal_signing_key, engine.settings.ingress_url)),
+        tools=Runner(
+            registry,
+            Addresses(engine.settings.internal_signing_key, engine.settings.ingress_url),
+            most_bytes=engine.settings.max_value_bytes,
+        ),
         clock=clock,
         limits=limits_of(engine.settings),
     )

@@ -60,6 +60,11 @@ def plan(execution: str) -> str:
     return f"ie:{{p{partition_of(execution)}}}:p:{execution}"
 
 
+def large_value(execution: str, cell: int) -> str:
+    """String: the output of one step as JSON, where it is too large for the record."""
+    return f"ie:{{p{partition_of(execution)}}}:b:{execution}:{cell}"
+
+
 def history(execution: str) -> str:
     """Stream: what happened, in order."""
     return f"ie:{{p{partition_of(execution)}}}:h:{execution}"

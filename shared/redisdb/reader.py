@@ -26,6 +26,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     needs: tuple[str, ...] = ()
     input: Any = None
     output: Any = None
+    large_output: wire.Pointer | None = None
+    """In place of an output that is too large to be shown here; `Reader.output` gives it."""
     attempts: int = 0
     key: str = ""
     started_ms: int | None = None
@@ -96,6 +98,25 @@ class Reader:
         found: list[Sequence[bytes | None]] = await self._ask(pipe.execute()) if wanted else []
         return found
 
+    async def output(self, execution: str, tenant: str, step: str) -> bytes:
+        """The JSON of one step's output, however large; NotFound while there is none."""
+        await self.header(execution, tenant)
+        plan_bytes = await self._ask(self._redis.get(keys.plan(execution)))
+        names = [one.name for one in _plan.decode(plan_bytes).steps] if plan_bytes else []
+        if step not in names:
+            raise NotFound(f"{execution} has no step {step[:80]!r}")
+        cell = names.index(step)
+        text = await self._ask(self._redis.hget(keys.record(execution), f"r:{cell}"))
+        if text is None:
+            raise NotFound(f"step {step!r} of {execution} has no output yet")
+        result = wire.result(text)
+        if result.large is None:
+            return msgspec.json.encode(result.output)
+        found = wire.output_of(result.large, await self._ask(self._redis.get(keys.large_value(execution, cell))))
+        if found is None:
+            raise NotFound(f"the output of step {step!r} of {execution} is gone")
+        return found
+
     async def history(self, execution: str, tenant: str, *, after: str = "-", count: int = PAGE) -> list[dict[str, Any]]:
         """Lines of the history behind the id `after`, oldest first."""
         await self.header(execution, tenant)
@@ -115,10 +136,16 @@ class Reader:
         while view.next_step is not None:
             view = await self.view(execution, tenant.decode(), first=view.next_step)
             steps += view.steps
+        steps = [await self._whole_step(execution, tenant.decode(), step) for step in steps]
         history = await self.history(execution, tenant.decode())
         while history and (more := await self.history(execution, tenant.decode(), after=history[-1]["id"])):
             history += more
         return {"id": execution, "tenant": tenant.decode(), "header": view.fields, "steps": steps, "history": history}
+
+    async def _whole_step(self, execution: str, tenant: str, step: StepView) -> StepView:
+        if step.large_output is None:
+            return step
+        return msgspec.structs.replace(step, output=msgspec.Raw(await self.output(execution, tenant, step.name)))
 
     async def listing(self, tenant: str, *, before: str = "", count: int = 50) -> list[str]:
         """Ids of a tenant's executions, newest first, behind the uuid `before`."""
@@ -187,6 +214,7 @@ def _step(step: Step, number: int, size: int, cells: bytes, part: Sequence[bytes
         needs=step.needs,
         input=intent.args if intent else None,
         output=result.output if result else None,
+        large_output=result.large if result else None,
         attempts=attempts,
         key=intent.key if intent else "",
         started_ms=result.started_ms if result else (intent.at_ms if intent else None),

@@ -44,6 +44,7 @@ LONGEST_DELAY_MS: Final = 7 * 86_400_000
 """Of a message on QStash's free plan."""
 FORBIDDEN_MS: Final = 7 * 86_400_000
 INBOX_LIMIT: Final = 1_000
+LARGE_BYTES: Final = 65_536
 _SIGNAL_ANSWERS: Final = {1: "duplicate", 2: "terminal", 3: "absent", 4: "full"}
 
 
@@ -61,15 +62,18 @@ class RedisStore:
         *,
         retention_ms: int,
         strict: bool = False,
+        large_bytes: int = LARGE_BYTES,
         now_ms: int | None = None,
         longest_delay_ms: int = LONGEST_DELAY_MS,
     ) -> None:
         """`strict`: wait until creates, signals and intents of effects are on disk. `now_ms`: tests only.
 
-        `longest_delay_ms`: what QStash's plan allows; longer waits are chained.
+        `large_bytes`: an output of more is not in the record, but under a key of its own. `longest_delay_ms`: what QStash's
+        plan allows; longer waits are chained.
         """
         self._longest_delay_ms = longest_delay_ms
         self._redis = redis
+        self._large_bytes = large_bytes
         self._retention_ms = retention_ms
         self._strict = strict
         self.now_ms = now_ms
@@ -203,7 +207,8 @@ class RedisStore:
             wire.queue_entries(lease.header, kept.commands),
             wire.queue_entries(lease.header, going.changes.commands),
         )
-        follow = wire.written(going.changes, second)
+        apart = wire.Apart(execution, self._large_bytes, 10)
+        keep, follow = wire.written(kept, first, apart), wire.written(going.changes, second, apart)
         if going.kind in {"leave", "suspend"}:  # empty too: an earlier segment's needs would be loaded for ever
             follow = _with_field(follow, "need", ",".join(map(str, going.need)))
         reply = await self._run(
@@ -219,6 +224,7 @@ class RedisStore:
                 keys.retire(pp),
                 keys.dead_times(pp, lease.header.tenant),
                 keys.dead_letters(pp, lease.header.tenant),
+                *apart.keys,
             ],
             [
                 execution,
@@ -236,7 +242,7 @@ class RedisStore:
                 lease.header.trace,
                 wire.letter_text(going.letter) if going.letter else "",
                 dead.MOST,
-                *wire.written(kept, first),
+                *keep,
                 *follow,
             ],
             barrier=going.kind in {"intents", "end"},
@@ -250,7 +256,14 @@ class RedisStore:
     async def load_results(self, execution: str, cells: Sequence[int]) -> dict[int, object]:
         """See the port."""
         values = await self._fields(execution, [f"r:{cell}" for cell in cells])
-        return {cell: wire.result(value).output for cell, value in zip(cells, values, strict=True) if value is not None}
+        found = {cell: wire.result(value) for cell, value in zip(cells, values, strict=True) if value is not None}
+        outputs = {cell: one.output for cell, one in found.items() if one.large is None}
+        apart = {cell: one.large for cell, one in found.items() if one.large is not None}
+        if apart:
+            texts = await self._plain(self._redis.mget([keys.large_value(execution, cell) for cell in apart]))
+            read = {cell: wire.output_of(apart[cell], text) for cell, text in zip(apart, texts, strict=True)}
+            outputs |= {cell: wire.anything(text) for cell, text in read.items() if text is not None}
+        return outputs
 
     async def load_order(self, execution: str, cells: Sequence[int]) -> dict[int, int]:
         """See the port."""
@@ -456,6 +469,8 @@ class RedisStore:
     ) -> Reopened | NotAccepted:
         """See the port."""
         pp = keys.partition_of(execution)
+        apart = wire.Apart(execution, self._large_bytes, 7)
+        written = wire.written(changes, (), apart)
         reply = await self._run(
             "reopen",
             [
@@ -466,8 +481,9 @@ class RedisStore:
                 keys.outbox_times(pp),
                 keys.outbox_entries(pp),
                 keys.retire(pp),
+                *apart.keys,
             ],
-            [execution, tenant, ver, commas(origins), WATCH_MS, secrets.token_hex(6), *wire.written(changes, ())],
+            [execution, tenant, ver, commas(origins), WATCH_MS, secrets.token_hex(6), *written],
             barrier=True,
         )
         if reply[0] == 0:
@@ -481,8 +497,9 @@ class RedisStore:
         return [name.decode() for name in found]
 
     async def purge(self, execution: str) -> bool:
-        """See the port. The tenant, which names the listing, is read first: it never changes."""
-        pp, tenant = keys.partition_of(execution), await self._tenant_of(execution)
+        """See the port. What names the keys is read first: the tenant, and which outputs are stored apart."""
+        pp = keys.partition_of(execution)
+        tenant, large = (value.decode() if value else "" for value in await self._fields(execution, ["tenant", "large"]))
         reply = await self._run(
             "purge",
             [
@@ -495,8 +512,9 @@ class RedisStore:
                 keys.retire(pp),
                 keys.dead_times(pp, tenant),
                 keys.dead_letters(pp, tenant),
+                *(keys.large_value(execution, int(cell)) for cell in large.split(",") if cell),
             ],
-            [execution, tenant, execution.rpartition("_")[2], _TERMINAL, dead.prefix_of(execution)],
+            [execution, tenant, execution.rpartition("_")[2], _TERMINAL, dead.prefix_of(execution), large],
         )
         return bool(reply[0] == 0)
 

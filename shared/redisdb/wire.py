@@ -1,5 +1,6 @@
 """Between the machine's shapes and the flat strings that scripts take and give."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from shared.machine.decision import Changes, Command, Line
 from shared.machine.state import Fault, Header, Hold, Intent, Notes, Result, Signal
 from shared.machine.status import Cell
 from shared.ports import Entry, Letter
+from shared.redisdb import keys
 
 log = get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -18,11 +20,72 @@ _intent = msgspec.json.Decoder(Intent)
 _hold = msgspec.json.Decoder(Hold)
 _notes = msgspec.json.Decoder(Notes)
 _fault = msgspec.json.Decoder(Fault)
-_result = msgspec.json.Decoder(Result)
 _signal = msgspec.json.Decoder(Signal)
 _entry = msgspec.json.Decoder(Entry)
 _letter = msgspec.json.Decoder(Letter)
 _anything = msgspec.json.Decoder()
+
+
+class Pointer(msgspec.Struct, frozen=True, kw_only=True):
+    """Stands in a record for an output that is stored apart (`keys.large_value`)."""
+
+    bytes: int
+    """Of its JSON."""
+    sha256: str
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A result as the record keeps it: with its output, or with a pointer to it."""
+
+    output: Any = None
+    attempt: int
+    started_ms: int
+    ended_ms: int
+    large: Pointer | None = None
+
+
+class Apart:
+    """The outputs of one command that are too large for the record: their keys go behind those that the script names."""
+
+    def __init__(self, execution: str, limit: int, before: int) -> None:
+        """`limit`: bytes of JSON that a record takes; `before`: how many keys the script names itself."""
+        self.keys: list[str] = []
+        self._execution = execution
+        self._limit = limit
+        self._before = before
+
+    def field(self, cell: int, result: Result) -> tuple[bytes, list[str | bytes | int]]:
+        """The record's field, and what write.lua is told of an output that is stored apart."""
+        text, apart = stored(result, self._limit)
+        if apart is None:
+            return text, []
+        self.keys.append(keys.large_value(self._execution, cell))
+        return text, [self._before + len(self.keys), cell, apart]
+
+
+_result = msgspec.json.Decoder(Stored)
+
+
+def stored(result: Result, limit: int) -> tuple[bytes, bytes | None]:
+    """The record's field, and the output's JSON if that is larger than `limit` bytes."""
+    text = _encode(result)
+    if len(text) <= limit:  # it holds the output and a little more
+        return text, None
+    output = _encode(result.output)
+    if len(output) <= limit:
+        return text, None
+    pointer = Pointer(bytes=len(output), sha256=hashlib.sha256(output).hexdigest())
+    short = Stored(attempt=result.attempt, started_ms=result.started_ms, ended_ms=result.ended_ms, large=pointer)
+    return _encode(short), output
+
+
+def output_of(pointer: Pointer, text: bytes | None) -> bytes | None:
+    """What was stored apart, if it is there and is what the record says."""
+    if text is None or hashlib.sha256(text).hexdigest() != pointer.sha256:
+        log.error("result.missing", bytes=pointer.bytes, there=text is not None)
+        return None
+    return text
+
 
 # What the scripts themselves keep; a header write must not touch them.
 _KEPT_BY_SCRIPTS = frozenset({"id", "tenant", "plan", "segment", "created_ms", "deadline_ms", "stalled", "trace"})
@@ -41,8 +104,8 @@ def header(fields: dict[str, Any]) -> Header:
     return msgspec.convert(known, Header, strict=False)
 
 
-def written(changes: Changes, commands: Sequence[Entry] = ()) -> list[str | bytes | int]:
-    """Changes as write.lua reads them; `commands` are theirs as entries."""
+def written(changes: Changes, commands: Sequence[Entry] = (), apart: Apart | None = None) -> list[str | bytes | int]:
+    """Changes as write.lua reads them; `commands` are theirs as entries; `apart` takes their large outputs."""
     fields = dict(header_fields(changes.header)) if changes.header else {}
     over: list[str | bytes | int] = [part for pair in fields.items() for part in pair]
     over += [part for cell, intent in changes.intents.items() for part in (f"i:{cell}", _encode(intent))]
@@ -53,12 +116,27 @@ def written(changes: Changes, commands: Sequence[Entry] = ()) -> list[str | byte
     if changes.output is not None:
         over += ("output", _encode(changes.output))
     once: list[str | bytes | int] = []
+    large: list[str | bytes | int] = []
     for cell, result in changes.results.items():
-        once += (f"r:{cell}", _encode(result), f"c:{cell}", result.ended_ms)
+        text, told = apart.field(cell, result) if apart else (_encode(result), [])
+        once += (f"r:{cell}", text, f"c:{cell}", result.ended_ms)
+        large += told
     cells: list[str | bytes | int] = [part for run in _runs(changes.cells) for part in run]
     lines: list[str | bytes | int] = [_encode(line) for line in changes.history]
     queued = queue_texts(commands)
-    return [len(over) // 2, *over, len(once) // 2, *once, len(cells) // 2, *cells, len(lines), *lines, *queued]
+    return [
+        len(over) // 2,
+        *over,
+        len(once) // 2,
+        *once,
+        len(cells) // 2,
+        *cells,
+        len(lines),
+        *lines,
+        *queued,
+        len(large) // 3,
+        *large,
+    ]
 
 
 def queue_texts(entries: Sequence[Entry]) -> list[str | bytes | int]:
@@ -144,11 +222,12 @@ def notes_text(notes: Notes) -> dict[str, str]:
 
 
 def outputs(flat: Sequence[Any]) -> dict[int, object]:
-    """Outputs of done steps, by cell."""
-    return {int(name.partition(":")[2]): _result.decode(value).output for name, value in pairs(flat)}
+    """Outputs of done steps, by cell; without those that are stored apart, which are loaded when they are needed."""
+    found = {int(name.partition(":")[2]): _result.decode(value) for name, value in pairs(flat)}
+    return {cell: one.output for cell, one in found.items() if one.large is None}
 
 
-def result(data: bytes) -> Result:
+def result(data: bytes) -> Stored:
     """One stored result."""
     return _result.decode(data)
 

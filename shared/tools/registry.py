@@ -18,7 +18,7 @@ from shared.machine.plan import Contract, Effect, Retry, Undo
 
 log = get_logger()
 
-MAX_RESULT_BYTES: Final = 262_144
+MAX_RESULT_BYTES: Final = 1_048_576
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,10 +155,16 @@ def _args_struct(function: ToolFunction) -> type[msgspec.Struct]:
 class Runner:
     """The ToolRunner over a registry: every way a call can end becomes one of four outcomes."""
 
-    def __init__(self, registry: Registry, addresses: Addresses | None = None) -> None:
-        """The registry may grow until the first call. `addresses` makes those at which tools call back."""
+    def __init__(
+        self, registry: Registry, addresses: Addresses | None = None, *, most_bytes: int = MAX_RESULT_BYTES
+    ) -> None:
+        """The registry may grow until the first call. `addresses` makes those at which tools call back.
+
+        `most_bytes`: of an output's JSON; a larger one is left out.
+        """
         self._registry = registry
         self._addresses = addresses
+        self._most_bytes = most_bytes
 
     async def run(self, start: Start, deadline_s: float) -> Outcome:
         """See `shared.ports.ToolRunner`."""
@@ -181,8 +187,8 @@ class Runner:
             log.warning("tool.raised", tool=tool.name, exc_info=error)
             return Unanswered(message=f"{type(error).__name__}: {error}")
         if isinstance(output, TookOver):
-            return Accepted(output=_kept(output.output))
-        return Done(output=_kept(output))
+            return Accepted(output=_kept(output.output, self._most_bytes))
+        return Done(output=_kept(output, self._most_bytes))
 
     def _addressed(self, start: Start) -> Start:
         """With the addresses at which it is to call back: they are made for the call and stored nowhere."""
@@ -210,11 +216,11 @@ class Runner:
         return await tool.function(call, **{name: getattr(args, name) for name in tool.args.__struct_fields__})
 
 
-def _kept(output: Any) -> Any:
+def _kept(output: Any, most: int) -> Any:
     """The effect happened, so an output that is too large to keep, or is no JSON, is left out, and says so."""
     try:
         plain = msgspec.to_builtins(output, str_keys=True)
         size = len(msgspec.json.encode(plain))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         return {"left_out": True, "reason": f"the output is no JSON: {error}"}
-    return plain if size <= MAX_RESULT_BYTES else {"left_out": True, "bytes": size, "limit": MAX_RESULT_BYTES}
+    return plain if size <= most else {"left_out": True, "bytes": size, "limit": most}

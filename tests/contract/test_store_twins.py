@@ -14,7 +14,7 @@ from shared.machine.status import Cell, Status
 from shared.memory import MemoryStore
 from shared.ports import MESSAGE, Accepted, Committed, Created, Entry, Going, Lease, Reopened, Store
 from shared.redisdb import keys, wire
-from shared.redisdb.store import RedisStore
+from shared.redisdb.store import LARGE_BYTES, RedisStore
 from tests.support.executions import (
     ANN,
     BOB,
@@ -48,6 +48,7 @@ KEPT = [
     Changes(cells={2: Cell.BACKOFF}, faults={2: fault()}),
     intends(2),
     Changes(progress=True),
+    done(0, "x" * (LARGE_BYTES + 1)),
 ]
 
 UNSET = {"owner": "", "lease_until": "0", "wake_ms": "0", "timed": "0", "need": "", "tries": "0", "message": "", "stalled": "0"}

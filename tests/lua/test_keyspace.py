@@ -22,6 +22,7 @@ SAMPLES: dict[str, Any] = {
     "identity": "0a" * 16,
     "tag": "0a",
     "tool": "book_ride",
+    "cell": 3,
 }
 """An argument of each name that a key function takes."""
 TYPES = {"Hash": "hash", "String": "string", "Stream": "stream", "Sorted set": "zset"}

@@ -112,4 +112,4 @@ async def test_a_fan_out_of_ten_thousand_is_one_write_to_the_cells(once: Recordi
 def test_cells_are_written_in_runs(cells: dict[int, Cell], runs: list[tuple[int, str]]) -> None:
     """A gap ends one and begins the next."""
     flat = [part for run in runs for part in run]
-    assert wire.written(Changes(cells=cells)) == [0, 0, len(runs), *flat, 0, 0]
+    assert wire.written(Changes(cells=cells)) == [0, 0, len(runs), *flat, 0, 0, 0]

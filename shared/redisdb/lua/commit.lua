@@ -1,6 +1,6 @@
 -- Store what a segment found out, and how it goes on: with the next intents, or by leaving, suspending or ending.
 -- KEYS: 1 record  2 cells  3 history  4 due  5 outbox times  6 outbox entries  7 inbox  8 retire
---       9 dead letters' times  10 dead letters
+--       9 dead letters' times  10 dead letters  11... outputs that are stored apart (see write.lua)
 -- ARGV: 1 now  2 execution id  3 owner  4 ver of the record this was computed from  5 inbox position seen
 --       6 '1' if something came of the segment  7 what follows: none | intents | leave | suspend | end
 --       8 due or wake-up: ms from now until the watchdog looks (leave, suspend), retention ms (end)

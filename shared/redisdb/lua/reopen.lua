@@ -1,5 +1,5 @@
 -- Leave a terminal status, on a person's word: never by a wake-up. Kills the writes of whoever may still hold the record.
--- KEYS: 1 record  2 cells  3 history  4 due  5 outbox times  6 outbox entries  7 retire
+-- KEYS: 1 record  2 cells  3 history  4 due  5 outbox times  6 outbox entries  7 retire  8... outputs that are stored apart (see write.lua)
 -- ARGV: 1 now  2 execution id  3 tenant  4 ver that the person saw  5 statuses it may be in (commas around)  6 base ms  7 nonce
 --       8... one written-out set of changes (see write.lua)
 -- Returns: {0 OK, entry, ver} | {1 ILLEGAL, status} | {2 CONFLICT, ver} | {3 ABSENT}

@@ -4,6 +4,7 @@
 --   n, (offset, bytes)*n    cells
 --   n, line*n               history
 --   n, (id, entry)*n        commands for the outbox (see put_commands in outbox.lua)
+--   n, (key number, cell, text)*n   outputs too large for the record, each under KEYS[key number], once; `large` names their cells
 -- Returns the position behind it. `seq` spreads lines of one millisecond by itself: XADD with '*'.
 local function write(x, cells, h, obz, obh, now, at)
   for _, command in ipairs({'HSET', 'HSETNX'}) do
@@ -26,5 +27,15 @@ local function write(x, cells, h, obz, obh, now, at)
     redis.call('XADD', h, '*', 'l', ARGV[at])
     at = at + 1
   end
-  return put_commands(obz, obh, now, at)
+  at = put_commands(obz, obh, now, at)
+  count = tonumber(ARGV[at])
+  at = at + 1
+  for _ = 1, count do
+    if redis.call('SET', KEYS[tonumber(ARGV[at])], ARGV[at + 2], 'NX') then
+      local others = redis.call('HGET', x, 'large')
+      redis.call('HSET', x, 'large', (others and others .. ',' or '') .. ARGV[at + 1])
+    end
+    at = at + 3
+  end
+  return at
 end
