@@ -41,7 +41,7 @@ from shared.ports import (
     Reopened,
 )
 from shared.redisdb import keys, wire
-from shared.redisdb.store import INBOX_LIMIT, LARGE_BYTES, LONGEST_DELAY_MS, WATCH_MS
+from shared.redisdb.store import INBOX_BYTES, INBOX_LIMIT, LARGE_BYTES, LONGEST_DELAY_MS, WATCH_MS
 
 _encode = msgspec.json.Encoder().encode
 _BUSY: Final = frozenset(b"ibsuwg")
@@ -144,6 +144,8 @@ class _Record:
     need: tuple[int, ...] = ()
     tries: int = 0
     message: str = ""
+    made_by: str = ""
+    """The name in Redis of the Idempotency-Key that made it."""
     last: tuple[str, int, bool] | None = None
     """Owner and version of the latest commit, and whether it was answered FLAGS."""
     last_entry: Entry | None = None
@@ -220,6 +222,8 @@ class _Record:
             numbers["armed_ms"] = self.armed_ms
         texts = {"owner": self.owner, "need": ",".join(map(str, self.need)), "message": self.message}
         ended = {} if self.ended_ms is None else {"ended_ms": str(self.ended_ms)}
+        ended |= {"inbox_bytes": str(sum(map(len, self.inbox)))} if self.inbox else {}
+        ended |= {"idem": self.made_by} if self.made_by else {}
         ended |= {"large": ",".join(map(str, self.large))} if self.large else {}
         cells = {"i": self.intents, "f": self.faults, "w": self.holds, "r": self.results}
         rare = {name: text.decode() for name, text in {"notes": self.notes, "output": self.output}.items() if text}
@@ -277,7 +281,7 @@ class MemoryStore:
         self._records: dict[str, _Record] = {}
         self._partitions: dict[str, _Partition] = defaultdict(_Partition)
         self._forbidden: set[str] = set()
-        self._made: dict[tuple[str, str, str], tuple[str, str, int]] = {}
+        self._made: dict[tuple[str, str, str], tuple[str, str]] = {}
 
     # for whoever looks at the outcome
 
@@ -326,13 +330,13 @@ class MemoryStore:
         )
         part.due.set(header.id, now + WATCH_MS)
         if key:
-            self._made[pp, header.tenant, key] = (header.id, birth.request_hash, now + self._retention_ms)
+            record.made_by = keys.idempotency(pp, header.tenant, key)
+            self._made[pp, header.tenant, key] = (header.id, birth.request_hash)
         commands = part.enqueue_all(now, wire.queue_entries(header, birth.commands))
         return Created(entry=part.enqueue(now, record.entry("created")), commands=commands)
 
     def _known(self, pp: str, tenant: str, key: str) -> tuple[str, str] | None:
-        execution, request_hash, until = self._made.get((pp, tenant, key), ("", "", 0))
-        return (execution, request_hash) if until > self._now() else None
+        return self._made.get((pp, tenant, key))
 
     async def acquire(self, execution: str, *, owner: str, lease_ms: int, segment: int, cause: str) -> Lease | NoLease:
         """See the port."""
@@ -478,7 +482,8 @@ class MemoryStore:
             return NotAccepted(why="duplicate")
         if record.terminal:
             return NotAccepted(why="terminal")
-        if len(record.inbox) >= INBOX_LIMIT:
+        text = wire.signal_at(text, now)
+        if len(record.inbox) >= INBOX_LIMIT or sum(map(len, record.inbox)) + len(text) > INBOX_BYTES:
             return NotAccepted(why="full")
         record.inbox.append(text)
         record.sids.add(sid)
@@ -646,6 +651,7 @@ class MemoryStore:
         for letter in [one.id for one in letters.values() if one.execution == execution]:
             del letters[letter]
         del self._records[execution]
+        self._made = {key: made for key, made in self._made.items() if made[0] != execution}
         return True
 
     def _now(self) -> int:

@@ -80,7 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     durability: Literal["fast", "strict"] = "fast"
     """`strict` waits (WAITAOF) until creates, signals and intents of effects are on disk; needs Redis 7.2 or Valkey."""
     retention_days: Positive = 30
-    """How long a finished execution and its idempotency key are kept."""
+    """How long a finished execution, and the Idempotency-Key that made it, are kept after its end."""
     archive_folder: str = ""
     """Where finished executions go as JSON lines before they are deleted; empty: they are deleted only."""
     retire_every_ms: Positive = 60_000

@@ -126,7 +126,7 @@ def schedule_listing(partition: str, tenant: str) -> str:
 
 
 def idempotency(partition: str, tenant: str, key: str) -> str:
-    """Hash: which execution an Idempotency-Key made, and from which request. Has a TTL."""
+    """Hash: which execution an Idempotency-Key made, and from which request. Goes with that execution."""
     return f"ie:{{p{partition}}}:idem:{tenant}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 

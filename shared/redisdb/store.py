@@ -44,6 +44,8 @@ LONGEST_DELAY_MS: Final = 7 * 86_400_000
 """Of a message on QStash's free plan."""
 FORBIDDEN_MS: Final = 7 * 86_400_000
 INBOX_LIMIT: Final = 1_000
+INBOX_BYTES: Final = 1_048_576
+"""Of an execution's signals together, seen or not."""
 LARGE_BYTES: Final = 65_536
 _SIGNAL_ANSWERS: Final = {1: "duplicate", 2: "terminal", 3: "absent", 4: "full"}
 
@@ -128,7 +130,6 @@ class RedisStore:
                 header.id,
                 birth.request_hash,
                 "1" if birth.idempotency_key else "0",
-                self._retention_ms,
                 WATCH_MS,
                 secrets.token_hex(6),
                 header.id.rpartition("_")[2],
@@ -311,6 +312,7 @@ class RedisStore:
                 _TERMINAL,
                 INBOX_LIMIT,
                 WATCH_MS,
+                INBOX_BYTES,
             ],
             barrier=True,
         )
@@ -497,9 +499,10 @@ class RedisStore:
         return [name.decode() for name in found]
 
     async def purge(self, execution: str) -> bool:
-        """See the port. What names the keys is read first: the tenant, and which outputs are stored apart."""
+        """See the port. What names the keys is read first: tenant, Idempotency-Key, outputs that are stored apart."""
         pp = keys.partition_of(execution)
-        tenant, large = (value.decode() if value else "" for value in await self._fields(execution, ["tenant", "large"]))
+        found = await self._fields(execution, ["tenant", "large", "idem"])
+        tenant, large, idem = (value.decode() if value else "" for value in found)
         reply = await self._run(
             "purge",
             [
@@ -512,6 +515,7 @@ class RedisStore:
                 keys.retire(pp),
                 keys.dead_times(pp, tenant),
                 keys.dead_letters(pp, tenant),
+                *([idem] if idem else []),
                 *(keys.large_value(execution, int(cell)) for cell in large.split(",") if cell),
             ],
             [execution, tenant, execution.rpartition("_")[2], _TERMINAL, dead.prefix_of(execution), large],

@@ -278,8 +278,13 @@ def letter(text: bytes) -> Letter:
 
 
 def signal_text(kind: str, payload: object) -> bytes:
-    """A signal as the inbox keeps it; the script knows its position."""
-    return _encode(Signal(position=0, kind=kind, payload=payload))
+    """A signal as the caller writes it; the script knows its position, and when it came."""
+    return _encode({"position": 0, "kind": kind, "payload": payload})
+
+
+def signal_at(text: bytes, now_ms: int) -> bytes:
+    """The signal as the inbox keeps it: signal.lua does the same."""
+    return b'%s,"at_ms":%d}' % (text[:-1], now_ms)
 
 
 def entry(text: bytes) -> Entry:

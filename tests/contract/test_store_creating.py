@@ -7,7 +7,7 @@ import pytest
 from shared.machine.status import Status
 from shared.ports import Created, Exists, KeyConflict
 from shared.redisdb import keys
-from tests.support.executions import EXE, NOW, PP, Clocked, birth, created, execution_id, later, leased
+from tests.support.executions import EXE, NOW, PP, RETENTION_MS, Clocked, birth, created, ended, execution_id, later, leased
 
 KEY = "order 17"
 
@@ -84,6 +84,24 @@ async def test_a_key_tells_what_it_made(store: Clocked) -> None:
     await created(store, execution, key=KEY)
     assert await store.made_by("acme", KEY) == (execution, "request")
     assert await store.made_by("globex", KEY) is None
+
+
+async def test_a_key_is_remembered_while_its_execution_runs_and_until_it_is_purged(store: Clocked) -> None:
+    """However long that takes: an execution that outlives the retention time is not made a second time."""
+    execution = execution_id(partition=keys.spread(f"acme/{KEY}"))
+    other = execution_id(2, partition=keys.partition_of(execution))
+    await created(store, execution, key=KEY)
+    later(store, 3 * RETENTION_MS)
+    assert await store.create(birth(other, key=KEY)) == Exists(execution=execution)
+    await ended(store, execution)
+    later(store, RETENTION_MS - 1)
+    assert await store.create(birth(other, key=KEY)) == Exists(execution=execution)
+
+    later(store, 1)
+    assert await store.purge(execution)
+    assert await store.made_by("acme", KEY) is None
+    assert isinstance(await store.create(birth(other, key=KEY)), Created)
+    assert await store.made_by("acme", KEY) == (other, "request")
 
 
 @pytest.mark.parametrize("name", ["", "exe_0a_", "exe_40_" + "0" * 32, "exe_+a_" + "0" * 32, "exe_0A_" + "0" * 32, "x" * 39])

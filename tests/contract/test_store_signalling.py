@@ -120,6 +120,31 @@ async def test_another_tenants_execution_is_as_good_as_none(store: Clocked, tena
     assert (await leased(store)).signals == ()
 
 
+async def test_a_signal_says_when_it_came(store: Clocked) -> None:
+    """By the store's clock; and nothing else of what was sent is touched, no number and no text."""
+    await created(store)
+    payload = {"of": "1.0", "list": [], "number": 12345678901234567890, "text": '\u20ac}"', "ratio": 1e-7}
+    await store.signal(EXE, tenant="acme", sid="one", kind="event", payload=payload)
+    later(store, 1_234)
+    await send(store, "two")
+    lease = await leased(store)
+
+    assert [signal.at_ms for signal in lease.signals] == [NOW, NOW + 1_234]
+    assert lease.signals[0].payload == payload
+
+
+async def test_an_inbox_is_bounded_in_bytes_too(store: Clocked) -> None:
+    """A mebibyte together; a small one may still fit where a large one did not, and nothing of a refused one is stored."""
+    await created(store)
+    large, sent = "x" * 400_000, ["one", "two"]
+    for sid in sent:
+        assert isinstance(await store.signal(EXE, tenant="acme", sid=sid, kind="event", payload=large), Accepted)
+    assert await store.signal(EXE, tenant="acme", sid="three", kind="event", payload=large) == NotAccepted(why="full")
+    assert isinstance(await send(store, "small"), Accepted)
+    assert isinstance(await send(store, "three"), Accepted)
+    assert [signal.position for signal in (await leased(store)).signals] == [1, 2, 3, 4]
+
+
 async def test_the_inbox_is_bounded(store: Clocked) -> None:
     """What does not fit is refused, not dropped; what is in stays."""
     await created(store)

@@ -243,7 +243,6 @@ class Twins(RuleBasedStateMachine):
     def a_week(self) -> None:
         """The retention passes; what may go now is looked at."""
         self._pair.pass_time(RETENTION_MS)
-        self._do(self._pair.forget_keys())
         self._look(9)
 
     @invariant()

@@ -112,11 +112,6 @@ class Pair:
         """On both clocks."""
         self.memory.now_ms = self.real.now_ms = (self.real.now_ms or NOW) + ms
 
-    async def forget_keys(self) -> None:
-        """What the server's own clock does to Idempotency-Keys; it does not follow the store's `now_ms`."""
-        for name in await self.redis.keys("ie:*:idem:*"):
-            await self.redis.delete(name)
-
     async def same_records(self) -> None:
         """Every record, field by field, with its cells and its history."""
         for execution in IDS:
@@ -207,7 +202,6 @@ async def test_both_stores_do_the_same(redis: Redis, data: st.DataObject) -> Non
                 pair.pass_time(data.draw(st.sampled_from([1, 1_999, 2_000, 5_000, LEASE_MS, LEASE_MS + 500])))
             case "a week":
                 pair.pass_time(RETENTION_MS)
-                await pair.forget_keys()
             case "ack" | "later" if pair.entries:
                 ours, theirs = data.draw(st.sampled_from(pair.entries))
                 for store, entry in ((pair.memory, ours), (pair.real, theirs)):

@@ -4,7 +4,7 @@ import pytest
 
 from shared.errors import Conflict
 from shared.redisdb import keys
-from tests.support.executions import EXE, PP, RETENTION_MS, birth, created, execution_id
+from tests.support.executions import EXE, PP, birth, created, execution_id
 from tests.support.stores import Recording, Twice, everything
 
 
@@ -65,11 +65,12 @@ async def test_a_buried_one_is_not_created(store: Twice) -> None:
     assert await everything(store.redis) == {keys.record(EXE): {b"buried": b"1"}}
 
 
-async def test_a_key_lives_for_the_retention_time(once: Recording) -> None:
-    """Not longer: it is the only key with a time to live."""
+async def test_a_key_has_no_time_to_live_and_the_record_names_it(once: Recording) -> None:
+    """An execution may outlive every time that could have been set; purge finds the key by the record."""
     await created(once, key="key")
-    left = await once.redis.pttl(keys.idempotency(PP, "acme", "key"))
-    assert RETENTION_MS - 60_000 < left <= RETENTION_MS
+    name = keys.idempotency(PP, "acme", "key")
+    assert await once.redis.pttl(name) == -1
+    assert await once.redis.hget(keys.record(EXE), "idem") == name.encode()
 
 
 async def test_what_a_new_execution_consists_of(store: Twice) -> None:

@@ -7,6 +7,7 @@ import pytest
 from shared.machine.decision import Changes
 from shared.machine.status import TERMINAL, Status
 from shared.redisdb import keys
+from shared.redisdb.store import LARGE_BYTES
 from tests.support.executions import (
     EXE,
     PP,
@@ -67,6 +68,25 @@ async def test_not_due(store: Twice) -> None:
     await store.purge(EXE)
     assert store.last.codes == (1, 1)
     assert await everything(store.redis) == before
+
+
+async def test_outputs_that_the_caller_did_not_know_of_are_not_left_behind(store: Twice) -> None:
+    """It looked before the last of them was stored: nothing is deleted, and the next look finds all."""
+    await created(store, key="order 17")
+    lease = await leased(store)
+    kept = done(0, "x" * (LARGE_BYTES + 1))
+    await store.commit(lease, ver=lease.ver, seen=0, kept=kept, going=ends(lease))
+    later(store, RETENTION_MS)
+    before = await everything(store.redis)
+    names = [keys.record(EXE), keys.cells(EXE), keys.plan(EXE), keys.history(EXE), keys.inbox(EXE)]
+    names += [keys.listing(PP, "acme"), keys.retire(PP), keys.dead_times(PP, "acme"), keys.dead_letters(PP, "acme")]
+    args = [EXE, "acme", EXE[-32:], f",{Status.COMPLETED},", letter(EXE).id, ""]
+    assert await store._run("purge", names, args) == [1]
+    assert await everything(store.redis) == before
+
+    await store.purge(EXE)
+    assert store.last.codes == (0, 3)
+    assert not [name for name in await everything(store.redis) if ":b:" in name or ":idem:" in name]
 
 
 async def test_one_without_a_time_is_not_due(store: Twice) -> None:

@@ -1,8 +1,8 @@
 -- Delete all of a finished execution whose retention is over. The archiver has copied it before.
 -- KEYS: 1 record  2 cells  3 plan  4 history  5 inbox  6 listing  7 retire  8 dead letters' times  9 dead letters
---       10... outputs that are stored apart
+--       10... what else goes: its Idempotency-Key's, outputs that are stored apart
 -- ARGV: 1 now  2 execution id  3 tenant (the listing is that tenant's)  4 listing member  5 terminal statuses
---       6 what the ids of its dead letters begin with  7 the cells whose outputs KEYS 10... are, as the record names them
+--       6 what the ids of its dead letters begin with  7 the cells whose outputs are among KEYS, as the record names them
 -- Returns: {0 PURGED} | {1 NOT_DUE} (or it has other outputs by now) | {2 RUNNING, status} (reopened meanwhile) | {3 ABSENT} (nothing to delete; never a tombstone)
 --@include clock
 local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'large')

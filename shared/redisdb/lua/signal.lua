@@ -1,19 +1,22 @@
 -- Put something into an execution's inbox. Needs no lease: who holds it finds the signal at its next script.
 -- KEYS: 1 record  2 inbox  3 history  4 due  5 outbox times  6 outbox entries
 -- ARGV: 1 now  2 execution id  3 tenant  4 signal id  5 kind  6 signal text  7 nonce  8 terminal statuses  9 entries at most
---       10 ms until the watchdog looks
+--       10 ms until the watchdog looks  11 bytes of all signals at most
 -- Returns: {0 ACCEPTED, entry or '' (a live holder will find it)} | {1 DUPLICATE} | {2 TERMINAL, status} | {3 ABSENT} | {4 FULL}
 --@include clock
 --@include outbox
-local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'inbox', 'lease_until', 'segment', 'trace')
+local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'inbox', 'lease_until', 'segment', 'trace', 'inbox_bytes')
 if r[1] ~= ARGV[3] then return {3} end -- another tenant's is as good as none
 if redis.call('HEXISTS', KEYS[2], 'id:' .. ARGV[4]) == 1 then return {1} end
 if string.find(ARGV[8], ',' .. r[2] .. ',', 1, true) then return {2, r[2]} end
 local position = tonumber(r[3]) + 1
-if position > tonumber(ARGV[9]) then return {4} end
 local now = clock(ARGV[1])
-redis.call('HSET', KEYS[2], position, ARGV[6], 'id:' .. ARGV[4], position)
-redis.call('HSET', KEYS[1], 'inbox', position)
+-- When it came is put behind what the caller wrote: decoding the text here would change numbers in it.
+local text = string.sub(ARGV[6], 1, -2) .. ',"at_ms":' .. string.format('%.0f', now) .. '}'
+local bytes = tonumber(r[7] or '0') + #text
+if position > tonumber(ARGV[9]) or bytes > tonumber(ARGV[11]) then return {4} end
+redis.call('HSET', KEYS[2], position, text, 'id:' .. ARGV[4], position)
+redis.call('HSET', KEYS[1], 'inbox', position, 'inbox_bytes', bytes)
 redis.call('XADD', KEYS[3], '*', 'l', cjson.encode({event = 'signal.received', detail = {kind = ARGV[5], position = position}}))
 if tonumber(r[4] or '0') > now then
   return {0, ''}
