@@ -16,9 +16,10 @@ from structlog.contextvars import bound_contextvars
 
 from shared.dead_letters import letter_of_execution
 from shared.errors import IntentionError
+from shared.guards import Guards, NoGuards
 from shared.logs import get_logger
 from shared.machine.decide import decide
-from shared.machine.decision import Changes, End, Leave, Line, Load, Next, Start, StartSteps, Suspend, Wait, apply, merge
+from shared.machine.decision import Changes, End, Leave, Line, Load, Next, Start, StartSteps, Suspend, Take, Wait, apply, merge
 from shared.machine.events import Attempted, Event, NotSent, Report, Room, Signalled, Ticked, Woke
 from shared.machine.plan import Blueprint
 from shared.machine.state import Execution
@@ -83,9 +84,13 @@ class Interpreter:
     """Runs segments; one for a process. It remembers compiled plans and how long tools take, and nothing of an execution."""
 
     def __init__(  # the ports, all by keyword
-        self, *, store: Store, sender: Sender, tools: ToolRunner, clock: Clock, limits: Limits
+        self, *, store: Store, sender: Sender, tools: ToolRunner, clock: Clock, limits: Limits, guards: Guards | None = None
     ) -> None:
-        """`sender` hands continuations to QStash, coalesced over all segments of the process."""
+        """`sender` hands continuations to QStash, coalesced over all segments of the process.
+
+        Without `guards` nothing is limited or closed.
+        """
+        self.guards = guards or NoGuards()
         self.store = store
         self.sender = sender
         self.tools = tools
@@ -103,6 +108,7 @@ class Interpreter:
                     await self.sender.send(lease.entry, "the rest of a long wait")
                 return self._no_lease(lease, delivery)
             blueprint = await self._blueprint(lease)
+            await self.guards.look()
             with bound_contextvars(segment=lease.header.segment, trace=lease.header.trace):
                 return await Segment(self, lease, blueprint, started_ms).run()
 
@@ -193,6 +199,7 @@ class Segment:
             started=self._started,
             stalled_limit=limits.stalled,
             estimates=self.engine.estimates.p99,
+            closed=self.engine.guards.closed(self.x.header.tenant, self.x.blueprint.plan.contracts, self.now_ms()),
         )
 
     async def run(self) -> Answer:
@@ -204,6 +211,9 @@ class Segment:
                 kept, following = merge(self._pending, decision.kept), decision.next
                 if isinstance(following, Load):
                     event = await self._load(following, decision.kept)
+                    continue
+                if isinstance(following, Take):
+                    event = await self._take(following, decision.kept)
                     continue
                 stored = await self._store(kept, following)
                 if isinstance(stored, Lost):
@@ -301,6 +311,14 @@ class Segment:
             self.x.letters |= await store.load_letters(execution, wanted.letters)
         if wanted.order:
             self.x.order = await store.load_order(execution, wanted.order) | self._ended_ms
+        return Ticked(now_ms=self.now_ms(), room=self.room())
+
+    async def _take(self, wanted: Take, kept: Changes) -> Event:
+        """Slots come before anything is recorded: whoever dies here gives them back by and by."""
+        self._pending = merge(self._pending, kept)
+        self._applied(kept)
+        for ask in wanted.asks:
+            self.x.slots[ask.limit, ask.member] = await self.engine.guards.take(ask, self.x.header)
         return Ticked(now_ms=self.now_ms(), room=self.room())
 
     # doing

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from services.step_executor.app import Deps, build_app
 from shared.callbacks import Addresses
 from shared.clock import SystemClock
+from shared.guards import SharedGuards, Watched
 from shared.interpret import Interpreter, Limits
 from shared.redisdb.pings import Pings
 from shared.redisdb.reader import Reader
@@ -36,16 +37,18 @@ def interpreter(engine: Engine, town: httpx.AsyncClient, clock: SystemClock) -> 
     """The interpreter over real tools."""
     registry = Registry()
     register(registry, TownTools(town))
+    runner = Runner(
+        registry,
+        Addresses(engine.settings.internal_signing_key, engine.settings.ingress_url),
+        most_bytes=engine.settings.max_value_bytes,
+    )
     return Interpreter(
         store=engine.store,
         sender=engine.sender,
-        tools=Runner(
-            registry,
-            Addresses(engine.settings.internal_signing_key, engine.settings.ingress_url),
-            most_bytes=engine.settings.max_value_bytes,
-        ),
+        tools=Watched(runner, engine.between.gates),
         clock=clock,
         limits=limits_of(engine.settings),
+        guards=SharedGuards(engine.between.slots, engine.between.gates),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from shared.machine.decision import Start
-from shared.machine.events import Done, Outcome, Refused
+from shared.machine.events import Accepted, Done, Outcome, Refused
 from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Effect, Undo
 from shared.machine.state import Intent
@@ -352,6 +352,8 @@ def _is_never(outcome: Outcome) -> bool:
 def _said(outcome: Outcome) -> str:
     if isinstance(outcome, Done):
         return f"done, {_short(outcome.output)}"
+    if isinstance(outcome, Accepted):
+        return "taken over, to be called back"
     code = f" {outcome.code}" if isinstance(outcome, Refused) else ""
     return f"{type(outcome).__name__.lower()}{code} ({outcome.message[:200]})"
 

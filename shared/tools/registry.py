@@ -155,9 +155,7 @@ def _args_struct(function: ToolFunction) -> type[msgspec.Struct]:
 class Runner:
     """The ToolRunner over a registry: every way a call can end becomes one of four outcomes."""
 
-    def __init__(
-        self, registry: Registry, addresses: Addresses | None = None, *, most_bytes: int = MAX_RESULT_BYTES
-    ) -> None:
+    def __init__(self, registry: Registry, addresses: Addresses | None = None, *, most_bytes: int = MAX_RESULT_BYTES) -> None:
         """The registry may grow until the first call. `addresses` makes those at which tools call back.
 
         `most_bytes`: of an output's JSON; a larger one is left out.

@@ -8,6 +8,9 @@ import pytest
 from shared.background import Background
 from shared.children import Children
 from shared.commands import Commands
+from shared.gate_ports import Policy, tool_gate
+from shared.gates import PAUSED_MS, Gates
+from shared.guards import SharedGuards
 from shared.machine import plan as plans
 from shared.machine.accept import Limits, PlanRefused, accept
 from shared.machine.decision import Start
@@ -15,7 +18,10 @@ from shared.machine.events import Accepted as TookOver
 from shared.machine.events import Done, Outcome, Refused
 from shared.machine.plan import Blueprint, PlanDraft
 from shared.ports import MESSAGE, Accepted, Birth, Created
+from shared.redisdb.gates import RedisGates
+from shared.redisdb.slots import RedisSlots
 from shared.relay import Sender
+from shared.slot_relay import SlotRelay
 from tests.services.engine.support import CONTRACTS, TENANT, Stage
 
 LIMITS = Limits(steps=1_000, argument_bytes=65_536, step_ms=8_000)
@@ -510,4 +516,47 @@ async def test_a_pause_lets_what_runs_end_and_nothing_begin(stage: Stage) -> Non
     assert await go(stage, execution) == "PAUSED"
     assert stage.tools.names == ["a"]
     await tell(stage, execution, "resume", actor="ann")
+    assert await go(stage, execution) == "COMPLETED"
+
+
+# --- limits and gates
+
+
+def guarded(stage: Stage) -> None:
+    """Slots and gates as all processes share them."""
+    gates = Gates(RedisGates(stage.redis, Policy()), stage.clock)
+    stage.interpreter.guards = SharedGuards(RedisSlots(stage.redis), gates)
+
+
+async def test_a_limit_is_kept_over_executions(stage: Stage) -> None:
+    """The second stands in line until the first has ended; the grant wakes it."""
+    guarded(stage)
+    slots = SlotRelay(RedisSlots(stage.redis), stage.store, lambda _entries, _what: None)
+    limited = call("a", limits=[{"key": "one", "most": 1}])
+    first, second = await created(stage, limited), await created(stage, limited)
+    stands: list[str] = []
+
+    async def meanwhile(_: Start, __: float) -> Outcome:
+        if not stands:
+            stands.append("")
+            stands[0] = await go(stage, second)
+        return Done(output={})
+
+    stage.tools.acts["a"] = meanwhile
+    assert await go(stage, first) == "COMPLETED"
+    assert stands == ["SUSPENDED slot"]
+    for entry in [one for one in stage.queue.taken if one.kind == "slot_give"]:
+        await slots.give(entry)
+    assert await go(stage, second) == "COMPLETED"
+
+
+async def test_a_paused_tool_is_not_called(stage: Stage) -> None:
+    """And the execution waits, visibly."""
+    guarded(stage)
+    await RedisGates(stage.redis, Policy()).pause(tool_gate("work"), actor="ann", reason="it breaks tables")
+    execution = await created(stage, call("a"))
+    assert await go(stage, execution) == "SUSPENDED circuit"
+    assert stage.tools.names == []
+    await RedisGates(stage.redis, Policy()).resume(tool_gate("work"), actor="ann", reason="it does not")
+    stage.hand.forward(PAUSED_MS)
     assert await go(stage, execution) == "COMPLETED"
