@@ -35,7 +35,8 @@ SERVICES: dict[str, Callable[[Settings], Starlette]] = {
     "resume": create_resume,
     "qstash_dev": create_qstash_dev,
 }
-PROBES = {"/healthz", "/readyz"}
+PROBES = {"/healthz", "/readyz", "/openapi.json"}
+"""What anybody may ask: whether a service is there, and what it takes."""
 
 
 class Site:
