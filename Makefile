@@ -46,8 +46,11 @@ check: lint types test ## Exactly what CI runs
 bench-qstash: .venv/.dev ## Measure qstash_dev: messages a second, lag, memory
 	@$(BIN)/python -m bench.qstash_dev
 
+bench-curves: .venv/.dev ## What a step costs as plans and maps grow
+	@$(BIN)/python -m bench.curves
+
 lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run setup doctor test lint types check lock bench-qstash
+.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves

@@ -1,0 +1,155 @@
+"""What a step costs as plans grow: `make bench-curves`, or `python -m bench.curves`.
+
+Real interpreter, real Valkey (its own process), tools that answer at once. For each size: script calls a step, bytes that a
+segment loads with its lease and that a commit sends, microseconds of the server in a script. Flat columns are the point; the
+times are of this machine.
+"""
+
+import argparse
+import asyncio
+import secrets
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from bench.processes import start_valkey
+from shared.clock import SystemClock, new_execution_id
+from shared.interpret import Delivery, Interpreter, Limits
+from shared.logs import configure
+from shared.machine import plan as plans
+from shared.machine.accept import Limits as PlanLimits
+from shared.machine.accept import accept
+from shared.machine.decision import Start
+from shared.machine.events import Done, Outcome
+from shared.machine.plan import Blueprint, Contract, Effect, PlanDraft
+from shared.machine.state import Header
+from shared.machine.status import Status
+from shared.ports import Birth, Created, Entry, Receipt
+from shared.redisdb.store import RedisStore
+from shared.relay import Acks, Sender
+
+CONTRACTS = {"work": Contract(version="1", effect=Effect.IDEMPOTENT)}
+LIMITS = Limits(
+    hard_ms=10_000,
+    checkpoint_ms=7_500,
+    cutoff_ms=8_000,
+    lease_ms=11_000,
+    parallel=16,
+    steps_per_message=0,
+    stalled=5,
+    continue_delay_ms=0,
+)
+SEGMENT_STEPS = 50
+"""Few, so that there are many segments to look at."""
+
+
+class Instant:
+    """A ToolRunner (simulated) whose calls are done at once."""
+
+    async def run(self, start: Start, _deadline_s: float) -> Outcome:
+        """See the port."""
+        return Done(output={"of": start.step})
+
+
+class Taken:
+    """A Queue (simulated) that takes everything; this process runs the next segment itself."""
+
+    async def publish(self, entry: Entry) -> Receipt:
+        """See the port."""
+        return Receipt(message=entry.id)
+
+
+class Weighed(RedisStore):
+    """The real store; counts bytes of what `acquire` answers and of what commits send."""
+
+    loaded: list[int]
+    sent: list[int]
+
+    async def _run(self, name: str, names: list[str], args: Any, *, barrier: bool = False, timed: bool = True) -> Any:
+        reply = await super()._run(name, names, args, barrier=barrier, timed=timed)
+        if name == "acquire":
+            self.loaded.append(len(msgspec.msgpack.encode(reply)))
+        elif name in {"begin", "commit"}:
+            self.sent.append(sum(len(part) if isinstance(part, str | bytes) else 8 for part in args))
+        return reply
+
+
+def chain(steps: int) -> dict[str, Any]:
+    """One after the other."""
+    return {"steps": [{"name": f"s{n}", "tool": "work", "needs": [f"s{n - 1}"] if n else []} for n in range(steps)]}
+
+
+def spread(items: int) -> dict[str, Any]:
+    """One step over so many items."""
+    return {"steps": [{"name": "m", "tool": "work", "args": {"n": "${item}"}, "map": {"over": list(range(items))}}]}
+
+
+async def run(redis: Redis, shape: dict[str, Any], calls: int) -> dict[str, float]:
+    """One execution to its end."""
+    store = Weighed(redis, retention_ms=86_400_000)
+    store.loaded, store.sent = [], []
+    acks = Acks(store)
+    limits = msgspec.structs.replace(LIMITS, steps_per_message=SEGMENT_STEPS)
+    interpreter = Interpreter(store=store, sender=Sender(Taken(), acks), tools=Instant(), clock=SystemClock(), limits=limits)
+    draft = msgspec.convert(shape, PlanDraft)
+    most = PlanLimits(steps=100_000, argument_bytes=10_000_000, step_ms=8_000)
+    data = plans.encode(accept(draft, contracts=CONTRACTS, check_args=lambda *_: iter(()), limits=most))
+    blueprint = Blueprint(data)
+    header = Header(
+        id=new_execution_id(), tenant="bench", plan=blueprint.hash, status=Status.PLANNED, trace=secrets.token_hex(16)
+    )
+    made = await store.create(Birth(header=header, plan=data, cells=blueprint.first_cells(), fields={}, request_hash=""))
+    assert isinstance(made, Created)
+    await redis.config_resetstat()
+    store.calls.clear()
+    began, result = time.perf_counter(), ""
+    while result != Status.COMPLETED:
+        answer = await interpreter.run(Delivery(execution=header.id), started_ms=SystemClock().monotonic_ms())
+        result = answer.result
+        assert answer.status == 200, answer
+    took = time.perf_counter() - began
+    await acks.close()
+    stats = (await redis.info("commandstats"))["cmdstat_evalsha"]
+    return {
+        "steps": calls,
+        "segments": store.calls["acquire"],
+        "scripts a step": sum(store.calls.values()) / calls,
+        "loaded a segment, first": store.loaded[0],
+        "loaded a segment, last": store.loaded[-1],
+        "sent a commit": sum(store.sent) / len(store.sent),
+        "server us a script": float(stats["usec_per_call"]),
+        "ms a step": took * 1_000 / calls,
+    }
+
+
+async def main(sizes: list[int]) -> None:
+    """A row for each shape and size."""
+    with TemporaryDirectory() as folder, start_valkey(Path(folder), "everysec") as valkey:
+        async with Redis.from_url(valkey.url) as redis:
+            for _ in range(250):
+                if await _there(redis):
+                    break
+                await asyncio.sleep(0.02)
+            for name, shape in (("chain", chain), ("map", spread)):
+                for size in sizes:
+                    row = await run(redis, shape(size), size)
+                    print(name, "  ".join(f"{key} {value:,.2f}".removesuffix(".00") for key, value in row.items()), flush=True)
+
+
+async def _there(redis: Redis) -> bool:
+    try:
+        return bool(await redis.ping())
+    except (OSError, RedisError):
+        return False
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1_000, 10_000])
+    configure(service="bench", format="json", level="error")
+    asyncio.run(main(parser.parse_args().sizes))
