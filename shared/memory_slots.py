@@ -27,7 +27,7 @@ class _Line:
     def promote(self, now: int) -> list[Grant]:
         """Who waits gets what is free."""
         found = []
-        until = now + max(GRANT_MS, self.limit.period_ms)
+        until = now + GRANT_MS
         while self.queue and len(self.holders) < self.limit.most:
             slot = self.queue.pop(next(iter(self.queue)))
             self.holders[slot.member] = until
@@ -78,7 +78,7 @@ class MemorySlots:
         line.limit = limit
         line.free(now)
         self._remember(line.promote(now))
-        if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):
+        if slot.member in line.holders or len(line.holders) < limit.most:
             line.holders[slot.member] = until
             return Taken(until_ms=until)
         line.queue.setdefault(slot.member, slot)

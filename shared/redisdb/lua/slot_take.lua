@@ -10,21 +10,20 @@ local member, period = ARGV[6], tonumber(ARGV[5])
 local until_ms = period > 0 and now + period or tonumber(ARGV[7])
 if until_ms <= now then return {2, now} end
 free(KEYS[1], now)
-local waits = redis.call('ZCARD', KEYS[2]) > 0
-if waits then
-  redis.call('HSET', KEYS[3], '=most', ARGV[4], '=period', ARGV[5], '=name', ARGV[3])
+if redis.call('ZCARD', KEYS[2]) > 0 then
+  redis.call('HSET', KEYS[3], '=most', ARGV[4], '=name', ARGV[3])
   promote(KEYS[1], KEYS[2], KEYS[3], KEYS[5], now, ARGV[2], tonumber(ARGV[11]), tonumber(ARGV[12]))
-  waits = redis.call('ZCARD', KEYS[2]) > 0
 end
 local answer
-if redis.call('ZSCORE', KEYS[1], member) or (not waits and redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[4])) then
+-- What is free now nobody waits for: those who wait had it a line above.
+if redis.call('ZSCORE', KEYS[1], member) or redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[4]) then
   redis.call('ZADD', KEYS[1], until_ms, member)
   answer = {0, until_ms}
 else
   if not redis.call('ZSCORE', KEYS[2], member) then
     local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2]
     redis.call('ZADD', KEYS[2], tonumber(last or '0') + 1, member)
-    redis.call('HSET', KEYS[3], '=most', ARGV[4], '=period', ARGV[5], '=name', ARGV[3],
+    redis.call('HSET', KEYS[3], '=most', ARGV[4], '=name', ARGV[3],
       'm:' .. member, cjson.encode({ARGV[8], ARGV[9], ARGV[10], ARGV[7]}))
   end
   answer = {1, redis.call('ZRANK', KEYS[2], member) + 1}

@@ -2,9 +2,9 @@
 -- A holder's score is when its slot comes back by itself.
 local function free(holders, now) redis.call('ZREMRANGEBYSCORE', holders, '-inf', now) end
 local function promote(holders, queue, facts, grants, now, identity, grant_ms, relay_ms)
-  local most, period = tonumber(redis.call('HGET', facts, '=most') or '0'), tonumber(redis.call('HGET', facts, '=period') or '0')
+  local most = tonumber(redis.call('HGET', facts, '=most') or '0')
   local found = {}
-  local until_ms = now + math.max(grant_ms, period)
+  local until_ms = now + grant_ms
   while redis.call('ZCARD', queue) > 0 and redis.call('ZCARD', holders) < most do
     local member = redis.call('ZPOPMIN', queue)[1]
     local text = redis.call('HGET', facts, 'm:' .. member)
