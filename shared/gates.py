@@ -72,8 +72,12 @@ class Gates:
         return circuit(tool) in self._known
 
     async def probe(self, tool: str) -> int:
-        """0: call it now, once. Else unix ms: somebody else tries it, ask again then."""
-        until_ms = await self._store.probe(tool, token=secrets.token_hex(8))
+        """0: call it now, once. Else unix ms: somebody else tries it, ask again then. A store that is away forbids nothing."""
+        try:
+            until_ms = await self._store.probe(tool, token=secrets.token_hex(8))
+        except Unavailable as error:
+            log.warning("gates.not_asked", tool=tool, error=error.message)
+            return 0
         known = self._known.get(circuit(tool))
         if until_ms and known is not None:
             self._known[circuit(tool)] = msgspec.structs.replace(known, until_ms=until_ms)

@@ -145,4 +145,5 @@ async def test_a_store_that_is_away_stops_nobody(watch: Watch) -> None:
         await gates.look()
         await gates.report(TOOL, ok=False)
         await gates.report(TOOL, ok=True)
+        assert await gates.probe(TOOL) == 0
         assert gates.closed("acme", [TOOL], NOW) == {}
