@@ -1,6 +1,7 @@
 """Whether a tool keeps what its effect class promises: for its author, before an execution relies on it.
 
 Every point is tried under fresh keys and through the engine's own runner, so an answer means here what it means in a segment.
+A tool that takes a call over, to call back later, counts as having done it: a second call with the key must not do it again.
 The calls are real: they have effects where the tool has, and what can be undone is undone afterwards.
 """
 
@@ -154,7 +155,7 @@ class _Trial:
         given = self._sample.other_args
         candidates = _derived(self.tool, self._sample.args) if given is None else iter([given])
         for candidate in candidates:
-            if isinstance(await self.do(self.key(), candidate), Done):
+            if isinstance(await self.do(self.key(), candidate), Done | Accepted):
                 return candidate
         raise _Unclear("no other arguments were found that it does: give some")
 
@@ -206,7 +207,7 @@ async def _at_once(trial: _Trial) -> str:
     settled = await trial.do(key)
     answer = _output(settled)
     for outcome in outcomes:
-        if isinstance(outcome, Done):
+        if isinstance(outcome, Done | Accepted):
             _same(answer, outcome, f"called {AT_ONCE} times at once")
         elif isinstance(outcome, Refused) and not outcome.retryable:
             raise _Lie(
@@ -221,7 +222,7 @@ async def _other_body(trial: _Trial) -> str:
     key = trial.key()
     await trial.done(key)
     outcome = await trial.do(key, other)
-    if isinstance(outcome, Done):
+    if isinstance(outcome, Done | Accepted):
         raise _Lie("called with other arguments under a key that is taken, it says done instead of refusing")
     _for_good(outcome, "other arguments under a key that is taken")
     await trial.stands(key, 1, "after other arguments under its key")
@@ -319,7 +320,7 @@ async def _probe_in_haste(trial: _Trial) -> str:
 
 async def _refuses(trial: _Trial, key: str, what: str) -> None:
     outcome = await trial.do(key)
-    if isinstance(outcome, Done):
+    if isinstance(outcome, Done | Accepted):
         raise _Lie(f"{what} is done instead of refused: its effect would be left standing")
     _for_good(outcome, what)
     await trial.stands(key, 0, f"after {what}")
@@ -333,14 +334,14 @@ def _for_good(outcome: Outcome, what: str) -> None:
 
 
 def _same(answer: Any, outcome: Outcome, when: str) -> None:
-    if not isinstance(outcome, Done):
+    if not isinstance(outcome, Done | Accepted):
         raise _Lie(f"{when}, it came to {_said(outcome)} instead of the first answer")
     if outcome.output != answer:
         raise _Lie(f"{when}, it gives another answer: {_short(outcome.output)} instead of {_short(answer)}")
 
 
 def _output(outcome: Outcome) -> Any:
-    if not isinstance(outcome, Done):
+    if not isinstance(outcome, Done | Accepted):
         raise _Unclear(f"the sample arguments were not done: {_said(outcome)}")
     return outcome.output
 
@@ -350,10 +351,8 @@ def _is_never(outcome: Outcome) -> bool:
 
 
 def _said(outcome: Outcome) -> str:
-    if isinstance(outcome, Done):
-        return f"done, {_short(outcome.output)}"
-    if isinstance(outcome, Accepted):
-        return "taken over, to be called back"
+    if isinstance(outcome, Done | Accepted):
+        return f"{type(outcome).__name__.lower()}, {_short(outcome.output)}"
     code = f" {outcome.code}" if isinstance(outcome, Refused) else ""
     return f"{type(outcome).__name__.lower()}{code} ({outcome.message[:200]})"
 
