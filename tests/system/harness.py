@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -128,6 +128,9 @@ async def _is_open(port: int) -> bool:
 class System:
     """All processes of the local topology. Use as an async context manager."""
 
+    modules: Mapping[str, str] = MODULES
+    """What runs as which service; a subclass may put something in the place of one."""
+
     def __init__(self, folder: Path, **settings: str) -> None:
         """`settings` are environment variables on top of local mode's."""
         names = ("valkey", *MODULES)
@@ -168,7 +171,7 @@ class System:
         command = valkey_command(port=port, folder=self.folder / "valkey")
         log = self.folder / "valkey.log"
         self.processes["valkey"] = Process("valkey", command, dict(os.environ), log, f"tcp://127.0.0.1:{port}", "")
-        for name, module in MODULES.items():
+        for name, module in self.modules.items():
             self.add(name, module, port=self.ports[name])
         try:
             await self.start("valkey")
