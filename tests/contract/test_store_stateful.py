@@ -25,10 +25,11 @@ from shared.machine.decision import Changes, Command
 from shared.machine.status import Status
 from shared.ports import Lease, Letter, LetterPage, Store
 from tests.contract.test_store_twins import IDS, KEPT, Pair, going
-from tests.support.executions import ANN, BOB, DEAD, LEASE_MS, PP, RETENTION_MS, birth, letter, standing
+from tests.support.executions import ANN, BOB, DEAD, LEASE_MS, PP, RETENTION_MS, birth, execution_id, letter, standing
 from tests.support.stores import Twice
 from tests.support.valkey import Valkey
 
+UNBORN = execution_id(3)
 executions = st.sampled_from(IDS)
 kinds = st.sampled_from("none intents leave sleep wait stuck pause fail end".split())
 TOLD = Changes(commands=[Command(id="tell", kind="signal", to=IDS[1], payload={"kind": "event"})])
@@ -181,6 +182,12 @@ class Twins(RuleBasedStateMachine):
         """Allowed when it is over and its retention too."""
         self._both(lambda store: store.purge(execution))
 
+    @rule(born=st.booleans())
+    def forbid(self, *, born: bool) -> None:
+        """What exists is not forbidden; what does not is, once and again."""
+        execution = IDS[0] if born and self._do(self._pair.memory.load_plan(IDS[0])) else UNBORN
+        self._both(lambda store: store.forbid(execution))
+
     # the outbox
 
     @rule(claim_ms=st.sampled_from([1, 3_000]))
@@ -211,7 +218,10 @@ class Twins(RuleBasedStateMachine):
         """What a segment loads, what a watchdog looks at, what a person lists."""
         self._both(lambda store: store.load_results(execution, cells))
         self._both(lambda store: store.load_order(execution, cells))
+        self._both(lambda store: store.load_letters(execution, [cell + 1 for cell in cells]))
         self._both(lambda store: store.load_plan(execution))
+        self._both(lambda store: store.peek(execution, tenant="acme"))
+        self._both(lambda store: store.peek(execution, tenant="globex"))
         self._both(lambda store: store.made_by("acme", "key"))
         self._both(lambda store: store.made_by("globex", "key"))
         for name in [letter_of_execution(execution), *(letter(execution, segment=number).id for number in cells)]:

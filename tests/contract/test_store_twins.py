@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from shared.machine.decision import Changes
-from shared.machine.status import Cell, Status
+from shared.machine.state import Hold, Notes
+from shared.machine.status import Cell, Reason, Status
 from shared.memory import MemoryStore
 from shared.ports import MESSAGE, Accepted, Committed, Created, Entry, Going, Lease, Reopened, Store
 from shared.redisdb import keys, wire
@@ -49,6 +50,8 @@ KEPT = [
     intends(2),
     Changes(progress=True),
     done(0, "x" * (LARGE_BYTES + 1)),
+    Changes(cells={1: Cell.WAITING}, holds={1: Hold(kind=Reason.SLEEP, since_ms=NOW, until_ms=NOW + 5_000)}),
+    Changes(notes=Notes(paused="ann", depth=2), output={"all": "well"}, progress=True),
 ]
 
 UNSET = {"owner": "", "lease_until": "0", "wake_ms": "0", "timed": "0", "need": "", "tries": "0", "message": "", "stalled": "0"}

@@ -6,14 +6,16 @@ from typing import Any
 from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Effect, Undo
 from shared.tools.kit import Sample
-from shared.tools.registry import Call, Registry, ToolNotSent, ToolRefused, ToolUnanswered
+from shared.tools.registry import Call, Registry, TookOver, ToolNotSent, ToolRefused, ToolUnanswered
 
 
 class Shop:
     """`lie` names what it does wrong; empty = nothing. The tool is `buy`."""
 
-    def __init__(self, lie: str = "") -> None:
+    def __init__(self, lie: str = "", *, later: bool = False) -> None:
+        """`later`: it takes every purchase over, to call back when it is made."""
         self._lie = lie
+        self._later = later
         self._answers: dict[str, dict[str, Any]] = {}
         self._undone: set[str] = set()
         self._standing: dict[str, int] = {}
@@ -21,6 +23,10 @@ class Shop:
 
     async def buy(self, call: Call, *, what: str, count: int = 1) -> Any:
         """Buy something."""
+        answer = await self._answer(call, what, count)
+        return TookOver(output=answer) if self._later else answer
+
+    async def _answer(self, call: Call, what: str, count: int) -> dict[str, Any]:
         if self._lie == "looks before it locks" and call.key not in self._answers:
             await asyncio.sleep(0)
             return self._sell(call.key, what, count)

@@ -59,6 +59,15 @@ def test_every_point_has_a_lie_that_only_it_or_few_others_catch(point: str) -> N
     assert any(point in caught for caught in LIES.values())
 
 
+@pytest.mark.parametrize("lie", ["", "does it again", "ignores the body", "honours no tombstone"])
+async def test_a_tool_that_takes_over_and_calls_back_has_to_keep_the_same(lie: str) -> None:
+    """A second call with the key must not be taken over as another."""
+    found = await kit.check(Shop(lie, later=True).sample())
+
+    assert LIES.get(lie, set()) <= broken(found)
+    assert lie or {finding.verdict for finding in found} == {"kept"}
+
+
 async def test_a_race_of_call_and_undo_is_caught_when_the_effect_stands() -> None:
     """The undo finds nothing yet and the call has looked already."""
     found = await kit.check(Shop("looks before it locks").sample())
