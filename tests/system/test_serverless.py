@@ -111,10 +111,10 @@ async def test_a_platform_that_kills_every_invocation_still_sees_the_saga_throug
     """It kills at 1 s what believes that it has 3: nearly every invocation dies, and each leaves a step or two behind."""
     settings = {"HARD_LIMIT_MS": "3000", "STEP_CUTOFF_MS": "2400", "CHECKPOINT_MS": "2200", "PLATFORM_LIMIT_MS": "1000"}
     async with serverless(tmp_path, **settings) as system:
-        execution = await system.run_plan([{**step, "timeout_ms": 600} for step in work(8, 0.4)])
-        found = await system.ended(execution, within=90)
+        execution = await system.run_plan([{**step, "timeout_ms": 600} for step in work(12, 0.4)])
+        found = await system.ended(execution, within=120)
 
         assert found["status"] == "COMPLETED"
-        assert await system.effects(execution) == {f"s{number}": 1 for number in range(8)}
-        assert len(took(system, "invocation.killed")) >= 3
+        assert await system.effects(execution) == {f"s{number}": 1 for number in range(12)}
+        assert len(took(system, "invocation.killed")) >= 3  # in a second two steps end, and one more has its effect
         assert max(step["attempts"] for step in found["steps"]) > 1
