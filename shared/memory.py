@@ -626,7 +626,7 @@ class MemoryStore:
         record.write(written)
         record.fence, record.epoch, record.ver = record.fence + 1, record.epoch + 1, record.ver + 1
         record.free()
-        record.head(stalled=0)
+        record.head(stalled=0, deadline_ms=0)
         record.wake_ms, record.tries, record.updated_ms, record.ended_ms = 0, 0, now, None
         part.retire.remove(execution)
         part.due.set(execution, now + WATCH_MS)

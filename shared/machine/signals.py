@@ -69,6 +69,7 @@ def _forward(draft: Draft) -> None:
 
 def _cancel(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
     _forward(draft)
+    draft.say("execution.cancelled_by", by=_actor(payload), message=str(payload.get("reason", ""))[:500])
     draft.blame(Cause.CANCELLED)
     draft.note(paused="", no_undo=payload.get("undo") is False)
 

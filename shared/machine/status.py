@@ -52,7 +52,9 @@ MOVES: Final = MappingProxyType(
 
 REOPENINGS: Final = MappingProxyType(
     {
-        _S.FAILED: frozenset({_S.EXECUTING}),
+        _S.FAILED: frozenset({_S.EXECUTING, _S.COMPENSATING}),
+        _S.TIMED_OUT: frozenset({_S.EXECUTING, _S.COMPENSATING}),
+        _S.CANCELLED: frozenset({_S.COMPENSATING}),
         _S.COMPLETED: frozenset({_S.COMPENSATING}),
         _S.COMPENSATION_FAILED: frozenset({_S.COMPENSATING}),
     }

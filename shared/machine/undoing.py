@@ -19,13 +19,19 @@ def open_lane(draft: Draft) -> None:
     if not cells:
         return
     for cell in cells:
-        undoable = _undoable(draft, cell)
+        way_back = undoable(draft, cell)
         undo = draft.layout.undo_of(cell)
-        draft.put(undo, Cell.READY if undoable else Cell.LEFT)
-        if not undoable:
+        draft.put(undo, Cell.READY if way_back else Cell.LEFT)
+        if not way_back:
             draft.say("undo.left", undo, was=draft.cell(cell).name)
     draft.move(Status.COMPENSATING, phase=Phase.UNDO)
     draft.say("execution.compensating", steps=len(cells), cause=draft.header.cause)
+
+
+def standing(draft: Draft) -> list[int]:
+    """Forward cells whose effect is, or may be, in the world and was not taken back."""
+    cells = (cell for start, end in draft.layout.forward() for cell in range(start, end))
+    return [c for c in cells if _may_have_effect(draft, c) and draft.cell(draft.layout.undo_of(c)) is not Cell.DONE]
 
 
 def leave_standing(draft: Draft) -> None:
@@ -36,7 +42,7 @@ def leave_standing(draft: Draft) -> None:
                 draft.say("undo.left", cell, was=draft.cell(cell).name)
 
 
-def _undoable(draft: Draft, cell: int) -> bool:
+def undoable(draft: Draft, cell: int) -> bool:
     """Whether there is a way back: another tool's call needs the answer that an unknown effect does not have."""
     kind = _undo(draft, cell)
     return kind is not Undo.NONE and (kind is not Undo.CALL or draft.cell(cell) is Cell.DONE)

@@ -1,4 +1,5 @@
 -- Leave a terminal status, on a person's word: never by a wake-up. Kills the writes of whoever may still hold the record.
+-- The deadline of the whole goes too: a person has taken over, and a plan that timed out would time out again at once.
 -- KEYS: 1 record  2 cells  3 history  4 due  5 outbox times  6 outbox entries  7 retire  8... outputs that are stored apart (see write.lua)
 -- ARGV: 1 now  2 execution id  3 tenant  4 ver that the person saw  5 statuses it may be in (commas around)  6 base ms  7 nonce
 --       8... one written-out set of changes (see write.lua)
@@ -17,7 +18,8 @@ write(KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[6], now, 8)
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 local ver = redis.call('HINCRBY', KEYS[1], 'ver', 1)
-redis.call('HSET', KEYS[1], 'owner', '', 'lease_until', 0, 'wake_ms', 0, 'stalled', 0, 'tries', 0, 'updated_ms', now)
+redis.call('HSET', KEYS[1], 'owner', '', 'lease_until', 0, 'wake_ms', 0, 'stalled', 0, 'tries', 0, 'deadline_ms', 0,
+  'updated_ms', now)
 redis.call('HDEL', KEYS[1], 'ended_ms')
 redis.call('ZREM', KEYS[7], ARGV[2])
 redis.call('ZADD', KEYS[4], now + tonumber(ARGV[6]), ARGV[2])
