@@ -1,7 +1,5 @@
 """Ingress as an ASGI application: decode, one call, encode."""
 
-import secrets
-
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -9,21 +7,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from services.ingress import dlq, edge, events, gates, schedules, views, waits
+from services.ingress import actions, dlq, edge, events, gates, schedules, views, waits
 from services.ingress.edge import Deps
-from services.ingress.requests import Cancel, Chat
-from shared.errors import BadRequest, NotFound, TooMany
+from services.ingress.requests import Chat
+from shared.errors import BadRequest, NotFound
 from shared.http import ERROR_HANDLERS, Json, decode
 from shared.logs import get_logger
 from shared.planner import Profile
-from shared.ports import Accepted
 from shared.probes import probe_routes
 from shared.requests import Execute
 
 log = get_logger()
 _execute = msgspec.json.Decoder(Execute)
 _chat = msgspec.json.Decoder(Chat)
-_cancel = msgspec.json.Decoder(Cancel)
 _profile = msgspec.json.Decoder(Profile)
 KEY_LIMIT = 255
 
@@ -92,30 +88,6 @@ async def get_history(request: Request) -> Response:
     return Json({"history": lines, "next": lines[-1]["id"] if len(lines) == count else None})
 
 
-async def cancel(request: Request) -> Response:
-    """Stop an execution and undo what it did. No step starts after this is answered."""
-    deps, tenant = edge.known(request)
-    execution = request.path_params["id"]
-    raw = await edge.body(request, deps.settings.max_request_bytes)
-    body = decode(_cancel, raw) if raw else Cancel()
-    await deps.reader.header(execution, tenant)
-    found = await deps.store.signal(execution, tenant=tenant, sid="cancel", kind="cancel", payload={"reason": body.reason})
-    if isinstance(found, Accepted):
-        if found.entry is not None:
-            deps.background.start(deps.sender.send(found.entry, "the cancellation"))
-        log.info("execution.cancel_accepted", execution=execution, reason=body.reason, request=secrets.token_hex(4))
-        return Json({"id": execution, "result": "cancelling"}, status_code=202)
-    if found.why == "full":
-        raise TooMany("this execution's inbox is full", code="inbox_full")
-    if found.why == "absent":
-        raise NotFound(f"there is no execution {execution}")
-    header = await deps.reader.header(execution, tenant)
-    return Json({"id": execution, "result": _NOT_AGAIN[found.why], "status": header["status"]})
-
-
-_NOT_AGAIN = {"duplicate": "was cancelled before", "terminal": "is over already; nothing was cancelled"}
-
-
 async def get_profile(request: Request) -> Response:
     """A user's stored profile."""
     deps, tenant = edge.known(request)
@@ -156,10 +128,10 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             Route("/api/executions/{id}", get_execution, methods=["GET"]),
             Route("/api/executions/{id}/history", get_history, methods=["GET"]),
             Route("/api/executions/{id}/steps/{step}/output", get_output, methods=["GET"]),
-            Route("/api/executions/{id}/cancel", cancel, methods=["POST"]),
             Route("/api/users/{user}/profile", get_profile, methods=["GET"]),
             Route("/api/users/{user}/profile", put_profile, methods=["PUT"]),
             Route("/api/tools", list_tools, methods=["GET"]),
+            *actions.ROUTES,
             *dlq.ROUTES,
             *events.ROUTES,
             *gates.ROUTES,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from shared.accepting import Acceptor
+from shared.actions import Operator, actor_of
 from shared.background import Background
 from shared.between import Between
 from shared.callers import Callers
@@ -15,6 +16,7 @@ from shared.ports import Store
 from shared.profiles import Profiles
 from shared.redisdb.reader import Reader
 from shared.redisdb.schedules import RedisSchedules
+from shared.redisdb.snapshots import Snapshots
 from shared.relay import Sender
 from shared.schedules.firing import Firing
 from shared.settings import Settings
@@ -40,6 +42,8 @@ class Deps:
     callers: Callers
     watchdog: Watchdog
     between: Between
+    operator: Operator
+    snapshots: Snapshots
     background: Background = field(default_factory=Background)
 
 
@@ -49,6 +53,11 @@ def known(request: Request) -> tuple[Deps, str]:
     tenant = deps.callers.tenant(request)
     deps.background.start(deps.watchdog.lazily())
     return deps, tenant
+
+
+def actor(request: Request, tenant: str, said: str) -> str:
+    """Who acts, for the history: the caller's tenant, and the person that it names (`X-Actor`, or `actor` in the body)."""
+    return actor_of(tenant, said or request.headers.get("X-Actor", ""))
 
 
 async def body(request: Request, limit: int) -> bytes:

@@ -7,9 +7,11 @@ from starlette.applications import Starlette
 
 from services.ingress.app import build_app
 from services.ingress.edge import Deps
+from shared.actions import Operator
 from shared.callers import Callers
 from shared.intake import open_intake
 from shared.redisdb.reader import Reader
+from shared.redisdb.snapshots import Snapshots
 from shared.runtime import open_engine, run
 from shared.settings import Settings
 
@@ -22,6 +24,7 @@ def create(settings: Settings) -> Starlette:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack)
             intake = await open_intake(engine, stack)
+            snapshots = Snapshots(engine.redis)
             app.state.deps = Deps(
                 settings=settings,
                 acceptor=intake.acceptor,
@@ -35,6 +38,8 @@ def create(settings: Settings) -> Starlette:
                 callers=Callers(settings),
                 watchdog=engine.watchdog,
                 between=engine.between,
+                operator=Operator(engine.store, snapshots, intake.registry, engine.sender),
+                snapshots=snapshots,
                 background=engine.background,
             )
             engine.qstash.announce()

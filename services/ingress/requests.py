@@ -1,7 +1,5 @@
 """The bodies that only ingress takes."""
 
-from typing import Annotated
-
 import msgspec
 
 from shared.machine.plan import PlanDraft
@@ -15,12 +13,6 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     message: Words
     user_id: UserId = "anonymous"
     context: Context = Context()
-
-
-class Cancel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /api/executions/{id}/cancel`: why, if you like."""
-
-    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
 class NewSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
