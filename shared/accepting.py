@@ -13,12 +13,13 @@ from shared.errors import BadRequest, Conflict, Unprocessable
 from shared.logs import get_logger
 from shared.machine import plan as plans
 from shared.machine.accept import Limits, PlanRefused, accept
-from shared.machine.plan import Blueprint, Plan, PlanDraft
+from shared.machine.plan import Blueprint, Plan, PlanDraft, Undo
 from shared.machine.state import Header
 from shared.machine.status import Status
 from shared.planner import Clarification, Planned, Profile, plan_text
-from shared.ports import Birth, Exists, KeyConflict, Store
+from shared.ports import Birth, Created, Exists, KeyConflict, Store
 from shared.profiles import Profiles
+from shared.quota_keeper import Keeper
 from shared.redisdb import keys
 from shared.relay import Sender
 from shared.requests import Execute, links, plan_summary, request_hash
@@ -39,9 +40,18 @@ class Acceptor:
     """Takes intents. A refusal of any kind stores nothing."""
 
     def __init__(
-        self, *, store: Store, sender: Sender, registry: Registry, profiles: Profiles, limits: Limits, background: Background
+        self,
+        *,
+        store: Store,
+        sender: Sender,
+        registry: Registry,
+        profiles: Profiles,
+        limits: Limits,
+        background: Background,
+        quota: Keeper | None = None,
     ) -> None:
-        """`background` sends the first message after the caller has its answer."""
+        """`background` sends the first message after the caller has its answer. `quota` None: nobody counts."""
+        self._quota = quota
         self._store = store
         self._sender = sender
         self._registry = registry
@@ -63,8 +73,10 @@ class Acceptor:
             return known
         planned = await self._planned(tenant, request, words, at or datetime.now(UTC)) if words else None
         plan = self._accept(_draft(request, planned))
-        birth = self._birth(tenant, request, plan, planned, fingerprint, key)
+        birth = await self._admitted(self._birth(tenant, request, plan, planned, fingerprint, key), plan, request)
         stored = await self._store.create(birth)
+        if not isinstance(stored, Created) and self._quota and birth.allowance:
+            self._background.start(self._quota.check(tenant, birth.header.id))
         if isinstance(stored, KeyConflict):
             raise _conflict(key)
         if isinstance(stored, Exists):
@@ -73,6 +85,15 @@ class Acceptor:
         self._sender.start(stored.commands, "another partition")
         log.info("execution.accepted", execution=birth.header.id, tenant=tenant, steps=len(plan.steps))
         return _new(birth, plan, planned)
+
+    async def _admitted(self, birth: Birth, plan: Plan, request: Execute) -> Birth:
+        """With what its messages may cost; TooMany if its tenant has no more."""
+        if self._quota is None:
+            return birth
+        undoable = sum(plan.contracts[step.tool].undo is not Undo.NONE for step in plan.steps)
+        header, low = birth.header, request.priority == "low"
+        given = await self._quota.admit(header.tenant, header.id, steps=len(plan.steps), undoable=undoable, low=low)
+        return msgspec.structs.replace(birth, allowance=given)
 
     async def _known(self, tenant: str, key: str, fingerprint: str) -> Accepted | None:
         found = await self._store.made_by(tenant, key)

@@ -64,10 +64,10 @@ def error_body(code: str, message: str, details: Mapping[str, Any] | None = None
 
 
 async def on_error(_: Request, error: Exception) -> Response:
-    """The error table: a class of ours says its status; Unavailable also says when to come back."""
+    """The error table: a class of ours says its status; 429 and 503 also say when to come back."""
     if not isinstance(error, IntentionError):
         raise error
-    headers = {"Retry-After": "5"} if error.status in {429, 503} else None
+    headers = {"Retry-After": str(error.details.get("retryAfter", 5))} if error.status in {429, 503} else None
     return Json(error_body(error.error_code, error.message, error.details), status_code=error.status, headers=headers)
 
 

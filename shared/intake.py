@@ -46,6 +46,7 @@ async def open_intake(engine: Engine, stack: AsyncExitStack) -> Intake:
         profiles=profiles,
         limits=limits,
         background=engine.background,
+        quota=engine.quota,
     )
     schedules = RedisSchedules(engine.redis, strict=settings.durability == "strict")
     firing = Firing(schedules, acceptor, Reader(engine.redis))

@@ -15,7 +15,7 @@ import msgspec
 from structlog.contextvars import bound_contextvars
 
 from shared.dead_letters import letter_of_execution
-from shared.errors import IntentionError
+from shared.errors import IntentionError, Unavailable
 from shared.guards import Guards, NoGuards
 from shared.logs import get_logger
 from shared.machine.decide import decide
@@ -23,8 +23,10 @@ from shared.machine.decision import Changes, End, Leave, Line, Load, Next, Start
 from shared.machine.events import Attempted, Event, NotSent, Report, Room, Signalled, Ticked, Woke
 from shared.machine.plan import Blueprint
 from shared.machine.state import Execution
-from shared.machine.status import Reason
+from shared.machine.status import Phase, Reason
 from shared.ports import Clock, Committed, Flags, Going, Lease, Letter, Lost, No, NoLease, Store, ToolRunner
+from shared.quota import Level
+from shared.quota_keeper import Keeper
 from shared.relay import Sender
 
 log = get_logger()
@@ -53,6 +55,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     segment: int = -1
     reason: str = "asked"
     retried: int = 0
+    message: str = ""
+    """QStash's id of it; empty if it came another way."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,13 +88,25 @@ class Interpreter:
     """Runs segments; one for a process. It remembers compiled plans and how long tools take, and nothing of an execution."""
 
     def __init__(  # the ports, all by keyword
-        self, *, store: Store, sender: Sender, tools: ToolRunner, clock: Clock, limits: Limits, guards: Guards | None = None
+        self,
+        *,
+        store: Store,
+        sender: Sender,
+        tools: ToolRunner,
+        clock: Clock,
+        limits: Limits,
+        guards: Guards | None = None,
+        quota: Keeper | None = None,
+        direct: bool = True,
     ) -> None:
         """`sender` hands continuations to QStash, coalesced over all segments of the process.
 
-        Without `guards` nothing is limited or closed.
+        Without `guards` nothing is limited or closed. `quota` None: nobody counts messages. `direct`: what cannot pay for a
+        message goes on without one.
         """
         self.guards = guards or NoGuards()
+        self.quota = quota
+        self.direct = direct
         self.store = store
         self.sender = sender
         self.tools = tools
@@ -102,15 +118,24 @@ class Interpreter:
     async def run(self, delivery: Delivery, *, started_ms: float) -> Answer:
         """One segment. `started_ms`: the invocation's start on the monotonic clock (earlier, if it queued before us)."""
         with bound_contextvars(execution=delivery.execution, segment=delivery.segment):
+            if delivery.retried and delivery.message:
+                await self._count(delivery)
             lease = await self._acquire(delivery, started_ms)
             if isinstance(lease, NoLease):
                 if lease.entry is not None:
                     await self.sender.send(lease.entry, "the rest of a long wait")
+                if lease.why is No.TERMINAL and delivery.retried and self.quota:
+                    self.quota.settle_soon(delivery.execution)
                 return self._no_lease(lease, delivery)
             blueprint = await self._blueprint(lease)
             await self.guards.look()
             with bound_contextvars(segment=lease.header.segment, trace=lease.header.trace):
                 return await Segment(self, lease, blueprint, started_ms).run()
+
+    async def _count(self, delivery: Delivery) -> None:
+        """Each delivery after the first costs a unit. Nothing waits for it: what is not counted now is with the next one."""
+        with contextlib.suppress(Unavailable):
+            await self.store.count(delivery.execution, delivery.message, delivery.retried)
 
     async def _acquire(self, delivery: Delivery, started_ms: float) -> Lease | NoLease:
         owner = secrets.token_hex(16)
@@ -181,6 +206,7 @@ class Segment:
         self._ended_ms: dict[int, int] = {}
         self._pending = Changes()
         self._began = False
+        self._refused = False
 
     def now_ms(self) -> int:
         """Unix ms by the store's clock."""
@@ -189,12 +215,13 @@ class Segment:
     def room(self) -> Room:
         """What is left of this invocation."""
         limits = self.engine.limits
-        left = limits.steps_per_message - self._started if limits.steps_per_message else None
+        left = limits.steps_per_message - self._started if limits.steps_per_message and not self._scarce() else None
         return Room(
             checkpoint_ms=self._start_ms + limits.checkpoint_ms,
             cutoff_ms=self._start_ms + limits.cutoff_ms,
             lease_ms=self.lease.until_ms,
             parallel=limits.parallel,
+            unpaid=self._refused and self._broke(),
             starts_left=left,
             started=self._started,
             stalled_limit=limits.stalled,
@@ -204,6 +231,7 @@ class Segment:
 
     async def run(self) -> Answer:
         """Decide, store, do; until the segment is over or somebody else owns the execution."""
+        await self._top_up()
         event: Event = Woke(now_ms=self.now_ms(), room=self.room(), signals=self.lease.signals)
         try:
             while True:
@@ -230,6 +258,25 @@ class Segment:
                 event = await self._wait(following)
         finally:
             await self._stop_calls()
+
+    # paying
+
+    def _scarce(self) -> bool:
+        quota = self.engine.quota
+        return quota is not None and quota.level(self.lease.header.tenant) >= Level.PACK
+
+    def _broke(self) -> bool:
+        """Whether the next message cannot be paid; the lane back has a part of its own."""
+        account, undo = self.lease.account, self.x.header.phase is Phase.UNDO
+        return account is not None and msgspec.structs.replace(account, undo=undo).left(self.lease.now_ms) < 1
+
+    async def _top_up(self) -> None:
+        """Ask for more when the next message could not be paid. Only the owner of the lease spends, so once is enough."""
+        quota, account = self.engine.quota, self.lease.account
+        if quota is None or account is None or account.left(self.lease.now_ms) > 0:
+            return
+        granted = await quota.top_up(self.lease.header.id, account, wake=False)
+        self._refused = not granted and not self.engine.direct
 
     # storing
 
@@ -340,6 +387,8 @@ class Segment:
                 await self._publish(stored, "the end of the wait")
                 return Answer(status=200, result="suspended")
             case End():
+                if self.engine.quota and self.lease.account:
+                    self.engine.quota.settle_soon(self.lease.header.id)
                 return Answer(status=200, result=following.status)
             case _:
                 return None

@@ -18,7 +18,7 @@ from shared import dead_letters as dead
 from shared.errors import Conflict
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Header, Notes, Signal
-from shared.machine.status import TERMINAL, Status
+from shared.machine.status import TERMINAL, Phase, Reason, Status
 from shared.ports import (
     Accepted,
     Birth,
@@ -40,6 +40,7 @@ from shared.ports import (
     Peek,
     Reopened,
 )
+from shared.quota import TAIL_MS, Account
 from shared.redisdb import keys, wire
 from shared.redisdb.store import INBOX_BYTES, INBOX_LIMIT, LARGE_BYTES, LONGEST_DELAY_MS, WATCH_MS
 
@@ -115,6 +116,10 @@ class _Partition:
     def enqueue_all(self, now_ms: int, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
         return tuple(self.enqueue(now_ms, entry) for entry in entries)
 
+    def arm(self, now_ms: int, entry: Entry) -> Entry | None:
+        """None for what cannot be paid and would have to wait: a direct call cannot, and the due index has it."""
+        return None if entry.cost == 0 and entry.not_before_ms > now_ms else self.enqueue(now_ms, entry)
+
     def enqueue(self, now_ms: int, entry: Entry) -> Entry:
         self.entries[entry.id] = entry
         self.relay.set(entry.id, now_ms + _RELAY_MS)
@@ -158,6 +163,9 @@ class _Record:
     large: dict[int, bytes] = field(default_factory=dict)
     """Outputs that are stored apart."""
     order: dict[int, int] = field(default_factory=dict)
+    account: Account | None = None
+    attempts: dict[str, int] = field(default_factory=dict)
+    """Units by message, beside its first delivery."""
 
     @property
     def terminal(self) -> bool:
@@ -173,9 +181,10 @@ class _Record:
     def tell(self, event: str, **detail: Any) -> None:
         self.history.append(_encode({"event": event, "detail": detail}))
 
-    def entry(self, reason: str, *, not_before_ms: int = 0) -> Entry:
+    def entry(self, now: int, reason: str, *, not_before_ms: int = 0, free: bool = False, back: bool = False) -> Entry:
         segment = self.header.segment
         return Entry(
+            cost=0 if free else self.pay(now, not_before_ms, back=back),
             id=f"{self.header.id}-{segment}-{secrets.token_hex(6)}",
             execution=self.header.id,
             segment=segment,
@@ -183,6 +192,30 @@ class _Record:
             trace=self.header.trace,
             not_before_ms=not_before_ms,
         )
+
+    def pay(self, now: int, not_before_ms: int, *, back: bool) -> int | None:
+        """As pay.lua."""
+        one = self.account_now()
+        if one is None:
+            return None
+        left = msgspec.structs.replace(one, undo=one.undo or back).left(now)
+        if left < 1:
+            return 0
+        tail = one.tail if left >= 1 + one.tail else 0
+        self.account = msgspec.structs.replace(
+            one,
+            used=one.used + 1,
+            held=(one.held if now - one.held_ms < TAIL_MS else 0) + tail,
+            held_ms=max(one.held_ms, now, not_before_ms) if tail else one.held_ms,
+        )
+        return 1 + tail
+
+    def account_now(self) -> Account | None:
+        """The account with what the record says of its execution."""
+        if self.account is None:
+            return None
+        undo = self.header.phase is Phase.UNDO
+        return msgspec.structs.replace(self.account, ver=self.ver, over=self.terminal, undo=undo)
 
     def write(self, written: "_Written") -> None:
         if written.header is not None:
@@ -233,7 +266,15 @@ class _Record:
             | (texts | ended | rare)
             | {f"{kind}:{cell}": text.decode() for kind, some in cells.items() for cell, text in some.items()}
             | {f"c:{cell}": str(ended_ms) for cell, ended_ms in self.order.items()}
+            | self.account_text()
         )
+
+    def account_text(self) -> dict[str, str]:
+        if self.account is None:
+            return {}
+        numbers = {name: getattr(self.account, name) for name in ("allow", "used", "held", "held_ms", "floor", "tail")}
+        spent = {f"a:{message}": units for message, units in self.attempts.items()}
+        return {name: str(number) for name, number in (numbers | spent).items()}
 
     def free(self) -> None:
         self.owner, self.lease_until = "", 0
@@ -327,13 +368,14 @@ class MemoryStore:
             updated_ms=now,
             history=[b'{"event":"execution.created"}'],
             notes=b"" if birth.notes == Notes() else _encode(birth.notes),
+            account=_account(birth),
         )
         part.due.set(header.id, now + WATCH_MS)
         if key:
             record.made_by = keys.idempotency(pp, header.tenant, key)
             self._made[pp, header.tenant, key] = (header.id, birth.request_hash)
         commands = part.enqueue_all(now, wire.queue_entries(header, birth.commands))
-        return Created(entry=part.enqueue(now, record.entry("created")), commands=commands)
+        return Created(entry=part.enqueue(now, record.entry(now, "created")), commands=commands)
 
     def _known(self, pp: str, tenant: str, key: str) -> tuple[str, str] | None:
         return self._made.get((pp, tenant, key))
@@ -380,7 +422,7 @@ class MemoryStore:
         if segment < record.header.segment or left <= CHAINED_MS or record.armed_ms > now + CHAINED_MS:
             return NoLease(why=No.NOT_DUE, ms=left)
         record.armed_ms = min(record.wake_ms, now + self._longest_delay_ms)
-        entry = part.enqueue(now, record.entry("waiting on", not_before_ms=record.armed_ms))
+        entry = part.arm(now, record.entry(now, "waiting on", not_before_ms=record.armed_ms))
         return NoLease(why=No.NOT_DUE, ms=left, entry=entry)
 
     async def begin(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
@@ -444,8 +486,7 @@ class MemoryStore:
             part.bury(now, record.header.tenant, going.letter)
         if going.message:
             record.armed_ms = going.not_before_ms
-            entry = record.entry(going.reason, not_before_ms=record.armed_ms)
-            record.last_entry = part.enqueue(now, entry)
+            record.last_entry = part.arm(now, record.entry(now, going.reason, not_before_ms=record.armed_ms))
 
     async def load_results(self, execution: str, cells: Sequence[int]) -> dict[int, object]:
         """See the port."""
@@ -492,9 +533,9 @@ class MemoryStore:
             return Accepted(entry=None)
         record.epoch += 1
         part.due.set(execution, now + WATCH_MS)
-        return Accepted(entry=part.enqueue(now, record.entry("signal")))
+        return Accepted(entry=part.enqueue(now, record.entry(now, "signal", back=kind == "cancel")))
 
-    async def resend(self, execution: str, *, base_ms: int, most_ms: int) -> Entry | None:
+    async def resend(self, execution: str, *, base_ms: int, most_ms: int, direct: bool = False) -> Entry | None:
         """See the port."""
         now, part = self._enter("resend", execution)
         record, at = self._records.get(execution), part.due.at(execution)
@@ -506,7 +547,35 @@ class MemoryStore:
         part.due.set(execution, now + min(most_ms, base_ms * 2**record.tries))
         record.epoch += 1
         record.tries += 1
-        return part.enqueue(now, record.entry("overdue"))
+        return part.enqueue(now, record.entry(now, "overdue", free=direct and record.tries == 1))
+
+    async def account(self, execution: str) -> Account | None:
+        """See the port."""
+        record = self._find(execution)
+        return record.account_now() if record else None
+
+    async def count(self, execution: str, message: str, units: int) -> None:
+        """See the port."""
+        _, _ = self._enter("quota_count", execution)
+        record = self._records.get(execution)
+        if record is None or record.account is None:
+            return
+        fresh = units - record.attempts.get(message, 0)
+        if fresh > 0:
+            one = record.account
+            record.attempts[message] = units
+            record.account = msgspec.structs.replace(one, used=one.used + fresh, held=max(0, one.held - fresh))
+
+    async def allow(self, execution: str, units: int, *, wake: bool) -> None:
+        """See the port."""
+        now, part = self._enter("quota_allow", execution)
+        record = self._records.get(execution)
+        if record is None or record.account is None or record.terminal:
+            return
+        record.account = msgspec.structs.replace(record.account, allow=max(record.account.allow, units))
+        if wake:
+            record.wake_ms = 0 if record.header.reason is Reason.QUOTA else record.wake_ms
+            _at_the_latest(part, execution, now)
 
     async def overdue(self, partition: str, *, limit: int) -> list[str]:
         """See the port."""
@@ -627,10 +696,12 @@ class MemoryStore:
         record.fence, record.epoch, record.ver = record.fence + 1, record.epoch + 1, record.ver + 1
         record.free()
         record.head(stalled=0, deadline_ms=0)
+        if one := record.account:
+            record.account = msgspec.structs.replace(one, allow=one.used + one.held)
         record.wake_ms, record.tries, record.updated_ms, record.ended_ms = 0, 0, now, None
         part.retire.remove(execution)
         part.due.set(execution, now + WATCH_MS)
-        return Reopened(entry=part.enqueue(now, record.entry("reopened")), ver=record.ver)
+        return Reopened(entry=part.enqueue(now, record.entry(now, "reopened")), ver=record.ver)
 
     async def retire_page(self, partition: str, *, limit: int) -> list[str]:
         """See the port."""
@@ -671,6 +742,24 @@ class MemoryStore:
         return self._now(), part
 
 
+def _account(birth: Birth) -> Account | None:
+    given = birth.allowance
+    if given is None:
+        return None
+    header = birth.header
+    return Account(
+        tenant=header.tenant,
+        ver=0,
+        over=False,
+        allow=given.units,
+        used=0,
+        held=0,
+        held_ms=0,
+        floor=given.floor,
+        tail=given.tail,
+    )
+
+
 def _at_the_latest(part: _Partition, execution: str, at_ms: int) -> None:
     """Due then, unless it is earlier."""
     at = part.due.at(execution)
@@ -704,4 +793,5 @@ def _lease(record: _Record, owner: str, now: int) -> Lease:
         signals=record.letters(record.seen),
         holds={cell: wire.hold(record.holds[cell]) for cell in busy if cell in record.holds},
         notes=wire.notes(record.notes) if record.notes else Notes(),
+        account=record.account_now(),
     )

@@ -10,6 +10,7 @@ from shared.machine.decision import Changes, Command, Line, Start
 from shared.machine.events import Outcome
 from shared.machine.state import Fault, Header, Hold, Intent, Notes, Signal
 from shared.machine.status import Status
+from shared.quota import Account, Allowance
 
 MESSAGE = "message"
 """The kind of an outbox entry that goes to QStash; every other kind is a command (see `shared.commands`)."""
@@ -28,6 +29,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
     not_before_ms: int = 0
     """Unix ms; 0 = at once."""
+    cost: int | None = None
+    """Units of the quota that it may cost with all that comes of it; 0: a direct call and no message; None: nobody counts."""
     kind: str = MESSAGE
     to: str = ""
     """What a command is done to."""
@@ -47,6 +50,8 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
     """Of the whole execution; 0 = none."""
     request_hash: str
     idempotency_key: str = ""
+    allowance: Allowance | None = None
+    """What its messages may cost; None: nobody counts."""
     commands: tuple[Command, ...] = ()
     """Stored with it, and carried out at least once."""
 
@@ -85,6 +90,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     signals: tuple[Signal, ...]
     holds: dict[int, Hold] = {}
     notes: Notes = Notes()
+    account: Account | None = None
+    """What its messages may cost; None: nobody counts."""
 
 
 class No(IntEnum):
@@ -255,8 +262,23 @@ class Store(Protocol):
         """Put a signal into the inbox, once per `sid`."""
         ...
 
-    async def resend(self, execution: str, *, base_ms: int, most_ms: int) -> Entry | None:
-        """Queue an overdue execution once more; None if it is not overdue, is held, or is gone."""
+    async def resend(self, execution: str, *, base_ms: int, most_ms: int, direct: bool = False) -> Entry | None:
+        """Queue an overdue execution once more; None if it is not overdue, is held, or is gone.
+
+        `direct`: the first time as a direct call, which costs no message.
+        """
+        ...
+
+    async def account(self, execution: str) -> Account | None:
+        """What its messages may cost and have cost; None if there is no such execution, or nobody counts it."""
+        ...
+
+    async def count(self, execution: str, message: str, units: int) -> None:
+        """Count what came of a message beside its first delivery: `units` altogether so far."""
+        ...
+
+    async def allow(self, execution: str, units: int, *, wake: bool) -> None:
+        """Its messages may cost `units` altogether, which the ledger has reserved. `wake`: nobody holds it, and it waits."""
         ...
 
     async def overdue(self, partition: str, *, limit: int) -> list[str]:

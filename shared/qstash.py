@@ -15,6 +15,7 @@ import msgspec
 
 from shared.logs import get_logger
 from shared.ports import Entry, Receipt
+from shared.quota import CALLBACK_UNITS
 from shared.settings import Settings
 
 log = get_logger()
@@ -134,13 +135,16 @@ def item(entry: Entry, settings: Settings, now_s: float) -> Item:
     headers = {
         "Content-Type": "application/json",
         "Upstash-Method": "POST",
-        "Upstash-Retries": str(settings.qstash_retries),
+        "Upstash-Retries": str(_retries(entry, settings)),
         "Upstash-Retry-Delay": RETRY_DELAY,
         "Upstash-Timeout": f"{settings.hard_limit_ms // 1000 + 5}s",
         "Upstash-Deduplication-Id": entry.id,
         "Upstash-Label": "intention",
-        "Upstash-Failure-Callback": f"{settings.resume_url.rstrip('/')}{FAILED_PATH}",
     }
+    if entry.cost is None or entry.cost > CALLBACK_UNITS:
+        headers["Upstash-Failure-Callback"] = f"{settings.resume_url.rstrip('/')}{FAILED_PATH}"
+        if entry.cost is not None:
+            headers["Upstash-Failure-Callback-Retries"] = str(CALLBACK_UNITS - 1)
     if settings.qstash_parallelism:
         headers["Upstash-Flow-Control-Key"] = "intention-executor"
         headers["Upstash-Flow-Control-Value"] = f"parallelism={settings.qstash_parallelism}"
@@ -151,6 +155,13 @@ def item(entry: Entry, settings: Settings, now_s: float) -> Item:
         headers=headers,
         body=_items.encode(body).decode(),
     )
+
+
+def _retries(entry: Entry, settings: Settings) -> int:
+    """No more than are paid for: QStash cannot cost more than the execution has."""
+    if entry.cost is None:
+        return settings.qstash_retries
+    return max(0, min(settings.qstash_retries, entry.cost - 1 - CALLBACK_UNITS))
 
 
 def _delay(not_before_ms: int, now_s: float) -> dict[str, str]:

@@ -97,7 +97,9 @@ class Sender:
             log.warning("message.not_sent", kind=entry.kind, execution=entry.execution, entry=entry.id, error=receipt.error)
             return False
         self._acks.add(entry, receipt.message)
-        if entry.kind == MESSAGE:
+        if entry.cost == 0:
+            log.info("message.saved", execution=entry.execution, entry=entry.id, by=receipt.message)
+        elif entry.kind == MESSAGE:
             text = f"QStash message sent for {what} [message: {receipt.message}]"
             log.info("message.sent", message=text, execution=entry.execution, entry=entry.id)
         else:

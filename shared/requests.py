@@ -1,7 +1,7 @@
 """What may be asked of the engine, and how it is answered. One definition a shape, for whoever takes requests."""
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -26,6 +26,8 @@ class Execute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     plan: PlanDraft | None = None
     user_id: UserId = "anonymous"
     context: Context = Context()
+    priority: Literal["normal", "low"] = "normal"
+    """`low` waits (429) when messages get scarce, before anything else does."""
 
     def words(self) -> str | None:
         """The words, if it is words; BadRequest unless it is exactly one of the three."""

@@ -17,7 +17,9 @@ from shared.commands import Commands
 from shared.errors import SettingsError
 from shared.executor_client import ExecutorClient
 from shared.qstash import QStashQueue
+from shared.quota_keeper import Keeper, Paid
 from shared.redisdb.connect import check_layout, connect
+from shared.redisdb.quota import RedisLedger
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Relay, Sender
 from shared.settings import Settings, load
@@ -42,6 +44,7 @@ class Engine:
     executor: ExecutorClient
     watchdog: Watchdog
     between: Between
+    quota: Keeper
 
 
 async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
@@ -60,17 +63,19 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     stack.push_async_callback(acks.close)
     qstash = QStashQueue(client, settings)
     stack.push_async_callback(qstash.close)
-    queue = Commands(qstash, store)
-    Children(store).register(queue)
     executor = ExecutorClient(client, settings)
-    relay = Relay(store, queue, acks)
-    background = Background()
-    stack.push_async_callback(background.close)  # first to be closed: its work needs everything above
     direct = executor if settings.direct_calls else None
+    background = Background()
+    quota = Keeper(ledger=RedisLedger(redis), store=store, settings=settings, background=background)
+    queue = Commands(Paid(qstash, direct, quota, store), store)
+    Children(store).register(queue)
+    relay = Relay(store, queue, acks)
+    stack.push_async_callback(background.close)  # first to be closed: its work needs everything above
     watchdog = Watchdog(store, relay, acks, direct, rate=max(1, settings.sweep_rate * settings.sweep_ms // 1000))
     sender = Sender(queue, acks, background)
     between = open_between(redis, store, sender, settings)
     join(between, queue, watchdog)
+    watchdog.take_along(quota)
     return Engine(
         settings=settings,
         redis=redis,
@@ -82,6 +87,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         executor=executor,
         watchdog=watchdog,
         between=between,
+        quota=quota,
     )
 
 

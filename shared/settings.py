@@ -51,6 +51,7 @@ OWN_PREFIXES = (
     "SWEEP_",
     "INTERNAL_",
     "BREAKER_",
+    "QUOTA_",
 )
 # Read by Upstash's own SDKs, so a user may well have them set; they mean nothing here.
 FOREIGN = re.compile(r"QSTASH_DEV|QSTASH_DEV_(LOG_PORT|QUOTA)|QSTASH_REGION|UPSTASH_QSTASH_URL")
@@ -172,7 +173,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sweep_rate: Positive = 200
     """Executions it re-sends per second at most."""
     direct_calls: bool = True
-    """The watchdog calls the executor itself before it spends a message."""
+    """The watchdog calls the executor itself before it spends a message; so does what cannot pay for one."""
+
+    quota_profile: Literal["hobby", "free", "none"] = "hobby"
+    """Of one tenant. hobby: 10,000 messages a day, 100,000 a month, 100 executions at once; free: 1,000 a day; none: none."""
+    quota_day: NotNegative | None = None
+    """Messages, their retries and callbacks a day, in place of the profile's; 0 = no limit."""
+    quota_month: NotNegative | None = None
+    quota_concurrent: NotNegative | None = None
+    """Executions that are not over."""
+    quota_utc_offset_minutes: Annotated[int, msgspec.Meta(ge=-840, le=840)] = 0
+    """The quota's day begins this long before midnight UTC."""
 
     @property
     def local(self) -> bool:
@@ -323,6 +334,6 @@ def table() -> str:
     rows = ["| variable | default | local mode |", "| --- | --- | --- |"]
     for field in msgspec.structs.fields(Settings):
         local = _LOCAL_DEFAULTS.get(field.name)
-        default = field.default if field.default != "" else "(none)"
+        default = {"": "(none)", None: "(the profile's)"}.get(field.default, field.default)
         rows.append(f"| `{field.encode_name.upper()}` | `{default}` | {f'`{local}`' if local else ''} |")
     return "\n".join(rows)

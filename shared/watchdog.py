@@ -85,7 +85,8 @@ class Watchdog:
 
     async def resend(self, execution: str) -> bool:
         """Send an overdue execution again; False if it was not overdue any more."""
-        entry = await self._store.resend(execution, base_ms=BASE_MS, most_ms=MOST_MS)
+        direct = self._executor is not None
+        entry = await self._store.resend(execution, base_ms=BASE_MS, most_ms=MOST_MS, direct=direct)
         if entry is None:
             return False
         log.info("execution.resent", execution=execution, segment=entry.segment)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from services.ingress import actions, dlq, edge, events, gates, schedules, views, waits
+from services.ingress import actions, dlq, edge, events, gates, quota, schedules, views, waits
 from services.ingress.edge import Deps
 from services.ingress.requests import Chat
 from shared.errors import BadRequest, NotFound
@@ -135,6 +135,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             *dlq.ROUTES,
             *events.ROUTES,
             *gates.ROUTES,
+            *quota.ROUTES,
             *schedules.ROUTES,
             *waits.ROUTES,
             *probe_routes(ready),

@@ -14,6 +14,7 @@ from shared.http import check_json, read_body
 from shared.numbers import whole
 from shared.ports import Store
 from shared.profiles import Profiles
+from shared.quota_keeper import Keeper
 from shared.redisdb.reader import Reader
 from shared.redisdb.schedules import RedisSchedules
 from shared.redisdb.snapshots import Snapshots
@@ -44,6 +45,7 @@ class Deps:
     between: Between
     operator: Operator
     snapshots: Snapshots
+    quota: Keeper
     background: Background = field(default_factory=Background)
 
 

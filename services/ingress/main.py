@@ -40,6 +40,7 @@ def create(settings: Settings) -> Starlette:
                 between=engine.between,
                 operator=Operator(engine.store, snapshots, intake.registry, engine.sender),
                 snapshots=snapshots,
+                quota=engine.quota,
                 background=engine.background,
             )
             engine.qstash.announce()

@@ -19,9 +19,11 @@ from shared.executor_client import ExecutorClient
 from shared.http import ERROR_HANDLERS, Json, decode, read_body
 from shared.logs import get_logger
 from shared.machine.decision import Line
+from shared.numbers import whole
 from shared.ports import Letter, Store
 from shared.probes import probe_routes
 from shared.qstash import FAILED_PATH, Body
+from shared.quota_keeper import Keeper
 from shared.redisdb import keys
 from shared.redisdb.reader import Reader
 from shared.settings import Settings
@@ -67,6 +69,7 @@ class Deps:
     watchdog: Watchdog
     reader: Reader
     callers: Callers
+    quota: Keeper | None = None
 
 
 async def resume(request: Request) -> Response:
@@ -120,6 +123,11 @@ async def failed(request: Request) -> Response:
         excerpt=_excerpt(letter.body),
     )
     await deps.store.bury(found, in_ms=AFTER_DEAD_LETTER_MS, line=line)
+    if letter.source_message_id:  # its retries, this callback, and the callback's own
+        again = whole(request.headers.get("Upstash-Retried", "")) or 0
+        await deps.store.count(body.execution_id, letter.source_message_id, letter.retried + 1 + again)
+        if deps.quota:
+            deps.quota.settle_soon(body.execution_id)
     return Json({"result": "noted"})
 
 

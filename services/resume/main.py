@@ -47,6 +47,7 @@ def create(settings: Settings) -> Starlette:
                 watchdog=engine.watchdog,
                 reader=Reader(engine.redis),
                 callers=Callers(settings),
+                quota=engine.quota,
             )
             folder = Path(settings.archive_folder) if settings.archive_folder else None
             archiver = Archiver(engine.store, Reader(engine.redis), folder)

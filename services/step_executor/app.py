@@ -75,6 +75,7 @@ async def execute_step(request: Request) -> Response:
         segment=body.segment,
         reason=body.reason or "asked",
         retried=whole(request.headers.get("Upstash-Retried", "")) or 0,
+        message=request.headers.get("Upstash-Message-Id", "") if request.state.caller == "qstash" else "",
     )
     deps.background.start(deps.watchdog.lazily())
     run = deps.interpreter.run(delivery, started_ms=started_ms)

@@ -49,6 +49,8 @@ def interpreter(engine: Engine, town: httpx.AsyncClient, clock: SystemClock) -> 
         clock=clock,
         limits=limits_of(engine.settings),
         guards=SharedGuards(engine.between.slots, engine.between.gates),
+        quota=engine.quota,
+        direct=engine.settings.direct_calls,
     )
 
 

@@ -17,6 +17,8 @@ AUDIT_MS = 24 * 3_600_000
 """A wait without an end of its own is looked at again after a day: nothing non-terminal is without a due time."""
 IDLE_SEGMENT_MS = 1_000
 """How long a segment that could start nothing (it came too late) waits for the next one; doubled each time."""
+QUOTA_MS = 60_000
+"""How often somebody who waits for the quota asks again; whoever is granted more is woken at once."""
 SIT_OUT_MS = 2_000
 """A back-off this short is waited out inside the invocation: cheaper than a message."""
 
@@ -249,6 +251,8 @@ def _leave(draft: Draft, room: Room) -> Leave | Suspend:
     if not room.started and not draft.kept.progress and not draft.changed():
         wait_ms = IDLE_SEGMENT_MS << min(max(draft.header.stalled - 1, 0), 6)
         return _suspend(draft, Reason.BACKOFF, draft.now_ms + wait_ms, timed=True, fruitless=True)
+    if room.unpaid:
+        return _suspend(draft, Reason.QUOTA, draft.now_ms + QUOTA_MS, timed=False)
     undo = draft.header.phase is Phase.UNDO
     cells = [undoing.next_cell(draft)] if undo else list(islice(startable(draft, room), 8))
     names = [draft.name(cell) for cell in cells if cell is not None]

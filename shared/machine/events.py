@@ -27,6 +27,8 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """Fruitless segments after which an operator is needed; 0 = no limit."""
     closed: Mapping[str, int] = {}
     """Tools that nobody calls now (paused, or their circuit is open), and until when, unix ms."""
+    unpaid: bool = False
+    """No message can be paid for, and none can be done without: whoever would leave waits for the quota."""
     estimates: Mapping[str, int] = {}
     """Milliseconds a tool's call usually stays under, where enough calls were seen."""
 

@@ -85,6 +85,7 @@ class Reason(StrEnum):
     SETTLING = "settling"
     UNKNOWN_EFFECT = "unknown effect"
     UNDELIVERABLE = "undeliverable"
+    QUOTA = "quota"
 
 
 class Cause(StrEnum):

@@ -216,3 +216,23 @@ def gates_audit() -> str:
 def breaker(tool: str) -> str:
     """Hash: a tool's latest failures. Has a TTL."""
     return f"ie:{{gates}}:cb:{tool}"
+
+
+def quota_sums(tenant: str) -> str:
+    """Hash: what a tenant's messages have cost this day and this month, and what is reserved."""
+    return f"ie:{{q:{tenant}}}:sums"
+
+
+def quota_accounts(tenant: str) -> str:
+    """Hash: what each execution may cost and has cost, `granted:charged:ver:asked`."""
+    return f"ie:{{q:{tenant}}}:accounts"
+
+
+def quota_tails(tenant: str) -> str:
+    """Sorted set: executions that are over, and when nothing more can come of their messages."""
+    return f"ie:{{q:{tenant}}}:tails"
+
+
+def quota_looks(tenant: str) -> str:
+    """Sorted set: when each account is to be compared with its execution's record."""
+    return f"ie:{{q:{tenant}}}:looks"

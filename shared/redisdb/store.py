@@ -34,6 +34,7 @@ from shared.ports import (
     Peek,
     Reopened,
 )
+from shared.quota import Account
 from shared.redisdb import keys, wire
 from shared.redisdb.lua import Script
 
@@ -97,6 +98,8 @@ class RedisStore:
             "discard",
             "forbid",
             "purge",
+            "quota_count",
+            "quota_allow",
         )
         self._scripts = {name: Script(package, name) for name in names}
 
@@ -111,6 +114,7 @@ class RedisStore:
         header = birth.header
         pp = keys.partition_of(header.id)
         fields = wire.header_fields(header, birth=True) | wire.notes_text(birth.notes) | birth.fields
+        fields |= wire.allowance_fields(birth.allowance)
         lines = [b'{"event":"execution.created"}']
         commands = wire.queue_entries(header, birth.commands)
         reply = await self._run(
@@ -191,6 +195,7 @@ class RedisStore:
             notes=wire.notes_from(reply[6]),
             results=wire.outputs(reply[9]),
             signals=wire.signals(reply[10]),
+            account=wire.account_from(reply[11], wire.header_from(reply[6]), reply[3]),
         )
 
     async def begin(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
@@ -320,15 +325,29 @@ class RedisStore:
             return Accepted(entry=wire.entry(reply[1]) if reply[1] else None)
         return NotAccepted(why=_SIGNAL_ANSWERS[reply[0]])
 
-    async def resend(self, execution: str, *, base_ms: int, most_ms: int) -> Entry | None:
+    async def resend(self, execution: str, *, base_ms: int, most_ms: int, direct: bool = False) -> Entry | None:
         """See the port."""
         pp = keys.partition_of(execution)
         reply = await self._run(
             "resend",
             [keys.record(execution), keys.due(pp), keys.outbox_times(pp), keys.outbox_entries(pp)],
-            [execution, base_ms, most_ms, secrets.token_hex(6), _TERMINAL],
+            [execution, base_ms, most_ms, secrets.token_hex(6), _TERMINAL, "1" if direct else "0"],
         )
         return wire.entry(reply[1]) if reply[0] == 0 else None
+
+    async def account(self, execution: str) -> Account | None:
+        """See the port."""
+        found = await self._plain(self._redis.hmget(keys.record(execution), list(wire.ACCOUNT)))
+        return wire.account(dict(zip(wire.ACCOUNT, found, strict=True)))
+
+    async def count(self, execution: str, message: str, units: int) -> None:
+        """See the port."""
+        await self._run("quota_count", [keys.record(execution)], [message, units], timed=False)
+
+    async def allow(self, execution: str, units: int, *, wake: bool) -> None:
+        """See the port."""
+        names = [keys.record(execution), keys.due(keys.partition_of(execution))]
+        await self._run("quota_allow", names, [execution, units, "1" if wake else "0", _TERMINAL])
 
     async def overdue(self, partition: str, *, limit: int) -> list[str]:
         """See the port. The candidates only; `resend` checks each again, atomically."""

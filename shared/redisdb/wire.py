@@ -1,17 +1,18 @@
 """Between the machine's shapes and the flat strings that scripts take and give."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from shared.logs import get_logger
 from shared.machine.decision import Changes, Command, Line
 from shared.machine.state import Fault, Header, Hold, Intent, Notes, Result, Signal
-from shared.machine.status import Cell
+from shared.machine.status import TERMINAL, Cell, Phase
 from shared.ports import Entry, Letter
+from shared.quota import Account, Allowance
 from shared.redisdb import keys
 
 log = get_logger()
@@ -102,6 +103,35 @@ def header(fields: dict[str, Any]) -> Header:
     """The header of a record."""
     known = {name: value for name, value in fields.items() if name in Header.__struct_fields__}
     return msgspec.convert(known, Header, strict=False)
+
+
+ACCOUNT: Final = ("tenant", "ver", "status", "phase", "allow", "used", "held", "held_ms", "floor", "tail")
+"""Fields of a record that say what its messages may cost."""
+
+
+def allowance_fields(given: Allowance | None) -> dict[str, str]:
+    """What a new record's messages may cost; nothing if nobody counts."""
+    if given is None:
+        return {}
+    numbers = {"allow": given.units, "used": 0, "held": 0, "held_ms": 0, "floor": given.floor, "tail": given.tail}
+    return {name: str(number) for name, number in numbers.items()}
+
+
+def account(fields: Mapping[str, bytes | None]) -> Account | None:
+    """The account in a record; None if nobody counts."""
+    found = {name: value.decode() for name, value in fields.items() if value is not None}
+    if "allow" not in found:
+        return None
+    status, phase = found.pop("status"), found.pop("phase", "")
+    return msgspec.convert(found | {"over": status in TERMINAL, "undo": phase == Phase.UNDO}, Account, strict=False)
+
+
+def account_from(values: Sequence[bytes], header: Header, ver: int) -> Account | None:
+    """The account in acquire's reply."""
+    if not values:
+        return None
+    known = {"tenant": header.tenant, "ver": str(ver), "status": header.status, "phase": header.phase}
+    return account({name: text.encode() for name, text in known.items()} | dict(zip(ACCOUNT[4:], values, strict=True)))
 
 
 def written(changes: Changes, commands: Sequence[Entry] = (), apart: Apart | None = None) -> list[str | bytes | int]:

@@ -122,9 +122,11 @@ class Firing:
         when = datetime.fromtimestamp(time_ms / 1000, UTC)
         try:
             taken = await self._acceptor.take(schedule.tenant, request_of(schedule), key, at=when)
-        except (Unavailable, TooMany):
+        except Unavailable:
             return Settled(what="later", in_ms=RETRY_MS)
         except IntentionError as error:
+            if isinstance(error, TooMany) and error.error_code != "quota_exhausted":
+                return Settled(what="later", in_ms=RETRY_MS)
             return Settled(what="failed", error=_error(error.error_code, error.message, time_ms, **error.details))
         except Exception:
             log.exception("schedule.crashed", schedule=schedule.id)

@@ -17,6 +17,7 @@ from shared.ports import MESSAGE, Accepted, Committed, Created, Entry, Going, Le
 from shared.redisdb import keys, wire
 from shared.redisdb.store import LARGE_BYTES, RedisStore
 from tests.support.executions import (
+    ALLOWANCE,
     ANN,
     BOB,
     DEAD,
@@ -151,12 +152,23 @@ def _commands(draw: st.DrawFn, pair: Pair, execution: str) -> dict[str, Command]
     number = draw(st.integers(0, 2))
     commands: dict[str, Command] = {
         "create": lambda store: store.create(
-            birth(execution, key=["", "key", "key"][number], request=f"{number // 2}", cells="rrr...")
+            birth(
+                execution,
+                key=["", "key", "key"][number],
+                request=f"{number // 2}",
+                cells="rrr...",
+                allowance=None if number == 1 else ALLOWANCE,
+            )
         ),
         "acquire": lambda store: store.acquire(execution, owner=owner, lease_ms=LEASE_MS, segment=number - 1, cause="test"),
-        "signal": lambda store: store.signal(execution, tenant="acme", sid=f"{number}", kind="event", payload=(number,)),
+        "signal": lambda store: store.signal(
+            execution, tenant="acme", sid=f"{number}", kind=["event", "cancel", "resend"][number], payload=(number,)
+        ),
         "foreign": lambda store: store.signal(execution, tenant="globex", sid="x", kind="event", payload=None),
-        "resend": lambda store: store.resend(execution, base_ms=2_000, most_ms=5_000),
+        "resend": lambda store: store.resend(execution, base_ms=2_000, most_ms=5_000, direct=number == 1),
+        "count": lambda store: store.count(execution, f"msg{number % 2}", number + 1),
+        "allow": lambda store: store.allow(execution, 14 + 6 * number, wake=number == 2),
+        "account": lambda store: store.account(execution),
         "touch": lambda store: store.touch(execution, in_ms=number * 900),
         "bury": lambda store: store.bury(letter(execution, segment=number % 2, mark=f"{number}/"), in_ms=700, line=DEAD),
         "letters": lambda store: store.letters("acme", limit=number + 1),

@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 
 from tests.support.executions import NOW, RETENTION_MS
 from tests.support.gatekeeping import POLICY
+from tests.support.quota import TwiceLedger
 from tests.support.stores import Recording, Twice, TwiceEvents, TwiceGates, TwiceSchedules, TwiceSlots
 
 
@@ -42,6 +43,12 @@ def slots(redis: Redis) -> TwiceSlots:
 def gates(redis: Redis) -> TwiceGates:
     """Gates, every command twice."""
     return TwiceGates(redis, POLICY, now_ms=NOW)
+
+
+@pytest.fixture
+def ledger(redis: Redis) -> TwiceLedger:
+    """The ledger of the quota, every command twice."""
+    return TwiceLedger(redis, now_ms=NOW)
 
 
 @pytest.fixture(autouse=True)

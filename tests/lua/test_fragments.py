@@ -1,7 +1,8 @@
 """What scripts share: clock.lua, outbox.lua, write.lua, letters.lua; each seen through a command that includes it.
 
 bury.lua is seen in test_dead_letter.py, scheduled.lua in test_schedule_claim.py, delivery.lua in test_event_*.py,
-slots.lua in test_slot_*.py.
+slots.lua in test_slot_*.py, pay.lua in test_quota_count.py,
+ledger.lua in test_quota_admit.py.
 """
 
 import time
@@ -19,7 +20,7 @@ from tests.support.executions import EXE, NONE, NOW, PP, RETENTION_MS, created, 
 from tests.support.stores import Twice, everything
 
 SCRIPTS = {Path(item.name).stem for item in (resources.files("shared.redisdb") / "lua").iterdir()}
-FRAGMENTS = {"clock", "outbox", "write", "letters", "bury", "scheduled", "delivery", "slots"}
+FRAGMENTS = {"clock", "outbox", "pay", "write", "letters", "bury", "scheduled", "delivery", "slots", "ledger"}
 
 
 def test_every_script_has_a_file_of_tests() -> None:

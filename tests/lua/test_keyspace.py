@@ -61,7 +61,15 @@ def test_every_row_is_a_key() -> None:
 def test_all_keys_of_a_partition_share_its_hash_tag(name: str) -> None:
     """One script touches one slot of a cluster. What concerns several executions has tags of its own."""
     pp = {"profile": keys.spread("ann"), "ping": keys.spread("0f" * 16)}.get(name, PP)
-    others = {"event": f"e{PP}", "waiters": f"e{PP}", "past": f"e{PP}", "slot": f"k{PP}", "gates": "gates", "breaker": "gates"}
+    others = {
+        "event": f"e{PP}",
+        "waiters": f"e{PP}",
+        "past": f"e{PP}",
+        "slot": f"k{PP}",
+        "gates": "gates",
+        "breaker": "gates",
+        "quota": "q:acme",
+    }
     tag = next((tag for first, tag in others.items() if name.startswith(first)), f"p{pp}")
     assert made(name).startswith(f"ie:{{{tag}}}:")
 

@@ -9,6 +9,7 @@ from shared.machine.decision import Changes, Line
 from shared.machine.state import Fault, Header, Intent, Result
 from shared.machine.status import Cell, Status
 from shared.ports import Birth, Created, Entry, Going, Lease, Letter, NoLease, Store
+from shared.quota import Allowance
 
 NOW = 1_800_000_000_000
 LEASE_MS = 11_000
@@ -115,6 +116,9 @@ def intends(*cells: int) -> Changes:
     """Steps are about to be called."""
     return Changes(cells=dict.fromkeys(cells, Cell.INTENDED), intents={cell: intent(f"step {cell}") for cell in cells})
 
+
+ALLOWANCE = Allowance(units=12, floor=3, tail=5)
+"""Enough for one message with its tail, and three without."""
 
 NOTHING = Changes()
 NONE = Going(kind="none")

@@ -3,11 +3,12 @@
 -- ARGV: 1 now  2 execution id  3 owner (random)  4 lease ms  5 segment of the message (-1 = whichever is current)
 --       6 terminal statuses (comma before and after each)  7 what woke it  8 nonce  9 longest delay of a message, ms
 -- Returns: {0 OK, now, fence, ver, lease_until, seen, header (flat), cells, busy (flat: field, value), results (flat),
---           signals (flat: position, text)}
+--           signals (flat: position, text), account {allow, used, held, held_ms, floor, tail}, empty if nobody counts}
 --   | {1 TERMINAL, status} | {2 STALE, current segment} | {3 PAUSED} | {4 WAITING} | {5 NOT_DUE, ms left, next message of the wait or ''}
 --   | {6 HELD, ms left} | {7 ABSENT}
 --@include clock
 --@include letters
+--@include pay
 --@include outbox
 local x = KEYS[1]
 local r = redis.call('HMGET', x, 'status', 'segment', 'owner', 'lease_until', 'wake_ms', 'inbox', 'seen', 'fence', 'ver',
@@ -34,7 +35,7 @@ if not again then
     redis.call('HSET', x, 'armed_ms', at)
     local message = {execution = ARGV[2], segment = segment, nonce = ARGV[8], reason = 'waiting on', trace = r[13] or '',
       not_before_ms = at}
-    return {5, left, enqueue(KEYS[6], KEYS[7], now, message)}
+    return {5, left, enqueue(x, KEYS[6], KEYS[7], now, message)}
   end
   if lease_until > now then return {6, lease_until - now} end
   lease_until = now + tonumber(ARGV[4])
@@ -56,6 +57,7 @@ for i, name in ipairs(names) do
     header[#header + 1] = values[i]
   end
 end
+local account = redis.call('HMGET', x, 'allow', 'used', 'held', 'held_ms', 'floor', 'tail')
 local cells = redis.call('GET', KEYS[2])
 local function pick(fields)
   local found = {}
@@ -80,4 +82,4 @@ end
 local wanted = {}
 for cell in string.gmatch(r[11] or '', '%d+') do wanted[#wanted + 1] = 'r:' .. cell end
 return {0, now, tonumber(r[8]), tonumber(r[9]), lease_until, seen, header, cells, pick(busy), pick(wanted),
-  letters(KEYS[4], seen, inbox)}
+  letters(KEYS[4], seen, inbox), account[1] and account or {}}

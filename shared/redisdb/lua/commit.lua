@@ -11,6 +11,7 @@
 -- Returns: {0 OK, ver, entry or ''} | {1 FLAGS, ver, signals (flat)} | {2 LOST} | {3 ALREADY, first code, ver, entry or '', signals}
 -- A LOST commit has stored nothing. FLAGS has stored the kept part, unless that was empty.
 --@include clock
+--@include pay
 --@include outbox
 --@include write
 --@include letters
@@ -54,6 +55,6 @@ if ARGV[15] ~= '' then bury(KEYS[9], KEYS[10], now, ARGV[15], ARGV[16]) end
 if ARGV[11] == '' then return {0, ver, ''} end
 local message = {execution = id, segment = segment, nonce = ARGV[11], reason = ARGV[12], trace = ARGV[14],
   not_before_ms = tonumber(ARGV[13])}
-local entry = enqueue(KEYS[5], KEYS[6], now, message)
+local entry = enqueue(x, KEYS[5], KEYS[6], now, message)
 redis.call('HSET', x, 'last_entry', entry)
 return {0, ver, entry}

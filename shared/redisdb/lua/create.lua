@@ -6,6 +6,7 @@
 --       12... n, (field, value)*n of the header; then n, line*n of the history; then n, (id, entry)*n of commands for the outbox
 -- Returns: {0 CREATED, entry} | {1 EXISTS, execution id} | {2 CONFLICT} | {3 BURIED}
 --@include clock
+--@include pay
 --@include outbox
 local now = clock(ARGV[1])
 local first = queued(KEYS[7], ARGV[2], 0, ARGV[6])
@@ -39,4 +40,4 @@ redis.call('ZADD', KEYS[5], now + tonumber(ARGV[5]), ARGV[2])
 redis.call('ZADD', KEYS[8], 0, ARGV[7])
 if ARGV[4] == '1' then redis.call('HSET', KEYS[9], 'hash', ARGV[3], 'id', ARGV[2]) end -- purge deletes it with the record
 local message = {execution = ARGV[2], segment = 0, nonce = ARGV[6], reason = 'created', trace = ARGV[10]}
-return {0, enqueue(KEYS[6], KEYS[7], now, message)}
+return {0, enqueue(KEYS[1], KEYS[6], KEYS[7], now, message)}

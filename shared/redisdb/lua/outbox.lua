@@ -1,6 +1,9 @@
 -- Put a wake-up message into the outbox: `<execution>-<segment>-<nonce>`. The nonce is born with the entry, so only a repeated
 -- relay of this very entry repeats it: QStash silently drops an id that it saw within ten minutes.
-local function enqueue(obz, obh, now, message)
+-- The execution pays for it here, and nowhere else (see pay.lua). What it cannot pay costs 0: a direct call, and none that has to wait.
+local function enqueue(x, obz, obh, now, message)
+  if message.cost == nil then message.cost = pay(x, now, message.not_before_ms or 0) end
+  if message.cost == 0 and (message.not_before_ms or 0) > now then return '' end -- the due index has it
   local id = message.execution .. '-' .. message.segment .. '-' .. message.nonce
   message.nonce = nil
   message.id = id

@@ -5,9 +5,10 @@
 --       8... one written-out set of changes (see write.lua)
 -- Returns: {0 OK, entry, ver} | {1 ILLEGAL, status} | {2 CONFLICT, ver} | {3 ABSENT}
 --@include clock
+--@include pay
 --@include outbox
 --@include write
-local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'ver', 'segment', 'trace')
+local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'ver', 'segment', 'trace', 'used', 'held')
 if r[1] ~= ARGV[3] then return {3} end
 local first = queued(KEYS[6], ARGV[2], r[4], ARGV[7])
 if first then return {0, first, tonumber(r[3])} end -- this very call, sent twice by the client
@@ -20,8 +21,10 @@ redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 local ver = redis.call('HINCRBY', KEYS[1], 'ver', 1)
 redis.call('HSET', KEYS[1], 'owner', '', 'lease_until', 0, 'wake_ms', 0, 'stalled', 0, 'tries', 0, 'deadline_ms', 0,
   'updated_ms', now)
+-- What it had left went back to its tenant when it ended: it asks for more before it sends a message.
+if r[6] then redis.call('HSET', KEYS[1], 'allow', tonumber(r[6]) + tonumber(r[7])) end
 redis.call('HDEL', KEYS[1], 'ended_ms')
 redis.call('ZREM', KEYS[7], ARGV[2])
 redis.call('ZADD', KEYS[4], now + tonumber(ARGV[6]), ARGV[2])
 local message = {execution = ARGV[2], segment = tonumber(r[4]), nonce = ARGV[7], reason = 'reopened', trace = r[5] or ''}
-return {0, enqueue(KEYS[5], KEYS[6], now, message), ver}
+return {0, enqueue(KEYS[1], KEYS[5], KEYS[6], now, message), ver}

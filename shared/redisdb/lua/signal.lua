@@ -4,6 +4,7 @@
 --       10 ms until the watchdog looks  11 bytes of all signals at most
 -- Returns: {0 ACCEPTED, entry or '' (a live holder will find it)} | {1 DUPLICATE} | {2 TERMINAL, status} | {3 ABSENT} | {4 FULL}
 --@include clock
+--@include pay
 --@include outbox
 local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'inbox', 'lease_until', 'segment', 'trace', 'inbox_bytes')
 if r[1] ~= ARGV[3] then return {3} end -- another tenant's is as good as none
@@ -23,5 +24,6 @@ if tonumber(r[4] or '0') > now then
 end
 redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 redis.call('ZADD', KEYS[4], now + tonumber(ARGV[10]), ARGV[2])
-local message = {execution = ARGV[2], segment = tonumber(r[5]), nonce = ARGV[7], reason = 'signal', trace = r[6] or ''}
-return {0, enqueue(KEYS[5], KEYS[6], now, message)}
+local message = {execution = ARGV[2], segment = tonumber(r[5]), nonce = ARGV[7], reason = 'signal', trace = r[6] or '',
+  cost = pay(KEYS[1], now, 0, ARGV[5] == 'cancel')}
+return {0, enqueue(KEYS[1], KEYS[5], KEYS[6], now, message)}

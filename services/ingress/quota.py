@@ -1,0 +1,19 @@
+"""`/api/quota`: how many messages a tenant has spent, reserved and left."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.ingress import edge
+from shared.http import Json
+
+
+async def get_quota(request: Request) -> Response:
+    """Limits, what is spent and reserved of them, when they begin anew, and how many executions run."""
+    deps, tenant = edge.known(request)
+    return Json({"tenant": tenant, **await deps.quota.report(tenant)})
+
+
+ROUTES: Final = [Route("/api/quota", get_quota, methods=["GET"])]

@@ -1,0 +1,1 @@
+"""The quota: arithmetic, the keeper, and what holds whatever happens."""
