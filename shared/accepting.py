@@ -13,12 +13,13 @@ from shared.errors import BadRequest, Conflict, Unprocessable
 from shared.logs import get_logger
 from shared.machine import plan as plans
 from shared.machine.accept import Limits, PlanRefused, accept
-from shared.machine.plan import Blueprint, Plan, PlanDraft, Undo
+from shared.machine.plan import Blueprint, Plan, PlanDraft
 from shared.machine.state import Header
 from shared.machine.status import Status
 from shared.planner import Clarification, Planned, Profile, plan_text
 from shared.ports import Birth, Created, Exists, KeyConflict, Store
 from shared.profiles import Profiles
+from shared.quota import demand_of
 from shared.quota_keeper import Keeper
 from shared.redisdb import keys
 from shared.relay import Sender
@@ -90,9 +91,8 @@ class Acceptor:
         """With what its messages may cost; TooMany if its tenant has no more."""
         if self._quota is None:
             return birth
-        undoable = sum(plan.contracts[step.tool].undo is not Undo.NONE for step in plan.steps)
         header, low = birth.header, request.priority == "low"
-        given = await self._quota.admit(header.tenant, header.id, steps=len(plan.steps), undoable=undoable, low=low)
+        given = await self._quota.admit(header.tenant, header.id, demand_of(plan), low=low)
         return msgspec.structs.replace(birth, allowance=given)
 
     async def _known(self, tenant: str, key: str, fingerprint: str) -> Accepted | None:

@@ -13,6 +13,8 @@ from shared.machine.plan import Blueprint, Plan
 from shared.machine.state import Header, Notes, Parent
 from shared.machine.status import Cause, Phase, Status
 from shared.ports import Birth, Created, Entry, NotAccepted, Peek, Store
+from shared.quota import demand_of
+from shared.quota_keeper import Keeper
 
 log = get_logger()
 _plan = msgspec.json.Decoder(Plan)
@@ -39,9 +41,10 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 class Children:
     """Carries out what parents decide about their children."""
 
-    def __init__(self, store: Store) -> None:
-        """`store` holds parents and children alike."""
+    def __init__(self, store: Store, quota: Keeper | None = None) -> None:
+        """`store` holds parents and children alike. `quota` None: nobody counts their messages."""
         self._store = store
+        self._quota = quota
 
     def register(self, commands: Commands) -> None:
         """Carry out three kinds of commands from now on."""
@@ -59,10 +62,17 @@ class Children:
             log.error("child.no_plan", alert=True, execution=entry.execution, step=what.step)
             return None
         try:
-            made = await self._store.create(_birth(entry, what, child))
+            made = await self._store.create(await self._counted(_birth(entry, what, child), child))
         except Conflict:  # it was stopped before it was created
             return None
         return made.entry if isinstance(made, Created) else None
+
+    async def _counted(self, birth: Birth, plan: Plan) -> Birth:
+        """With what its messages may cost, unless it is there already and this command came twice."""
+        if self._quota is None or await self._store.account(birth.header.id):
+            return birth
+        given = await self._quota.adopt(birth.header.tenant, birth.header.id, demand_of(plan))
+        return msgspec.structs.replace(birth, allowance=given)
 
     async def _cancel(self, entry: Entry) -> Entry | None:
         """Stop the child; one that was never created must not be created later, and has left nothing behind."""

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
+from shared.machine.plan import Plan, Step, Undo
+
 CALLBACK_UNITS: Final = 2
 """A failure callback may cost this much: itself, and one retry of its own (item() in shared/qstash.py says so to QStash)."""
 PACKED: Final = 16
@@ -154,14 +156,35 @@ def messages(steps: int, *, per_message: int) -> int:
     return -(-steps // (per_message or PACKED))
 
 
-def allowance(steps: int, undoable: int, *, per_message: int, retries: int, limits: Limits, level: Level) -> Allowance:
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan will want of messages."""
+
+    steps: int
+    undoable: int = 0
+    waits: int = 0
+    """Steps that suspend: each ends with a message of its own."""
+
+
+def demand_of(plan: Plan) -> Demand:
+    """What of a plan can be seen before it runs. The items of a map are not known yet: more is asked for as it goes."""
+    undoable = sum(bool(step.undo) or _undone(plan, step) for step in plan.steps)
+    waits = sum(bool(step.sleep or step.wait or step.approve or step.child) for step in plan.steps)
+    return Demand(steps=len(plan.steps), undoable=undoable, waits=waits)
+
+
+def _undone(plan: Plan, step: Step) -> bool:
+    contract = plan.contracts.get(step.tool)
+    return step.child is not None or (contract is not None and contract.undo is not Undo.NONE)
+
+
+def allowance(want: Demand, *, per_message: int, retries: int, limits: Limits, level: Level) -> Allowance:
     """What a plan is given at first: a quarter more than expected, its undoing, and what its first messages may cost at worst.
 
     Never more than a quarter of what new work may have: a longer plan tops up as it goes, and no plan is too long for ever.
     """
     packed = 0 if level >= Level.PACK else per_message
-    expected = messages(steps, per_message=packed)
-    floor = messages(undoable, per_message=packed) + 2
+    expected = messages(want.steps, per_message=packed) + want.waits
+    floor = messages(want.undoable, per_message=packed) + 2
     tail = 0 if level >= Level.HOLD else retries + CALLBACK_UNITS
     units = -(-expected * 5 // 4) + floor + tail * min(expected, 3)
     most = min((line // 4 for line in (line_of(limits.day), line_of(limits.month)) if line), default=units)

@@ -8,6 +8,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
+
 from shared.background import Background
 from shared.callers import LOCAL_TENANT
 from shared.errors import TooMany, Unavailable
@@ -20,6 +22,7 @@ from shared.quota import (
     Allowance,
     Answer,
     Book,
+    Demand,
     Ledger,
     Level,
     Limits,
@@ -71,19 +74,29 @@ class Keeper:
         """How scarce messages are, as of the latest answer that this process got."""
         return self._levels.get(tenant, Level.NORMAL)
 
-    async def admit(self, tenant: str, execution: str, *, steps: int, undoable: int, low: bool) -> Allowance | None:
+    async def admit(self, tenant: str, execution: str, want: Demand, *, low: bool) -> Allowance | None:
         """Reserve what a new execution may cost; None if nobody counts. TooMany says when it may fit."""
         if not self.limits:
             return None
-        level, bounds = self.level(tenant), lines(self.limits, low=low)
-        given = allowance(
-            steps, undoable, per_message=self._per_message, retries=self._retries, limits=self.limits, level=level
-        )
+        bounds, given = lines(self.limits, low=low), self._allowance(tenant, want)
         answer = await self._ledger.admit(tenant, execution, given.units, bounds)
         self._note(tenant, answer.book)
         if answer.full:
             raise self._refusal(tenant, answer, given.units, bounds)
         return given
+
+    async def adopt(self, tenant: str, execution: str, want: Demand) -> Allowance | None:
+        """A child is accepted work: it is never refused. If there is nothing for it, it goes on without messages, or waits."""
+        if not self.limits:
+            return None
+        given = self._allowance(tenant, want)
+        answer = await self._ledger.top_up(tenant, execution, ver=0, used=0, want=given.units, limits=self.limits)
+        self._note(tenant, answer.book)
+        return msgspec.structs.replace(given, units=0) if answer.full else given
+
+    def _allowance(self, tenant: str, want: Demand) -> Allowance:
+        level = self.level(tenant)
+        return allowance(want, per_message=self._per_message, retries=self._retries, limits=self.limits, level=level)
 
     def _refusal(self, tenant: str, answer: Answer, units: int, bounds: Limits) -> TooMany:
         after = retry_after_s(answer, units, bounds)

@@ -68,7 +68,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     background = Background()
     quota = Keeper(ledger=RedisLedger(redis), store=store, settings=settings, background=background)
     queue = Commands(Paid(qstash, direct, quota, store), store)
-    Children(store).register(queue)
+    Children(store, quota).register(queue)
     relay = Relay(store, queue, acks)
     stack.push_async_callback(background.close)  # first to be closed: its work needs everything above
     watchdog = Watchdog(store, relay, acks, direct, rate=max(1, settings.sweep_rate * settings.sweep_ms // 1000))

@@ -4,22 +4,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.machine.accept import Limits as PlanLimits
+from shared.machine.accept import accept
+from shared.machine.plan import PlanDraft, Sleep, StepDraft
 from shared.quota import (
     DAY_MS,
     Allowance,
     Answer,
     Book,
+    Demand,
     Level,
     Limits,
     allowance,
+    demand_of,
     level_of,
     lines,
     messages,
     report,
     retry_after_s,
 )
+from tests.machine.support import TOOLS, step
 from tests.support.executions import NOW
 
+PLANS = PlanLimits(steps=10, argument_bytes=1_000, step_ms=8_000)
 HOBBY = Limits(day=10_000, month=100_000, concurrent=100)
 
 
@@ -35,13 +42,13 @@ def test_messages_are_expected_by_packing(steps: int, per_message: int, expected
 
 def test_a_short_plan_is_given_two_messages_its_undoing_and_one_tail() -> None:
     """A message and a quarter, rounded up; one to undo and two to spare; three retries, and a callback with one of its own."""
-    given_ = allowance(3, 2, per_message=0, retries=3, limits=HOBBY, level=Level.NORMAL)
+    given_ = allowance(Demand(steps=3, undoable=2), per_message=0, retries=3, limits=HOBBY, level=Level.NORMAL)
     assert given_ == Allowance(units=2 + 3 + 5, floor=3, tail=5)
 
 
 def test_scarce_messages_carry_more_steps_and_then_go_without_retries() -> None:
     """One level after the other."""
-    plan = {"steps": 8, "undoable": 0, "per_message": 1, "retries": 3, "limits": HOBBY}
+    plan = {"want": Demand(steps=8), "per_message": 1, "retries": 3, "limits": HOBBY}
     normal, packed, held = (allowance(**plan, level=level) for level in (Level.NORMAL, Level.PACK, Level.HOLD))  # type: ignore[arg-type]
     assert (normal.units, packed.units, held.units) == (10 + 2 + 15, 2 + 2 + 5, 2 + 2)
     assert (normal.tail, packed.tail, held.tail) == (5, 5, 0)
@@ -60,7 +67,9 @@ def test_every_plan_can_be_admitted_on_a_quiet_day_and_send_its_first_message(
 ) -> None:
     """However long, however small the limit (twelve is the smallest that is of use)."""
     limits = Limits(day=day)
-    found = allowance(steps, undoable, per_message=per_message, retries=retries, limits=limits, level=level)
+    found = allowance(
+        Demand(steps=steps, undoable=undoable), per_message=per_message, retries=retries, limits=limits, level=level
+    )
     assert found.units - found.floor >= 1
     assert found.units - found.floor >= 1 + found.tail or found.tail == 0 or steps == 0
     if day >= 12:
@@ -107,3 +116,11 @@ def test_the_report_adds_up() -> None:
     assert (found["month"]["limit"], found["month"]["left"], found["month"]["spent"]) == (None, None, 300)
     assert found["concurrent"] == {"limit": 5, "running": 2, "left": 3}
     assert found["level"] == "normal"
+
+
+def test_what_suspends_wants_a_message_of_its_own() -> None:
+    """A nap, besides the steps; what can be undone is a call whose tool says so."""
+    nap = StepDraft(name="nap", sleep=Sleep(ms=1_000), needs=("a",))
+    draft = PlanDraft(steps=(step("a idem"), nap, step("b pure nap")))
+    plan = accept(draft, contracts=TOOLS, check_args=lambda *_: iter(()), limits=PLANS)
+    assert demand_of(plan) == Demand(steps=3, undoable=1, waits=1)

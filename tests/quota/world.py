@@ -11,7 +11,7 @@ from shared.machine.status import Status
 from shared.memory import MemoryStore
 from shared.ports import Accepted, Birth, Committed, Created, Entry, Going, Lease, Receipt
 from shared.qstash import item
-from shared.quota import DAY_MS, TAIL_MS, day_of, month_of
+from shared.quota import DAY_MS, TAIL_MS, Demand, day_of, month_of
 from shared.quota_keeper import Keeper, Paid
 from shared.quota_memory import MemoryLedger
 from shared.settings import Settings
@@ -124,7 +124,7 @@ class World:
         self.number += 1
         execution = execution_id(self.number)
         try:
-            given = await self.keeper.admit(TENANT, execution, steps=steps, undoable=undoable, low=False)
+            given = await self.keeper.admit(TENANT, execution, Demand(steps=steps, undoable=undoable), low=False)
         except TooMany:
             self.refused += 1
             return
