@@ -202,6 +202,23 @@ async def test_where_direct_calls_are_off_it_suspends_for_the_quota(stage: Stage
     assert stage.queue.taken == []
 
 
+async def test_a_child_is_accepted_work_and_never_refused(stage: Stage) -> None:
+    """Past the line of new work it still gets what is there; when nothing is, its first message is a direct call."""
+    keeper, ledger = counting(stage, QUOTA_DAY="100", QUOTA_CONCURRENT="1"), RedisLedger(stage.redis)
+    await ledger.admit(TENANT, "exe_0a_" + "1" * 32, 91, Limits())
+    first = await keeper.adopt(TENANT, "exe_0a_" + "2" * 32, Demand(steps=1))
+    assert first is not None
+    assert first.units > 0
+    await ledger.top_up(TENANT, "exe_0a_" + "1" * 32, ver=1, used=0, want=100 - first.units, limits=Limits())
+    assert (await keeper.report(TENANT))["day"]["left"] == 0
+    second = await keeper.adopt(TENANT, "exe_0a_" + "3" * 32, Demand(steps=1))
+    assert second is not None
+    await begun(stage, 1, second)
+    assert second.units == 0
+    book = await ledger.book(TENANT, 0)
+    assert (book.reserved, book.waiting > 0, book.running) == (100, True, 3)
+
+
 async def test_scarce_messages_carry_as_many_steps_as_fit(stage: Stage) -> None:
     """STEPS_PER_MESSAGE is for better days."""
     stage.limits = stage.interpreter.limits = _one_step(stage)
