@@ -88,6 +88,17 @@ async def get_history(request: Request) -> Response:
     return Json({"history": lines, "next": lines[-1]["id"] if len(lines) == count else None})
 
 
+async def get_items(request: Request) -> Response:
+    """A page of the items of a map; `first` is the number of the page's first item."""
+    deps, tenant = edge.known(request)
+    first = edge.number(request, "first", 0, 10**9)
+    count = edge.number(request, "limit", 100, edge.PAGE_LIMIT, least=1)
+    execution, step = request.path_params["id"], request.path_params["step"]
+    found, total = await deps.reader.items(execution, tenant, step, first=first, count=count)
+    after = first + count
+    return Json({"items": views.steps(found, execution), "total": total, "next": after if after < total else None})
+
+
 async def get_profile(request: Request) -> Response:
     """A user's stored profile."""
     deps, tenant = edge.known(request)
@@ -128,6 +139,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             Route("/api/executions/{id}", get_execution, methods=["GET"]),
             Route("/api/executions/{id}/history", get_history, methods=["GET"]),
             Route("/api/executions/{id}/steps/{step}/output", get_output, methods=["GET"]),
+            Route("/api/executions/{id}/steps/{step}/items", get_items, methods=["GET"]),
             Route("/api/users/{user}/profile", get_profile, methods=["GET"]),
             Route("/api/users/{user}/profile", put_profile, methods=["PUT"]),
             Route("/api/tools", list_tools, methods=["GET"]),

@@ -9,7 +9,7 @@ import msgspec
 
 from shared.errors import BadRequest
 from shared.planner import Profile
-from shared.redisdb.reader import View
+from shared.redisdb.reader import StepView, View
 from shared.tools.registry import Registry
 
 
@@ -47,7 +47,13 @@ def execution(view: View) -> dict[str, Any]:
         "wakesAt": moment(fields.get("wake_ms")) if fields["status"] == "SUSPENDED" else None,
         "deadline": moment(fields.get("deadline_ms")),
         "plan": {"hash": fields["plan"], "summary": fields.get("summary") or None, "sources": sources},
-        "steps": [_step(msgspec.to_builtins(step), view.id) for step in view.steps],
+        "output": view.output,
+        "undo": view.undo,
+        "pausedBy": view.notes.paused or None,
+        "parent": view.notes.parent.execution if view.notes.parent else None,
+        "input": view.notes.input,
+        "origin": view.origin,
+        "steps": steps(list(view.steps), view.id),
         "totalSteps": view.total_steps,
         "doneSteps": view.done_steps,
         "nextSteps": view.next_step,
@@ -55,11 +61,33 @@ def execution(view: View) -> dict[str, Any]:
 
 
 def _step(step: dict[str, Any], execution: str) -> dict[str, Any]:
+    path = f"/api/executions/{execution}/steps/{quote(step['name'], safe='')}"
     if large := step.pop("large_output", None):
-        step["largeOutput"] = large | {"path": f"/api/executions/{execution}/steps/{quote(step['name'], safe='')}/output"}
-    for name, shown in (("started_ms", "startedAt"), ("ended_ms", "endedAt"), ("retry_at_ms", "retryAt")):
-        step[shown] = moment(step.pop(name, None))
-    return step
+        step["largeOutput"] = large | {"path": f"{path}/output"}
+    if step.get("items"):
+        step["items"] |= {"path": f"{path}/items"}
+    if hold := step.get("hold"):
+        step["hold"] = held(hold)
+    if child := step.get("child"):
+        step["child"] = {"id": child, "path": f"/api/executions/{child}"}
+    return timed(step, ("started_ms", "startedAt"), ("ended_ms", "endedAt"), ("retry_at_ms", "retryAt"))
+
+
+def timed(shown: dict[str, Any], *names: tuple[str, str]) -> dict[str, Any]:
+    """The same with moments instead of unix ms; a moment that is not there is null."""
+    for name, new in names:
+        shown[new] = moment(shown.pop(name, None))
+    return shown
+
+
+def held(hold: dict[str, Any]) -> dict[str, Any]:
+    """What a step waits for, or was granted."""
+    return timed(dict(hold), ("since_ms", "since"), ("until_ms", "until"), ("remind_ms", "remindAt"))
+
+
+def steps(found: list[StepView], execution: str) -> list[dict[str, Any]]:
+    """Steps, or items of one, for a reader."""
+    return [_step(msgspec.to_builtins(one), execution) for one in found]
 
 
 def tools(registry: Registry) -> list[dict[str, Any]]:

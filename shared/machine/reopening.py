@@ -56,9 +56,9 @@ def skip(x: Execution, *, step: str, output: Any, by: str, now_ms: int) -> Chang
         return _dealt_with(x, step, by, now_ms)
     draft = _running_again(x, "skip", step, by, now_ms)
     cell = _one_that_failed(draft, x, step)
-    first = draft.kept
-    apply(x, first)  # before the step is done: else it would be counted among the needs that were met already
-    then = Draft(x, now_ms)
+    first, after = draft.kept, _copy(x)
+    apply(after, first)  # before the step is done: else it would be counted among the needs that were met already
+    then = Draft(after, now_ms)
     _end_items(then, cell)
     then.say("step.skipped_by", cell, by=by)
     then.done(cell, Result(output=output, attempt=then.attempt(cell), started_ms=now_ms, ended_ms=now_ms))
@@ -98,6 +98,20 @@ def compensate(x: Execution, *, by: str, now_ms: int) -> Changes:
 
 
 # --- what all of them do
+
+
+def _copy(x: Execution) -> Execution:
+    return Execution(
+        header=x.header,
+        blueprint=x.blueprint,
+        cells=bytes(x.cells),
+        intents=x.intents,
+        faults=x.faults,
+        results=x.results,
+        seen=x.seen,
+        holds=x.holds,
+        notes=x.notes,
+    )
 
 
 def _cell(x: Execution, step: str) -> int:
@@ -193,7 +207,10 @@ def _next_generation(draft: Draft, names: list[str]) -> None:
 
 def _wait_again(draft: Draft, cell: int, hold: Hold) -> None:
     """As before; a person and a caller get their whole time again. Keys of events are subscribed to by opening the step."""
-    if hold.kind is Reason.EVENT and any(key for _, key in hold.events):
+    if hold.kind is Reason.SLOT and hold.by:  # it asks for its slot again, with what a person approved
+        draft.put(cell, Cell.GRANTED, hold=hold)
+        return
+    if hold.kind is Reason.SLOT or (hold.kind is Reason.EVENT and any(key for _, key in hold.events)):
         draft.put(cell, Cell.OPENING)
         return
     if hold.kind is not Reason.SLEEP:

@@ -1,7 +1,7 @@
 """Reading for people: pages of an execution, of its history, and of a tenant's list. Never on the engine's path."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,10 +10,13 @@ from redis.exceptions import RedisError
 
 from shared.errors import BadRequest, NotFound, Unavailable
 from shared.machine.plan import Plan, Step
-from shared.machine.status import Cell
+from shared.machine.state import Hold, Layout, Notes
+from shared.machine.status import OVER, Cell, Reason
 from shared.redisdb import keys, wire
 
 PAGE: Final = 500
+NAMED: Final = 500
+"""Steps that a list of undos names at most; beyond that it says that there are more."""
 _plan = msgspec.json.Decoder(Plan)
 
 
@@ -35,6 +38,12 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: Any = None
     retry_at_ms: int | None = None
     undo: Any = None
+    hold: Any = None
+    """What it waits for, or was granted."""
+    items: dict[str, int] | None = None
+    """Of a map that was spread: how many items stand where."""
+    child: str = ""
+    """The execution that it runs as."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +56,12 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     done_steps: int
     next_step: int | None
     """Where the next page of steps begins; None on the last one."""
+    notes: Notes = Notes()
+    output: Any = None
+    origin: Any = None
+    """What it restarts or forks."""
+    undo: dict[str, Any] | None = None
+    """Names of what was taken back and what was not; None while nothing is being undone."""
 
 
 class Reader:
@@ -77,9 +92,11 @@ class Reader:
             raise NotFound(f"there is no execution {execution}")
         plan = _plan.decode(plan_bytes)
         size = len(plan.steps)
+        notes, output, origin = await self._beside(execution)
+        layout = Layout(size, notes.maps)
         wanted = range(min(first, size), min(first + count, size))
         parts = await self._parts(execution, wanted, size)
-        steps = tuple(_step(plan.steps[n], n, size, cells, part) for n, part in zip(wanted, parts, strict=True))
+        steps = tuple(_step(plan.steps[n], n, layout, cells, part) for n, part in zip(wanted, parts, strict=True))
         after = first + count
         return View(
             id=execution,
@@ -88,13 +105,40 @@ class Reader:
             total_steps=size,
             done_steps=cells.count(b"d", 0, size),
             next_step=after if after < size else None,
+            notes=notes,
+            output=output,
+            origin=origin,
+            undo=_undone(layout, cells, lambda cell: _named(plan, layout, cell)),
         )
+
+    async def _beside(self, execution: str) -> tuple[Notes, Any, Any]:
+        notes, *others = await self._ask(self._redis.hmget(keys.record(execution), ["notes", "output", "origin"]))
+        output, origin = (wire.anything(text) if text is not None else None for text in others)
+        return wire.notes(notes) if notes else Notes(), output, origin
+
+    async def items(self, execution: str, tenant: str, step: str, *, first: int, count: int) -> tuple[list[StepView], int]:
+        """A page of the items of a map, each shown as a step, and how many there are; NotFound for what was not spread."""
+        await self.header(execution, tenant)
+        plan_bytes, cells = await self._ask(self._redis.mget(keys.plan(execution), keys.cells(execution)))
+        notes, _, _ = await self._beside(execution)
+        plan = _plan.decode(plan_bytes) if plan_bytes else None
+        number = next((n for n, one in enumerate(plan.steps) if one.name == step), -1) if plan else -1
+        layout = Layout(len(plan.steps) if plan else 0, notes.maps)
+        region = layout.of_step(number)
+        if plan is None or region is None or cells is None:
+            raise NotFound(f"{execution} has no items of a step {step[:80]!r}")
+        wanted = range(region.start + min(first, region.count), region.start + min(first + count, region.count))
+        parts = await self._parts(execution, wanted, region.count)
+        shown = [_step(plan.steps[number], cell, layout, cells, part) for cell, part in zip(wanted, parts, strict=True)]
+        named = [msgspec.structs.replace(one, name=_named(plan, layout, cell)) for cell, one in zip(wanted, shown, strict=True)]
+        return named, region.count
 
     async def _parts(self, execution: str, wanted: range, size: int) -> list[Sequence[bytes | None]]:
         pipe = self._redis.pipeline(transaction=False)
         for number in wanted:
             undo = number + size
-            pipe.hmget(keys.record(execution), [f"i:{number}", f"f:{number}", f"r:{number}", f"f:{undo}", f"r:{undo}"])
+            fields = [f"i:{number}", f"f:{number}", f"r:{number}", f"f:{undo}", f"r:{undo}", f"w:{number}", f"w:{undo}"]
+            pipe.hmget(keys.record(execution), fields)
         found: list[Sequence[bytes | None]] = await self._ask(pipe.execute()) if wanted else []
         return found
 
@@ -200,10 +244,11 @@ _SHOWN: Final = (
 )  # fmt: skip
 
 
-def _step(step: Step, number: int, size: int, cells: bytes, part: Sequence[bytes | None]) -> StepView:
+def _step(step: Step, number: int, layout: Layout, cells: bytes, part: Sequence[bytes | None]) -> StepView:
     intent = wire.intent(part[0]) if part[0] else None
     fault = wire.fault(part[1]) if part[1] else None
     result = wire.result(part[2]) if part[2] else None
+    hold = wire.hold(part[5]) if part[5] else None
     where = Cell(chr(cells[number]))
     troubled = fault is not None and where is not Cell.DONE
     attempts = max(intent.attempt if intent else 0, result.attempt if result else 0)
@@ -221,17 +266,64 @@ def _step(step: Step, number: int, size: int, cells: bytes, part: Sequence[bytes
         ended_ms=result.ended_ms if result else None,
         error={"code": fault.code, "message": fault.message, "at_ms": fault.at_ms} if fault and troubled else None,
         retry_at_ms=fault.retry_at_ms or None if fault and troubled else None,
-        undo=_undo(Cell(chr(cells[number + size])), part[3], part[4]),
+        undo=_undo(Cell(chr(cells[layout.undo_of(number)])), part[3], part[4], part[6]),
+        hold=hold_view(hold) if hold and where in {Cell.WAITING, Cell.GRANTED} else None,
+        items=_items(layout, number, cells),
+        child=hold.child if hold else "",
     )
 
 
-def _undo(where: Cell, fault: bytes | None, result: bytes | None) -> dict[str, Any] | None:
+def hold_view(hold: Hold) -> dict[str, Any]:
+    """What is waited for, for a reader. Times are unix ms."""
+    shown: dict[str, Any] = {"kind": hold.kind or "granted", "since_ms": hold.since_ms}
+    if hold.kind is Reason.APPROVAL or hold.by:
+        shown |= {"args": hold.args, "argsHash": hold.args_hash}
+    if hold.events and hold.kind is Reason.EVENT:
+        shown |= {"events": [{"name": name, "key": key} for name, key in hold.events], "got": sorted(hold.got)}
+    others = {"until_ms": hold.until_ms, "remind_ms": hold.remind_ms, "by": hold.by, "child": hold.child}
+    return shown | {name: value for name, value in others.items() if value}
+
+
+def _items(layout: Layout, number: int, cells: bytes) -> dict[str, int] | None:
+    region = layout.of_step(number) if number < layout.size else None
+    if region is None:
+        return None
+    counts = {cell.name: cells.count(cell.value.encode(), region.start, region.start + region.count) for cell in Cell}
+    return {"total": region.count} | {name: count for name, count in counts.items() if count}
+
+
+def _named(plan: Plan, layout: Layout, cell: int) -> str:
+    name, item = plan.steps[layout.step(cell)].name, layout.item(cell)
+    return name if item < 0 else f"{name}.{item}"
+
+
+def _undone(layout: Layout, cells: bytes, name: Callable[[int], str]) -> dict[str, Any] | None:
+    """What was taken back, what could not be, and what nobody knows of; None if nobody asked for it."""
+    found: dict[str, Any] = {"done": [], "failed": [], "left": [], "open": [], "unknown": []}
+    lists = {Cell.DONE: "done", Cell.FAILED: "failed", Cell.LEFT: "left"}
+    more = asked = False
+    for start, end in layout.forward():
+        for cell in range(start, end):
+            where = Cell(chr(cells[layout.undo_of(cell)]))
+            if where is Cell.IDLE:
+                continue
+            asked = True
+            kinds = [lists[where] if where in OVER else "open"] + ["unknown"] * (chr(cells[cell]) == Cell.UNKNOWN)
+            for kind in kinds:
+                more = more or len(found[kind]) >= NAMED
+                found[kind] += [name(cell)] if len(found[kind]) < NAMED else []
+    return found | {"more": more} if asked else None
+
+
+def _undo(where: Cell, fault: bytes | None, result: bytes | None, hold: bytes | None) -> dict[str, Any] | None:
     if where is Cell.IDLE:
         return None
     shown: dict[str, Any] = {"status": where.name}
+    if hold and (by := wire.hold(hold).by):
+        shown["by"] = by
     if result:
         shown["ended_ms"] = wire.result(result).ended_ms
-    elif fault:
+    elif fault and where is not Cell.DONE:
         found = wire.fault(fault)
         shown["error"] = {"code": found.code, "message": found.message}
     return shown

@@ -216,17 +216,62 @@ async def test_a_cancel_that_leaves_everything_and_an_undo_after_all(site: Site,
     assert stage.tools.names == ["a", "undo a"]
 
 
+async def lost(_: Start, __: float) -> Outcome:
+    """No answer."""
+    return Unanswered(message="no answer")
+
+
+def letter(name: str, *needs: str) -> dict[str, Any]:
+    """A call that can neither be repeated, nor asked about, nor taken back."""
+    args = {"to": "Ann", "text": "hello"}
+    one = {"attempts": 1}
+    undo = {"leave": True}
+    return {
+        "name": name, "tool": "post_unregistered_letter", "args": args, "needs": list(needs), "retry": one, "undo": undo
+    }  # fmt: skip
+
+
 async def test_a_person_settles_what_nobody_knows(site: Site, stage: Stage) -> None:
     """The execution goes on as the person says."""
-    body = {"steps": [work("a"), {"name": "b", "tool": "do_work", "args": {"label": "${a.n}"}}]}
-    execution = await started(site, *body["steps"])
-
-    async def lost(_: Start, __: float) -> Outcome:
-        return Unanswered(message="no answer")
-
+    execution = await started(site, letter("a"), work("b", "a"))
     stage.tools.acts["a"] = lost
-    assert await run(stage, execution) == "COMPENSATED"  # by its key: do_work can be undone so
-    refused = await act(
-        site, execution, "settle", 409, step="a", happened=True, version=(await get(site, execution))["version"]
-    )
-    assert "leads from COMPENSATED nowhere" in refused["error"]["message"]
+    assert await run(stage, execution) == "SUSPENDED"
+    assert (await get(site, execution))["reason"] == "unknown effect"
+    await act(site, execution, "settle", step="a", happened=True, output={"posted": True})
+    assert await run(stage, execution) == "COMPLETED"
+    assert (await get(site, execution))["steps"][0]["output"] == {"posted": True}
+    assert ("step.settled", "acme/anna") in await audit(stage, execution)
+
+
+async def test_a_person_settles_what_the_undo_could_not_reach(site: Site, stage: Stage) -> None:
+    """While a request may still land nobody says that it did not happen; that it happened may be said at once."""
+    execution = await started(site, letter("a"))
+    stage.tools.acts["a"] = lost
+    assert await run(stage, execution) == "SUSPENDED"
+    await act(site, execution, "cancel")
+    assert await run(stage, execution) == "COMPENSATION_FAILED"
+    found = await get(site, execution)
+    assert (found["undo"]["left"], found["undo"]["unknown"]) == (["a"], ["a"])
+    refused = await act(site, execution, "settle", 409, step="a", happened=False, version=found["version"])
+    assert "may still land" in refused["error"]["message"]
+    await act(site, execution, "settle", step="a", happened=True, version=found["version"])
+    assert await run(stage, execution) == "COMPENSATION_FAILED"
+    assert (await get(site, execution))["undo"]["unknown"] == []
+
+
+async def test_what_is_shown_of_a_map_and_of_children(site: Site, stage: Stage) -> None:
+    """Counts with the step, items by the page, a link to the child; the output of the whole."""
+    each = work("m", map={"over": [1, 2, 3], "concurrency": 2})
+    child = {"name": "c", "child": {"steps": [work("x")]}}
+    execution = await started(site, each, child)
+    stage.tools.acts["m.1"] = lost
+    await run(stage, execution)
+    mapped, kid = (await get(site, execution))["steps"]
+    assert mapped["items"]["total"] == 3
+    page = await site.call("ingress", "GET", f"{mapped['items']['path']}?first=1&limit=1", headers=ANNA)
+    assert [one["name"] for one in page.json()["items"]] == ["m.1"]
+    assert (page.json()["total"], page.json()["next"]) == (3, 2)
+    assert kid["hold"]["kind"] == "child"
+    assert kid["child"]["path"].endswith(kid["hold"]["child"])
+    gone = await site.call("ingress", "GET", f"/api/executions/{execution}/steps/c/items", headers=ANNA)
+    assert gone.status_code == 404
