@@ -39,6 +39,11 @@ class Ticket(msgspec.Struct, frozen=True, array_like=True):
         return "callback:" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def token_of(url: str) -> str:
+    """The part of an address that says everything."""
+    return url.rpartition("/")[2]
+
+
 class BadTicket(Exception):
     """The address was not made here, or is too old."""
 
@@ -69,6 +74,10 @@ class Addresses:
         if now_s > ticket.until_s:
             raise BadTicket("it is too old")
         return ticket
+
+    def of_call(self, start: Start, now_s: float) -> str:
+        """Where the tool of one attempt calls back."""
+        return self.url(Ticket(start.execution, start.tenant, start.step, int(now_s) + LIFE_S, start.intent.attempt))
 
     def fill(self, value: Any, start: Start, now_s: float) -> Any:
         """`value` with the real address wherever the engine keeps the place of one of this execution.

@@ -22,6 +22,7 @@ log = get_logger()
 
 EXECUTE_PATH: Final = "/api/engine/execute-step"
 FAILED_PATH: Final = "/api/engine/failed"
+CALLBACK_PATH: Final = "/api/engine/callback"
 PING_PATH: Final = "/api/engine/ping"
 RETRY_DELAY: Final = "min(60000, 1000 * pow(6, retried))"
 GATHER_S: Final = 0.002

@@ -11,24 +11,28 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from services.step_executor.callback import Callback, payload_of
 from shared import signing
 from shared.background import Background
+from shared.callbacks import Addresses, BadTicket
 from shared.http import ERROR_HANDLERS, Json, error_body, read_body
 from shared.interpret import Answer, Delivery, Interpreter
 from shared.logs import get_logger
 from shared.numbers import whole
-from shared.ports import Clock
+from shared.ports import Accepted, Clock, Store
 from shared.probes import probe_routes
-from shared.qstash import EXECUTE_PATH, PING_PATH, Body, PingBody
+from shared.qstash import CALLBACK_PATH, EXECUTE_PATH, PING_PATH, Body, PingBody
 from shared.redisdb import keys
 from shared.redisdb.pings import Ping, Pings
 from shared.redisdb.reader import Reader
+from shared.relay import Sender
 from shared.settings import Settings
 from shared.verify import BODY_LIMIT, SignatureMiddleware
 from shared.watchdog import Watchdog
 
 log = get_logger()
 _body = msgspec.json.Decoder(Body)
+_callback = msgspec.json.Decoder(Callback)
 _ping = msgspec.json.Decoder(PingBody)
 QUEUED_LEAST_MS = 1_000
 QUEUED_MOST_MS = 3_000
@@ -41,6 +45,8 @@ class Deps:
     settings: Settings
     interpreter: Interpreter
     watchdog: Watchdog
+    store: Store
+    sender: Sender
     reader: Reader
     pings: Pings
     clock: Clock
@@ -59,6 +65,14 @@ class Stamp:
         if scope["type"] == "http":
             scope["state"] = {**scope.get("state", {}), "came_ms": time.monotonic() * 1000}
         await self._app(scope, receive, send)
+
+
+class Signed(SignatureMiddleware):
+    """Also every address at which calls end."""
+
+    def applies(self, path: str, names: frozenset[bytes]) -> bool:
+        """See the base."""
+        return super().applies(path, names) or path.startswith(f"{CALLBACK_PATH}/")
 
 
 async def execute_step(request: Request) -> Response:
@@ -107,6 +121,27 @@ def _answered(answer: Answer) -> Response:
     return Json(body, status_code=answer.status, headers=headers)
 
 
+async def callback(request: Request) -> Response:
+    """QStash tells how a call ended that it made for a step."""
+    deps: Deps = request.app.state.deps
+    addresses = Addresses(deps.settings.internal_signing_key, deps.settings.ingress_url)
+    try:
+        ticket = addresses.read(request.path_params["token"], time.time())
+        payload = payload_of(_callback.decode(await read_body(request, BODY_LIMIT)), ticket)
+    except (BadTicket, msgspec.DecodeError, RecursionError) as error:
+        return _answered(Answer(status=489, result=f"no callback of ours: {error}", final=True))
+    if payload is None:
+        return Json({"result": "it is tried again"})
+    found = await deps.store.signal(ticket.execution, tenant=ticket.tenant, sid=ticket.sid, kind="callback", payload=payload)
+    if isinstance(found, Accepted):
+        if found.entry is not None:
+            deps.background.start(deps.sender.send(found.entry, "the callback"))
+        log.info("wait.called", execution=ticket.execution, step=ticket.step)
+    elif found.why == "full":
+        return _answered(Answer(status=503, result="its inbox is full", retry_after_s=60))
+    return Json({"result": "accepted" if isinstance(found, Accepted) else found.why})
+
+
 async def ping(request: Request) -> Response:
     """Note that a signed call arrived, and how: `intention doctor` looks for it in Redis."""
     deps: Deps = request.app.state.deps
@@ -145,13 +180,14 @@ def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -
         routes=[
             Route(EXECUTE_PATH, execute_step, methods=["POST"]),
             Route(PING_PATH, ping, methods=["POST"]),
+            Route(CALLBACK_PATH + "/{token}", callback, methods=["POST"]),
             *probe_routes(ready),
         ],
         exception_handlers=ERROR_HANDLERS,
         middleware=[
             Middleware(Stamp),
             Middleware(
-                SignatureMiddleware,
+                Signed,
                 settings=settings,
                 base_url=settings.executor_url,
                 paths=frozenset({EXECUTE_PATH, PING_PATH}),

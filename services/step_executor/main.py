@@ -16,6 +16,7 @@ from shared.redisdb.reader import Reader
 from shared.runtime import LIMITS, Engine, open_engine, run
 from shared.settings import Settings
 from shared.tools.registry import Registry, Runner
+from shared.tools.remote import Remote
 from shared.tools.town import TownTools, register
 
 
@@ -33,10 +34,10 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def interpreter(engine: Engine, town: httpx.AsyncClient, clock: SystemClock) -> Interpreter:
-    """The interpreter over real tools."""
+def interpreter(engine: Engine, town: httpx.AsyncClient, qstash: httpx.AsyncClient, clock: SystemClock) -> Interpreter:
+    """The interpreter over real tools. `qstash`: for calls that QStash makes."""
     registry = Registry()
-    register(registry, TownTools(town))
+    register(registry, TownTools(town, Remote(qstash, engine.settings)))
     runner = Runner(
         registry,
         Addresses(engine.settings.internal_signing_key, engine.settings.ingress_url),
@@ -62,11 +63,14 @@ def create(settings: Settings) -> Starlette:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack)
             town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
+            qstash = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
             clock = SystemClock()
             deps = Deps(
                 settings=settings,
-                interpreter=interpreter(engine, town, clock),
+                interpreter=interpreter(engine, town, qstash, clock),
                 watchdog=engine.watchdog,
+                store=engine.store,
+                sender=engine.sender,
                 reader=Reader(engine.redis),
                 pings=Pings(engine.redis),
                 clock=clock,

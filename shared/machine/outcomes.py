@@ -44,7 +44,7 @@ def _accepted(draft: Draft, report: Report, intent: Intent) -> None:
     draft.say(_name(draft, cell, "accepted"), cell, intent.attempt, until_ms=until_ms)
 
 
-def called_back(draft: Draft, cell: int, outcome: Done | Refused) -> None:
+def called_back(draft: Draft, cell: int, outcome: Done | Refused | Unanswered) -> None:
     """A tool that had taken the call over says how it ended."""
     intent = draft.x.intents[cell]
     take(draft, Report(cell=cell, outcome=outcome, started_ms=intent.at_ms, ended_ms=draft.now_ms))

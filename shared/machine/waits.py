@@ -7,7 +7,7 @@ import msgspec
 from shared.machine import children, limits, maps, outcomes, refs, values
 from shared.machine.decision import Load
 from shared.machine.draft import Draft
-from shared.machine.events import Done, Refused
+from shared.machine.events import Done, Refused, Unanswered
 from shared.machine.moments import unix_ms
 from shared.machine.plan import EVENT_KEY_MOST, Approval, Sleep, WaitFor
 from shared.machine.starting import arguments, hash_of_args
@@ -163,9 +163,18 @@ def arrive(draft: Draft, cell: int, came: Early, data: Any) -> None:
 
 def called_back(draft: Draft, cell: int, payload: dict[str, Any]) -> None:
     """A tool that had taken the call over says how it ended."""
-    error = payload.get("error")
-    refusal = Refused(code="called_back", message=str(error)[:1000]) if error else None
-    outcomes.called_back(draft, cell, refusal or Done(output=payload.get("data")))
+    if payload.get("attempt") not in {None, 0, draft.x.intents[cell].attempt}:
+        draft.say("signal.moot", cell, kind="callback", message=f"it is about attempt {payload['attempt']}")
+        return
+    outcomes.called_back(draft, cell, _ended_as(payload))
+
+
+def _ended_as(payload: dict[str, Any]) -> Done | Refused | Unanswered:
+    if "unanswered" in payload:
+        return Unanswered(message=str(payload["unanswered"])[:1000])
+    if error := payload.get("error"):
+        return Refused(code="called_back", message=str(error)[:1000])
+    return Done(output=payload.get("data"))
 
 
 def take_overtaken(draft: Draft) -> Load | None:

@@ -28,6 +28,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The effect's key: the same for every attempt. For an undo, the key of the effect to take back."""
     attempt: int
     deadline_s: float
+    callback_url: str = ""
+    """Where this attempt may be called back, for a tool that returns TookOver."""
 
 
 class ToolRefused(Exception):
@@ -195,6 +197,11 @@ class Runner:
         args = self._addresses.fill(start.intent.args, start, time.time())
         return msgspec.structs.replace(start, intent=msgspec.structs.replace(start.intent, args=args))
 
+    def _callback_url(self, start: Start) -> str:
+        if self._addresses is None:
+            return ""
+        return self._addresses.of_call(start, time.time())
+
     async def _call(self, tool: Tool, start: Start, deadline_s: float) -> Any:
         intent = start.intent
         if start.undo:
@@ -202,7 +209,7 @@ class Runner:
             if tool.undo is None:
                 raise ToolRefused("no_undo", f"{tool.name} cannot be undone")
             return await tool.undo(call)
-        call = Call(key=intent.key, attempt=intent.attempt, deadline_s=deadline_s)
+        call = Call(key=intent.key, attempt=intent.attempt, deadline_s=deadline_s, callback_url=self._callback_url(start))
         if intent.probe:
             if tool.probe is None:  # calling the tool itself could make the effect a second time
                 raise ToolUnanswered(f"{tool.name} cannot be asked any more: this process runs another release")

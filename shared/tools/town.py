@@ -10,20 +10,23 @@ from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Effect, Undo
 from shared.numbers import whole
 from shared.tools.registry import Call, Registry, ToolNotSent, ToolRefused, ToolUnanswered
+from shared.tools.remote import Remote
 
 Party = Annotated[int, msgspec.Meta(ge=1, le=20)]
 Date = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Time = Annotated[str, msgspec.Meta(pattern=r"^\d{2}:\d{2}$")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+LongSeconds = Annotated[float, msgspec.Meta(ge=0, le=30)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=8)]
 
 
 class TownTools:
     """Each method is a tool; its docstring is what a reader of `/api/tools` sees."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        """`client` has the town's base URL; the time-out of a call is its deadline."""
+    def __init__(self, client: httpx.AsyncClient, remote: Remote | None = None) -> None:
+        """`client` has the town's base URL; the time-out of a call is its deadline. `remote` makes calls that take longer."""
         self._client = client
+        self._remote = remote
 
     async def find_table(  # the tool's arguments
         self,
@@ -63,6 +66,13 @@ class TownTools:
     async def do_work(self, call: Call, *, label: Text, seconds: Seconds = 0.0) -> Any:
         """Let the town work for some seconds and note that it did: for trying out long sagas."""
         return await self._ask(call, "POST", "/jobs", {"label": label, "seconds": seconds})
+
+    async def do_long_work(self, call: Call, *, label: Text, seconds: LongSeconds) -> Any:
+        """Let the town work for longer than an invocation may take: QStash makes the call, and tells how it ended."""
+        if self._remote is None:
+            raise ToolNotSent("no way to QStash")
+        url = str(self._client.base_url).rstrip("/") + "/jobs"
+        return await self._remote.call(call, url=url, body={"label": label, "seconds": seconds}, seconds=int(seconds) + 30)
 
     async def post_letter(self, call: Call, *, to: Text, text: Text) -> Any:
         """Post a paper letter. The post office does not look at keys, but can be asked whether one was posted."""
@@ -141,6 +151,7 @@ def register(registry: Registry, town: TownTools) -> None:
     for function in (town.reserve_table, town.book_ride, town.send_message):
         registry.add(function, effect=Effect.IDEMPOTENT, timeout_ms=4_000, undo=town.undo)
     registry.add(town.do_work, effect=Effect.IDEMPOTENT, timeout_ms=3_000, undo=town.undo)
+    registry.add(town.do_long_work, effect=Effect.IDEMPOTENT, timeout_ms=4_000, settle_ms=60_000, undo=town.undo)
     registry.add(
         town.post_letter, effect=Effect.PROBEABLE, timeout_ms=3_000, settle_ms=5_000,
         undo=town.undo, undo_kind=Undo.SETTLED, probe=town.probe,

@@ -129,7 +129,7 @@ async def test_a_tool_gets_its_arguments_typed_and_its_call() -> None:
             "guests": 2,
             "how": "foot",
             "notes": None,
-            "call": {"key": intent("a").key, "attempt": 3, "deadline_s": 1.5},
+            "call": {"key": intent("a").key, "attempt": 3, "deadline_s": 1.5, "callback_url": ""},
         }
     )
 
