@@ -524,7 +524,8 @@ class MemoryStore:
         if record.terminal:
             return NotAccepted(why="terminal")
         text = wire.signal_at(text, now)
-        if len(record.inbox) >= INBOX_LIMIT or sum(map(len, record.inbox)) + len(text) > INBOX_BYTES:
+        size = sum(map(len, record.inbox)) + len(text)
+        if kind != "cancel" and (len(record.inbox) >= INBOX_LIMIT or size > INBOX_BYTES):
             return NotAccepted(why="full")
         record.inbox.append(text)
         record.sids.add(sid)

@@ -157,4 +157,7 @@ async def test_the_inbox_is_bounded(store: Clocked) -> None:
         store.filling = False
     assert await send(store, "one too many") == NotAccepted(why="full")
     assert await send(store, "0") == NotAccepted(why="duplicate")
-    assert len((await leased(store)).signals) == INBOX_LIMIT
+    cancel = await store.signal(EXE, tenant="acme", sid="cancel", kind="cancel", payload={})
+    assert isinstance(cancel, Accepted), "a full inbox keeps nobody from stopping it"
+    assert await send(store, "one too many") == NotAccepted(why="full")
+    assert len((await leased(store)).signals) == INBOX_LIMIT + 1

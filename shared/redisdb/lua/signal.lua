@@ -2,7 +2,7 @@
 -- KEYS: 1 record  2 inbox  3 history  4 due  5 outbox times  6 outbox entries
 -- ARGV: 1 now  2 execution id  3 tenant  4 signal id  5 kind  6 signal text  7 nonce  8 terminal statuses  9 entries at most
 --       10 ms until the watchdog looks  11 bytes of all signals at most
--- Returns: {0 ACCEPTED, entry or '' (a live holder will find it)} | {1 DUPLICATE} | {2 TERMINAL, status} | {3 ABSENT} | {4 FULL}
+-- Returns: {0 ACCEPTED, entry or '' (a live holder will find it)} | {1 DUPLICATE} | {2 TERMINAL, status} | {3 ABSENT} | {4 FULL} (never for a cancel)
 --@include clock
 --@include pay
 --@include outbox
@@ -15,7 +15,8 @@ local now = clock(ARGV[1])
 -- When it came is put behind what the caller wrote: decoding the text here would change numbers in it.
 local text = string.sub(ARGV[6], 1, -2) .. ',"at_ms":' .. string.format('%.0f', now) .. '}'
 local bytes = tonumber(r[7] or '0') + #text
-if position > tonumber(ARGV[9]) or bytes > tonumber(ARGV[11]) then return {4} end
+-- A cancel fits always: there is one, and nobody may keep an execution running by filling its inbox.
+if ARGV[5] ~= 'cancel' and (position > tonumber(ARGV[9]) or bytes > tonumber(ARGV[11])) then return {4} end
 redis.call('HSET', KEYS[2], position, text, 'id:' .. ARGV[4], position)
 redis.call('HSET', KEYS[1], 'inbox', position, 'inbox_bytes', bytes)
 redis.call('XADD', KEYS[3], '*', 'l', cjson.encode({event = 'signal.received', detail = {kind = ARGV[5], position = position}}))
