@@ -76,16 +76,17 @@ class _Parser:
     def either(self, depth: int) -> Node:
         if depth > MAX_DEPTH:
             raise BadCondition(f"nested more than {MAX_DEPTH} levels deep")
-        node = self._both(depth)
-        while self._take("or"):
-            node = ("or", node, self._both(depth))
-        return node
+        return self._joined("or", self._both, depth)
 
     def _both(self, depth: int) -> Node:
-        node = self._inverted(depth)
-        while self._take("and"):
-            node = ("and", node, self._inverted(depth))
-        return node
+        return self._joined("and", self._inverted, depth)
+
+    def _joined(self, word: str, part: Callable[[int], Node], depth: int) -> Node:
+        """All parts side by side and not one within the other: a long row is no deep tree."""
+        parts = [part(depth)]
+        while self._take(word):
+            parts.append(part(depth))
+        return (word, *parts) if len(parts) > 1 else parts[0]
 
     def _inverted(self, depth: int) -> Node:
         if depth > MAX_DEPTH:
@@ -176,10 +177,10 @@ def _value(node: Node, value_of: Lookup, standing: Standing) -> Any:
             return standing(step) == asked
         case ("not", part):
             return not _truth(_value(part, value_of, standing))
-        case ("and", left, right):
-            return _truth(_value(left, value_of, standing)) and _truth(_value(right, value_of, standing))
-        case ("or", left, right):
-            return _truth(_value(left, value_of, standing)) or _truth(_value(right, value_of, standing))
+        case ("and", *parts):
+            return all(_truth(_value(part, value_of, standing)) for part in parts)
+        case ("or", *parts):
+            return any(_truth(_value(part, value_of, standing)) for part in parts)
         case (operator, left, right):
             return _compare(operator, _value(left, value_of, standing), _value(right, value_of, standing))
     raise AssertionError(node)

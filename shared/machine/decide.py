@@ -161,6 +161,8 @@ def _stopping(draft: Draft, room: Room) -> Next:
     if draft.running():
         return Wait()  # drain: what is INTENDED may finish, nothing new starts
     if draft.header.phase is Phase.FORWARD:
+        if load := waits.take_overtaken(draft):
+            return load
         if waits.abandon(draft):
             return _await_last(draft, room)
         if draft.notes.no_undo:

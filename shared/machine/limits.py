@@ -1,11 +1,13 @@
 """Calls under limits: a slot is taken before the intent is recorded, and given back when the call has ended."""
 
+from collections.abc import Iterable
+
 from shared.machine import refs, values
 from shared.machine.decision import Ask
 from shared.machine.draft import Draft
 from shared.machine.events import Room
 from shared.machine.plan import Limited
-from shared.machine.state import Hold
+from shared.machine.state import Hold, Slot
 from shared.machine.status import Cell, Reason
 
 CALLBACK_MS = 3_600_000
@@ -40,25 +42,30 @@ def _limits(draft: Draft, cell: int) -> list[tuple[str, Limited]]:
     return sorted(found, key=lambda one: one[0])
 
 
+def slots(draft: Draft, cell: int) -> tuple[Slot, ...]:
+    """What a call of the cell has under limits; BadReference."""
+    if draft.layout.is_undo(cell):
+        return ()
+    return tuple(Slot(name, limit.per_ms, limit.hold) for name, limit in _limits(draft, cell))
+
+
 def stand_in_line(draft: Draft, cell: int) -> None:
-    """No slot is free: the grant comes as a signal. What a person approved is kept."""
-    before = draft.hold(cell)
-    granted = draft.cell(cell) is Cell.GRANTED and before is not None
-    args, by = (before.args, before.by) if granted and before else (None, "")
-    draft.put(cell, Cell.WAITING, hold=Hold(kind=Reason.SLOT, since_ms=draft.now_ms, args=args, by=by))
+    """No slot is free: the grant comes as a signal. What a person approved, and why it is tried again, is kept."""
+    before = draft.hold(cell) if draft.cell(cell) is not Cell.READY else None
+    args, by = (before.args, before.by) if before is not None else (None, "")
+    hold = Hold(kind=Reason.SLOT, since_ms=draft.now_ms, args=args, by=by, slots=slots(draft, cell))
+    draft.put(cell, Cell.WAITING, hold=hold)
     draft.say("step.queued", cell)
 
 
-def give_back(draft: Draft, cell: int, attempt: int, *, called_back: bool = True) -> None:
-    """The call has ended, or nobody waits any more. `called_back` False: a tool took it over and works on."""
-    if draft.layout.is_undo(cell):
-        return
-    try:
-        found = _limits(draft, cell)
-    except refs.BadReference:
-        return  # then none was taken
-    for name, limit in found:
-        if called_back or not limit.hold:
-            member = f"{draft.key(cell)}.{attempt}"
-            payload = {"name": name, "member": member, "period_ms": limit.per_ms}
-            draft.command(f"slot_give:{member}:{name}", "slot_give", name, payload)
+def give_back(draft: Draft, cell: int, attempt: int, slots: Iterable[Slot]) -> None:
+    """The call has ended, or nobody waits any more."""
+    member = f"{draft.key(cell)}.{attempt}"
+    for slot in slots:
+        payload = {"name": slot.limit, "member": member, "period_ms": slot.per_ms}
+        draft.command(f"slot_give:{member}:{slot.limit}", "slot_give", slot.limit, payload)
+
+
+def leave_line(draft: Draft, cell: int, hold: Hold) -> None:
+    """The step does not wait for its slot any more, or does not use the one it was granted."""
+    give_back(draft, cell, draft.attempt(cell), hold.slots)

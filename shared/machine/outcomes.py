@@ -2,6 +2,8 @@
 
 from typing import assert_never
 
+import msgspec
+
 from shared.machine.draft import Draft
 from shared.machine.events import Accepted, Done, NotSent, Refused, Report, Unanswered
 from shared.machine.limits import CALLBACK_MS, give_back
@@ -18,7 +20,8 @@ def take(draft: Draft, report: Report) -> None:
     """Fold one report into the draft."""
     intent = draft.x.intents[report.cell]
     if not intent.probe and not isinstance(report.outcome, Unanswered):  # an unanswered one may work on: its slot runs out
-        give_back(draft, report.cell, intent.attempt, called_back=not isinstance(report.outcome, Accepted))
+        took_over = isinstance(report.outcome, Accepted)
+        give_back(draft, report.cell, intent.attempt, [slot for slot in intent.slots if not (took_over and slot.hold)])
     match report.outcome:
         case Done():
             draft.finish(report, intent, report.outcome.output)
@@ -30,6 +33,8 @@ def take(draft: Draft, report: Report) -> None:
             _try_again(draft, report, intent, "not_sent", report.outcome.message, doubt=intent.doubt)
         case Unanswered():
             _unanswered(draft, report, intent, report.outcome)
+        case Accepted() if intent.probe or draft.layout.is_undo(report.cell):
+            _unanswered(draft, report, intent, Unanswered(message="it was taken over, and nobody would call back"))
         case Accepted():
             _accepted(draft, report, intent)
         case _:
@@ -38,9 +43,11 @@ def take(draft: Draft, report: Report) -> None:
 
 def _accepted(draft: Draft, report: Report, intent: Intent) -> None:
     """It works on, and calls back; its silence is judged like any other when the step's deadline has passed."""
-    cell = report.cell
-    until_ms = intent.since_ms + (draft.step(cell).deadline_ms or CALLBACK_MS)
-    draft.put(cell, Cell.WAITING, hold=Hold(kind=Reason.CALLBACK, since_ms=draft.now_ms, until_ms=until_ms))
+    cell, deadline_ms = report.cell, draft.step(report.cell).deadline_ms
+    until_ms = intent.since_ms + deadline_ms if deadline_ms else intent.at_ms + CALLBACK_MS
+    before = draft.hold(cell) or Hold(kind=Reason.NONE, since_ms=0)  # what a person approved is for the next attempt too
+    hold = msgspec.structs.replace(before, kind=Reason.CALLBACK, since_ms=draft.now_ms, until_ms=until_ms)
+    draft.put(cell, Cell.WAITING, hold=hold)
     draft.say(_name(draft, cell, "accepted"), cell, intent.attempt, until_ms=until_ms)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from shared.machine import children, waits
+from shared.machine import children, limits, waits
 from shared.machine.draft import Draft
 from shared.machine.starting import hash_of_args
 from shared.machine.state import Early, Hold, Result, Signal
@@ -104,6 +104,9 @@ def _callback(draft: Draft, payload: dict[str, Any], signal: Signal) -> None:
     step, hold = draft.step(cell), draft.hold(cell)
     if draft.cell(cell) in {Cell.DONE, Cell.FAILED, Cell.SKIPPED}:
         raise Misfit(f"{draft.name(cell)} has ended already")
+    if draft.cell(cell) is Cell.UNKNOWN and draft.header.phase is Phase.FORWARD and cell in draft.x.intents:
+        waits.called_back(draft, cell, payload)  # late, but nobody else could have said it
+        return
     came = Early(signal.position, waits.CALLBACK, draft.name(cell))
     if draft.cell(cell) is not Cell.WAITING or hold is None or hold.kind is not Reason.CALLBACK:
         # The step does not wait yet, or the tool was quicker than its answer that it took the call over.
@@ -182,13 +185,15 @@ def _skip(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
     _forward(draft)
     cell = _cell(draft, payload)
     hold = draft.hold(cell)
-    doubt = (fault := draft.fault(cell)) is not None and fault.doubt and draft.cell(cell) is Cell.BACKOFF
+    doubt = (fault := draft.fault(cell)) is not None and fault.doubt
     under_way = hold is not None and hold.kind in {Reason.CHILD, Reason.MAP, Reason.CALLBACK} and not draft.step(cell).wait
     free = draft.cell(cell) in {Cell.IDLE, Cell.OPENING, Cell.READY, Cell.GRANTED, Cell.BACKOFF, Cell.WAITING}
     if not free or doubt or (draft.cell(cell) is Cell.WAITING and under_way):
         raise Misfit(f"{draft.name(cell)} is {draft.cell(cell).name}: it cannot be skipped")
     if draft.cell(cell) is Cell.WAITING and hold is not None:
         waits.unsubscribe(draft, cell, hold)
+    if hold is not None:
+        limits.leave_line(draft, cell, hold)
     draft.say("step.skipped_by", cell, by=_actor(payload))
     _supply(draft, cell, payload.get("output"))
 

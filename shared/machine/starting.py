@@ -223,7 +223,7 @@ def _intent(draft: Draft, room: Room, cell: int, args: dict[str, Any]) -> Intent
         since_ms=before.since_ms if before and before.since_ms else draft.now_ms,
         doubt=before.doubt if before else False,
     )
-    return _probe(draft, cell, intent) if asks else intent
+    return _probe(draft, cell, intent) if asks else msgspec.structs.replace(intent, slots=limits.slots(draft, cell))
 
 
 def _probe(draft: Draft, cell: int, intent: Intent) -> Intent:

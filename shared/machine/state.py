@@ -72,6 +72,14 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input: Any = None
 
 
+class Slot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A place under a limit that a call has, or stands in line for: enough to give it back without making its key anew."""
+
+    limit: str
+    per_ms: int = 0
+    hold: bool = False
+
+
 class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a WAITING cell waits for, and what a GRANTED one was given. Times are unix ms."""
 
@@ -90,6 +98,8 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     args_hash: str = ""
     by: str = ""
     """Who approved or wrote them."""
+    slots: tuple[Slot, ...] = ()
+    """What a step in the line for a slot may have by now."""
     child: str = ""
     stopping: bool = False
     """The child was told to stop."""
@@ -115,6 +125,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """Probes of this attempt, with this one."""
     doubt: bool = False
     """An earlier attempt may have had an effect."""
+    slots: tuple[Slot, ...] = ()
+    """What the call has under limits, and gives back when it has ended."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):

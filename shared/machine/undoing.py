@@ -9,6 +9,8 @@ from shared.machine.plan import Effect, Undo
 from shared.machine.status import OVER, Cell, Phase, Reason, Status
 
 _MAY_EXIST = frozenset({Cell.DONE, Cell.UNKNOWN, Cell.SETTLING})
+_TO_BE_TRIED = frozenset({Cell.BACKOFF, Cell.WAITING, Cell.GRANTED})
+"""With an earlier attempt in doubt the effect may exist: the next one waits for its time, or has a slot to wait for."""
 _NOT_YET = 2**62
 """Stands for the completion time of an effect that may still come: later than all."""
 
@@ -59,7 +61,7 @@ def _may_have_effect(draft: Draft, cell: int) -> bool:
         return where in {Cell.DONE, Cell.UNKNOWN}
     if draft.blueprint.contract(number).effect is Effect.PURE or (step.map and cell < draft.blueprint.size):
         return False
-    fault = draft.fault(cell) if where is Cell.BACKOFF else None
+    fault = draft.fault(cell) if where in _TO_BE_TRIED else None
     return where in _MAY_EXIST or (fault is not None and fault.doubt)
 
 

@@ -177,11 +177,18 @@ def _ended_as(payload: dict[str, Any]) -> Done | Refused | Unanswered:
     return Done(output=payload.get("data"))
 
 
+def _took_over(draft: Draft, cell: int) -> bool:
+    """A tool has the call, and has not said how it ended."""
+    hold = draft.hold(cell)
+    waits = draft.cell(cell) is Cell.WAITING and hold is not None and hold.kind is Reason.CALLBACK
+    return waits and draft.step(cell).wait is None
+
+
 def take_overtaken(draft: Draft) -> Load | None:
     """Callbacks that were quicker than the answer of the tool that made them."""
     for one in draft.notes.early:
         cell = draft.x.cell_of(one.key) if one.name == CALLBACK else None
-        if cell is None or draft.cell(cell) is not Cell.WAITING or not draft.step(cell).tool:
+        if cell is None or not _took_over(draft, cell):
             continue
         if one.position not in draft.x.letters:
             return Load(letters=(one.position,))
@@ -284,7 +291,8 @@ def abandon(draft: Draft) -> bool:
             left = True
         else:
             unsubscribe(draft, cell, hold)
-            if hold.kind is Reason.SLOT:
-                limits.give_back(draft, cell, draft.attempt(cell))
-            draft.put(cell, Cell.SKIPPED)
+            limits.leave_line(draft, cell, hold)
+            fault = draft.fault(cell)
+            # An earlier attempt may have had an effect: then the cell is still one that undoing looks at.
+            draft.put(cell, Cell.BACKOFF if fault is not None and fault.doubt else Cell.SKIPPED)
     return left

@@ -11,9 +11,24 @@ from shared.machine.decide import decide
 from shared.machine.decision import Suspend, Take, apply
 from shared.machine.events import Outcome, Unanswered
 from shared.machine.plan import Blueprint, Contract, Effect, Limited, PlanDraft, Retry
-from shared.machine.state import Execution, Signal
-from shared.machine.status import Cell, Reason
-from tests.machine.support import DONE, answered, cancel, header, put, signalled, starts, ticked, whole, woke
+from shared.machine.state import Execution, Hold, Signal, Slot
+from shared.machine.status import Cell, Phase, Reason
+from tests.machine.support import (
+    DONE,
+    NOW,
+    answered,
+    cancel,
+    events,
+    fault,
+    header,
+    intent,
+    put,
+    signalled,
+    starts,
+    ticked,
+    whole,
+    woke,
+)
 
 CONTRACTS = {
     "work": Contract(version="1", effect=Effect.IDEMPOTENT, retry=Retry(attempts=1)),
@@ -136,3 +151,80 @@ def test_an_item_of_a_map_has_a_slot_of_its_own() -> None:
     decision = decide(x, woke())
     assert isinstance(decision.next, Take)
     assert [ask.step for ask in decision.next.asks] == ["m.0", "m.1", "m.2"]
+
+
+def rested(x: Execution, event: Any) -> Any:
+    """What is decided in a new segment, which has no output at hand that it was not given."""
+    decision = decide(x, event)
+    assert not isinstance(decision.next, Take)
+    return decision
+
+
+def granted(cell: Cell, *, doubt: bool, **hold: Any) -> Execution:
+    """A step whose earlier attempt failed, and that waits for a slot, or has it; nothing else was loaded."""
+    x = planned(call("b"))
+    return Execution(
+        header=x.header,
+        blueprint=x.blueprint,
+        cells=f"d{cell.value}..".encode(),
+        faults={1: fault(1, retry_at_ms=NOW, doubt=doubt)},
+        intents={1: intent(1)},
+        holds={1: Hold(kind=Reason.SLOT, since_ms=NOW, slots=(Slot("tenant/t/room-7"),), **hold)},
+    )
+
+
+@pytest.mark.parametrize("cell", [Cell.WAITING, Cell.GRANTED])
+def test_a_doubtful_effect_is_undone_although_its_next_attempt_stands_in_line(cell: Cell) -> None:
+    """A cancel while it waits for its slot must not forget what may have happened."""
+    decision = rested(granted(cell, doubt=True), woke(0, cancel()))
+    assert whole(decision).header.phase is Phase.UNDO
+    assert put(decision, 3) is not None
+
+
+@pytest.mark.parametrize("kind", ["cancel", "skip"])
+def test_whoever_leaves_the_line_gives_back_what_it_may_have_been_given(kind: str) -> None:
+    """The key of the limit needs no output for that: it stands beside the wait."""
+    said = Signal(position=1, kind=kind, payload={"step": "b"})
+    decision = rested(granted(Cell.WAITING, doubt=False), woke(0, said))
+    commands = whole(decision).commands
+    assert [command.kind for command in commands] == ["slot_give"]
+    assert commands[0].payload["name"] == "tenant/t/room-7"
+
+
+def test_a_step_in_line_with_a_doubtful_effect_cannot_be_skipped() -> None:
+    """A call that may be on its way must end first."""
+    said = Signal(position=1, kind="skip", payload={"step": "b"})
+    decision = decide(granted(Cell.WAITING, doubt=True), woke(0, said))
+    assert "signal.moot" in events(decision)
+
+
+def test_the_end_of_a_call_that_was_taken_over_gives_the_slot_back() -> None:
+    """In a later segment, which does not have the output that the key was made of."""
+    x = planned(call("b"))
+    x = Execution(
+        header=x.header,
+        blueprint=x.blueprint,
+        cells=b"dw..",
+        intents={1: intent(1, slots=(Slot("tenant/t/room-7", hold=True),))},
+        holds={1: Hold(kind=Reason.CALLBACK, since_ms=NOW, until_ms=NOW + 10_000)},
+    )
+    said = Signal(position=1, kind="callback", payload={"step": "b", "data": 1})
+    decision = rested(x, woke(0, said))
+    assert put(decision, 1) is Cell.DONE
+    assert [command.payload["name"] for command in whole(decision).commands] == ["tenant/t/room-7"]
+
+
+def test_approved_arguments_are_kept_while_the_next_attempt_stands_in_line() -> None:
+    """Else it would send others than were approved."""
+    x = planned(call("b"))
+    x = Execution(
+        header=x.header,
+        blueprint=x.blueprint,
+        cells=b"db..",
+        faults={1: fault(1, retry_at_ms=NOW)},
+        intents={1: intent(1)},
+        holds={1: Hold(kind=Reason.APPROVAL, since_ms=NOW, args={"n": 2}, by="ann")},
+        results={0: {"n": 7}},
+    )
+    decision = taken(x, woke(), free=False)
+    assert whole(decision).holds[1].args == {"n": 2}

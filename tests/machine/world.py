@@ -6,14 +6,29 @@ until its settle time is over, an idempotent one that was taken back without a t
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
 
 from shared.machine.decide import decide
-from shared.machine.decision import Changes, Decision, End, Leave, Load, Start, StartSteps, Suspend, Take, Wait, apply, merge
+from shared.machine.decision import (
+    Changes,
+    Command,
+    Decision,
+    End,
+    Leave,
+    Line,
+    Load,
+    Start,
+    StartSteps,
+    Suspend,
+    Take,
+    Wait,
+    apply,
+    merge,
+)
 from shared.machine.events import (
     Attempted,
     Done,
@@ -30,8 +45,8 @@ from shared.machine.events import (
 )
 from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Blueprint, Effect, Undo
-from shared.machine.state import Execution, Fault, Header, Intent, Result, Signal
-from shared.machine.status import OVER, TERMINAL, Cell, Phase, Reason, Status
+from shared.machine.state import Execution, Fault, Header, Hold, Intent, Notes, Result, Signal
+from shared.machine.status import OVER, TERMINAL, Cell, Phase, Reason, Status, check_move
 
 LEASE_MS = 11_000
 FATES = ("ok", "refused", "busy", "busy for long", "not sent", "lost", "landed", "late", "very late")
@@ -124,12 +139,17 @@ class Record:
         self.intents: dict[int, Intent] = {}
         self.faults: dict[int, Fault] = {}
         self.results: dict[int, Result] = {}
+        self.holds: dict[int, Hold] = {}
+        self.notes = Notes()
+        self.commands: dict[str, Command] = {}
+        self.history: list[Line] = []
+        self.output: Any = None
         self.inbox: list[Signal] = []
         self.seen = 0
 
     def load(self, results: Any = ()) -> Execution:
         """A working copy, of what a new owner gets: never the whole record."""
-        busy = {number for number, where in enumerate(self.cells) if where in b"ibsu"}
+        busy = {number for number, where in enumerate(self.cells) if where in b"ibsuwg"}
         return Execution(
             header=self.header,
             blueprint=self.blueprint,
@@ -138,11 +158,14 @@ class Record:
             faults={cell: self.faults[cell] for cell in busy if cell in self.faults},
             results={cell: self.results[cell].output for cell in results if cell in self.results},
             seen=self.seen,
+            holds={cell: self.holds[cell] for cell in busy if cell in self.holds},
+            notes=self.notes,
         )
 
     def write(self, changes: Changes) -> None:
         """Store; a result is written once."""
         if changes.header is not None:
+            check_move(self.header.status, changes.header.status)
             self.header = msgspec.structs.replace(changes.header, segment=self.header.segment, stalled=self.header.stalled)
         if changes.progress:
             self.header = msgspec.structs.replace(self.header, stalled=0)
@@ -151,11 +174,37 @@ class Record:
                 raise Broken(f"the result of cell {cell} was written twice")
         self.intents |= changes.intents
         self.faults |= changes.faults
-        for cell, target in changes.cells.items():
+        self.holds |= changes.holds
+        self.notes = changes.notes or self.notes
+        self.output = self.output if changes.output is None else changes.output
+        self.history += changes.history
+        self._write_cells(changes.cells)
+        self._queue(changes.commands)
+        self.seen = max(self.seen, changes.seen)
+
+    def _write_cells(self, cells: dict[int, Cell]) -> None:
+        for cell, target in cells.items():
+            if cell >= len(self.cells):
+                self.cells.extend(b"?" * (cell + 1 - len(self.cells)))
             if self.cells[cell] == ord("d"):
                 raise Broken(f"done cell {cell} became {target.name}")
             self.cells[cell] = ord(target.value)
-        self.seen = max(self.seen, changes.seen)
+        if b"?" in self.cells:
+            raise Broken("a cell of a map was never written")
+
+    def _queue(self, commands: list[Command]) -> None:
+        for command in commands:
+            if self.commands.setdefault(command.id, command) != command:
+                raise Broken(f"two commands are called {command.id}")
+
+    def letters(self, positions: Iterable[int]) -> dict[int, Any]:
+        """What signals said."""
+        return {position: self.inbox[position - 1].payload for position in positions}
+
+    def tell(self, kind: str, payload: Any = None) -> Signal:
+        """A signal comes in."""
+        self.inbox.append(Signal(position=len(self.inbox) + 1, kind=kind, payload=payload))
+        return self.inbox[-1]
 
     def unseen(self) -> tuple[Signal, ...]:
         """What arrived and no owner has taken in."""
