@@ -38,6 +38,7 @@ async def open_intake(engine: Engine, stack: AsyncExitStack) -> Intake:
         steps=settings.max_plan_steps,
         argument_bytes=settings.max_argument_bytes,
         step_ms=settings.step_cutoff_ms,
+        consent=True,
     )
     acceptor = Acceptor(
         store=engine.store,

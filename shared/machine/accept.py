@@ -1,23 +1,20 @@
 """From a draft to an accepted plan: every problem is found at once and named by its place. Which tools exist is passed in."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from shared.machine import conditions, refs
-from shared.machine.plan import Contract, Effect, Plan, PlanDraft, Retry, Step, StepDraft, is_address, wanted
+from shared.machine import conditions, refs, shapes
+from shared.machine.consent import stands_before_failure
+from shared.machine.plan import Contract, Plan, PlanDraft, Retry, Step, StepDraft, is_address, wanted
+from shared.machine.shapes import Problem
 from shared.machine.values import RESERVED
+
+__all__ = ["Limits", "PlanRefused", "Problem", "accept"]
 
 MAX_DEPTH = 4
 """How deep plans may stand in plans."""
-
-
-class Problem(NamedTuple):
-    """What is wrong, and where: `plan.steps[2].args.to`."""
-
-    at: str
-    message: str
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +22,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     steps: int
     argument_bytes: int
+    """Of the arguments of one step, and of everything else in it that may hold references."""
     step_ms: int
+    consent: bool = False
+    """Refuse effects that cannot be undone before what may still fail, unless the step consents (`undo: {"leave": true}`)."""
 
 
 class PlanRefused(Exception):
@@ -54,7 +54,10 @@ def accept(draft: PlanDraft, *, contracts: Mapping[str, Contract], check_args: A
     total = _count(draft)
     if total > limits.steps:
         raise PlanRefused([Problem("plan.steps", f"{total} steps, but MAX_PLAN_STEPS is {limits.steps}")])
-    return _accept(draft, Rules(contracts, check_args, limits), "plan", 0)
+    plan = _accept(draft, Rules(contracts, check_args, limits), "plan", 0)
+    if limits.consent and (problems := [*stands_before_failure(plan)]):
+        raise PlanRefused(problems)
+    return plan
 
 
 def _count(draft: PlanDraft) -> int:
@@ -67,7 +70,7 @@ def _accept(draft: PlanDraft, rules: Rules, place: str, depth: int) -> Plan:
         raise PlanRefused([Problem(f"{place}.steps", "a plan needs at least one step")])
     if depth > MAX_DEPTH:
         raise PlanRefused([Problem(place, f"plans stand in plans {MAX_DEPTH} levels deep at most")])
-    problems = [*_name_problems(draft.steps, place), *_output_problems(draft, place)]
+    problems = [*_name_problems(draft.steps, place, depth), *_output_problems(draft, place, rules, depth)]
     for number, step in enumerate(draft.steps):
         problems += _step_problems(step, f"{place}.steps[{number}]", rules)
     if problems:
@@ -117,7 +120,7 @@ def _accepted(step: StepDraft, needs: tuple[str, ...], rules: Rules, place: str,
     )
 
 
-def _name_problems(steps: Sequence[StepDraft], place: str) -> Iterator[Problem]:
+def _name_problems(steps: Sequence[StepDraft], place: str, depth: int) -> Iterator[Problem]:
     seen: set[str] = set()
     for number, step in enumerate(steps):
         at = f"{place}.steps[{number}].name"
@@ -129,50 +132,74 @@ def _name_problems(steps: Sequence[StepDraft], place: str) -> Iterator[Problem]:
             yield Problem(at, f"{step.name!r} is the name of an earlier step too")
         seen.add(step.name)
     for number, step in enumerate(steps):
-        yield from _need_problems(step, f"{place}.steps[{number}]", seen)
+        yield from _need_problems(step, f"{place}.steps[{number}]", seen, depth)
 
 
-def _need_problems(step: StepDraft, at: str, names: set[str]) -> Iterator[Problem]:
+def _need_problems(step: StepDraft, at: str, names: set[str], depth: int) -> Iterator[Problem]:
     for need in step.needs:
         if need not in names:
             yield Problem(f"{at}.needs", f"there is no step {need!r}")
-    for ref in _refs_or_nothing(step):
-        place = ref.place.replace("$", at, 1)
-        if ref.step not in names and ref.step not in RESERVED:
-            yield Problem(place, f"there is no step {ref.step!r} to refer to")
-        if ref.step in {"item", "index"} and not step.map:
-            yield Problem(place, f"${{{ref.step}}} is known in the arguments of a map only")
+    for ref in _references(step, at):
+        yield from _name_problem(ref, names, ref.place, depth)
+        if ref.step in {"item", "index"} and not (step.map and ref.place.startswith((f"{at}.args", f"{at}.undo.args"))):
+            yield Problem(ref.place, f"${{{ref.step}}} is known in the arguments of a map only")
     for name in _condition_names(step):
-        if name not in names and name != "input":
+        if name not in names and (name != "input" or not depth):
             yield Problem(f"{at}.when", f"there is no step {name!r} to ask about")
+    yield from _join_problems(step, at, names)
 
 
-def _output_problems(draft: PlanDraft, place: str) -> Iterator[Problem]:
-    names = {step.name for step in draft.steps} | {"input"}
+def _join_problems(step: StepDraft, at: str, names: set[str]) -> Iterator[Problem]:
+    """What a step refers to is a need, and would be counted: a join says itself what it joins."""
+    if step.join == "all":
+        return
+    asked = [(ref.place, ref.step) for ref in _references(step, at) if not ref.place.startswith(f"{at}.undo")]
+    for place, name in [*asked, *((f"{at}.when", name) for name in _condition_names(step))]:
+        if name in names and name not in {*step.needs, step.name}:
+            yield Problem(place, f"{name!r} is not among the needs that this step joins; name it there")
+
+
+def _name_problem(ref: refs.Ref, names: set[str], place: str, depth: int) -> Iterator[Problem]:
+    if ref.step == "input" and not depth:
+        yield Problem(place, "only the plan of a child has an ${input}")
+    elif ref.step not in names and ref.step not in RESERVED:
+        yield Problem(place, f"there is no step {ref.step!r} to refer to")
+
+
+def _output_problems(draft: PlanDraft, place: str, rules: Rules, depth: int) -> Iterator[Problem]:
+    names = {step.name for step in draft.steps}
     try:
         for ref in refs.find(draft.output, f"{place}.output"):
-            if ref.step not in names:
-                yield Problem(ref.place, f"there is no step {ref.step!r} to refer to")
+            yield from _name_problem(ref, names, ref.place, depth)
+            if ref.step in {"item", "index"}:
+                yield Problem(ref.place, f"${{{ref.step}}} is known in the arguments of a map only")
+        yield from _size_problems([(f"{place}.output", draft.output)], rules.limits)
     except refs.BadReference as error:
         yield Problem(error.place, error.reason)
 
 
 def _step_problems(step: StepDraft, at: str, rules: Rules) -> Iterator[Problem]:
-    shape = [*_shape_problems(step, at), *_wait_problems(step, at), *_text_problems(step, at)]
+    shape = [*shapes.problems(step, at), *_text_problems(step, at)]
     yield from shape
     if shape:
         return
     limits = rules.limits
     if step.timeout_ms and step.timeout_ms > limits.step_ms:
         yield Problem(f"{at}.timeout_ms", f"{step.timeout_ms} ms is more than one invocation can give ({limits.step_ms} ms)")
-    size = len(msgspec.json.encode(step.args))
-    if size > limits.argument_bytes:
-        yield Problem(f"{at}.args", f"{size} bytes, but MAX_ARGUMENT_BYTES is {limits.argument_bytes}")
+    if large := [*_size_problems(shapes.written(step, at), limits)]:
+        yield from large
         return
     if step.tool:
         yield from _call_problems(step.tool, step.args, f"{at}.tool", f"{at}.args", rules)
     if step.undo and step.undo.tool:
         yield from _call_problems(step.undo.tool, step.undo.args, f"{at}.undo.tool", f"{at}.undo.args", rules)
+
+
+def _size_problems(texts: Iterable[tuple[str, Any]], limits: Limits) -> Iterator[Problem]:
+    for place, value in texts:
+        size = len(msgspec.json.encode(value))
+        if size > limits.argument_bytes:
+            yield Problem(place, f"{size} bytes, but MAX_ARGUMENT_BYTES is {limits.argument_bytes}")
 
 
 def _call_problems(tool: str, args: Mapping[str, Any], at: str, args_at: str, rules: Rules) -> Iterator[Problem]:
@@ -182,62 +209,25 @@ def _call_problems(tool: str, args: Mapping[str, Any], at: str, args_at: str, ru
         yield from rules.check_args(tool, args, args_at)
 
 
-def _shape_problems(step: StepDraft, at: str) -> Iterator[Problem]:
-    """What a step does must be one thing, and fit together."""
-    actions = [name for name in ("tool", "sleep", "wait", "child") if getattr(step, name)]
-    if len(actions) > 1:
-        yield Problem(at, f"a step does one thing, and this one has {' and '.join(actions)}")
-    if not actions and not step.approve:
-        yield Problem(f"{at}.tool", "a step needs a tool, or sleep, wait, child or approve")
-    if step.map and (not step.tool or step.approve):
-        yield Problem(f"{at}.map", "a map calls a tool, and is approved by a step before it")
-    if step.approve and actions and not step.tool:
-        yield Problem(f"{at}.approve", f"a call is approved, or nothing else; put the {actions[0]} into a step of its own")
-    if step.sleep and (step.sleep.ms is None) == (step.sleep.until is None):
-        yield Problem(f"{at}.sleep", "give either ms or until")
-    yield from _detail_problems(step, at)
-
-
-def _detail_problems(step: StepDraft, at: str) -> Iterator[Problem]:
-    if step.join not in {"all", "any"} and int(step.join) > len(step.needs):
-        yield Problem(f"{at}.join", f"it joins {step.join} of {len(step.needs)} needs")
-    if step.join != "all" and not step.needs:
-        yield Problem(f"{at}.join", "it joins needs, and has none")
-    if step.limits and not step.tool:
-        yield Problem(f"{at}.limits", "only calls are limited, and this step calls no tool")
-    for number, limit in enumerate(step.limits):
-        if not limit.key:
-            yield Problem(f"{at}.limits[{number}].key", "give the key that the limit is counted under")
-    if step.undo and step.undo.leave == bool(step.undo.tool):
-        yield Problem(f"{at}.undo", "give either a tool, or leave: true")
-
-
-def _wait_problems(step: StepDraft, at: str) -> Iterator[Problem]:
-    if step.wait and bool(step.wait.events) == step.wait.callback:
-        yield Problem(f"{at}.wait", "wait either for events or for a callback")
-    if step.wait and step.wait.mode == "all" and len({one.name for one in step.wait.events}) < len(step.wait.events):
-        yield Problem(f"{at}.wait.events", "events that all must come go by their names in the output: give each its own")
-
-
 def _text_problems(step: StepDraft, at: str) -> Iterator[Problem]:
+    for place, value in shapes.written(step, at):
+        try:
+            list(refs.find(value, place))
+        except refs.BadReference as error:
+            yield Problem(error.place, error.reason)
     try:
-        list(refs.find(step.args, f"{at}.args"))
-        list(refs.find((wanted(step)[1:], step.undo.args if step.undo else None), at))
         conditions.names(step.when)
-    except refs.BadReference as error:
-        yield Problem(error.place, error.reason)
     except conditions.BadCondition as error:
         yield Problem(f"{at}.when", str(error))
 
 
-def _refs_or_nothing(step: StepDraft) -> list[refs.Ref]:
-    """References with their places; nothing if one is malformed, which _text_problems tells."""
-    undo = step.undo.args if step.undo else None
-    try:
-        found = [*refs.find(step.args, "$.args"), *refs.find(wanted(step)[1:], "$"), *refs.find(undo, "$.undo.args")]
-    except refs.BadReference:
-        return []
-    return found
+def _references(step: StepDraft, at: str) -> Iterator[refs.Ref]:
+    """References with their places; nothing of what is malformed, which _text_problems tells."""
+    for place, value in shapes.written(step, at):
+        try:
+            yield from list(refs.find(value, place))
+        except refs.BadReference:
+            continue
 
 
 def _condition_names(step: StepDraft) -> tuple[str, ...]:
@@ -250,46 +240,11 @@ def _condition_names(step: StepDraft) -> tuple[str, ...]:
 def _all_needs(steps: Sequence[StepDraft]) -> dict[str, tuple[str, ...]]:
     """Needs that are named, and those that references and conditions imply. An address is known before its step runs."""
     found = {}
+    called = frozenset(step.name for step in steps if step.wait and step.wait.callback)
     for step in steps:
-        referred = [ref.step for ref in refs.find(wanted(step)) if not is_address(ref)]
+        referred = [ref.step for ref in refs.find(wanted(step)) if not is_address(ref, step.name, called)]
         names = dict.fromkeys([*step.needs, *referred, *conditions.names(step.when)])
         found[step.name] = tuple(name for name in names if name not in RESERVED)
-    return found
-
-
-def stands_before_failure(plan: Plan) -> Iterator[Problem]:
-    """Effects that cannot be taken back, made before something that may still fail; `undo: {leave: true}` consents to it."""
-    for number, step in enumerate(plan.steps):
-        contract = plan.contracts.get(step.tool)
-        if contract is None or contract.effect is Effect.PURE or contract.undo != "none" or step.undo:
-            continue
-        later = _may_fail_after(plan, step.name)
-        if later:
-            yield Problem(
-                f"plan.steps[{number}].undo",
-                f"{step.tool} cannot be undone, and {later} may still fail after it; put it last, or consent with leave: true",
-            )
-
-
-def _may_fail_after(plan: Plan, name: str) -> str:
-    """A step with an effect that comes, or may come, after this one; empty if there is none."""
-    before = _ancestors(plan, name)
-    for step in plan.steps:
-        contract = plan.contracts.get(step.tool)
-        if step.name != name and step.name not in before and contract and contract.effect is not Effect.PURE:
-            return step.name
-    return ""
-
-
-def _ancestors(plan: Plan, name: str) -> set[str]:
-    needs = {step.name: step.needs for step in plan.steps}
-    found: set[str] = set()
-    todo = [name]
-    while todo:
-        for need in needs[todo.pop()]:
-            if need not in found:
-                found.add(need)
-                todo.append(need)
     return found
 
 

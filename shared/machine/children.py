@@ -7,8 +7,10 @@ import msgspec
 
 from shared.machine.draft import Draft
 from shared.machine.state import Fault, Hold, Result
-from shared.machine.status import Cause, Cell, Reason, Status
+from shared.machine.status import Cell, Reason, Status
 
+MOST_OUTPUT_BYTES = 65_536
+"""Of a child's output, as JSON: it comes to its parent as a signal, and an inbox is bounded."""
 _GONE = frozenset({Status.COMPENSATED, Status.CANCELLED, Status.TIMED_OUT, Status.FAILED, Status.REJECTED})
 """Ends of a child that leave no effect."""
 
@@ -41,7 +43,8 @@ def stop(draft: Draft, cell: int, hold: Hold) -> None:
     """Tell the child to stop, once; it says when it has."""
     if hold.stopping:
         return
-    draft.command(f"cancel_child:{draft.name(cell)}", "cancel_child", hold.child, _about(draft, cell))
+    about = _about(draft, cell)
+    draft.command(f"cancel_child:{about['step']}:{about['generation']}", "cancel_child", hold.child, about)
     draft.put(cell, Cell.WAITING, hold=msgspec.structs.replace(hold, stopping=True))
     draft.say("step.child_stopped", cell, child=hold.child)
 
@@ -83,8 +86,7 @@ def _ended(draft: Draft, cell: int, status: Status, output: Any) -> None:
     if status in _GONE:
         draft.fail(cell, fault)
     else:  # something of it stands: undoing asks the child once more
-        draft.put(cell, Cell.UNKNOWN, fault)
-        draft.blame(Cause.FAILED)
+        draft.doubt(cell, fault)
 
 
 def _undone(draft: Draft, cell: int, status: Status) -> None:
@@ -97,11 +99,22 @@ def _undone(draft: Draft, cell: int, status: Status) -> None:
     draft.say("undo.failed", cell, 1, code="child_ended", message=message)
 
 
+def _short(output: Any) -> Any:
+    """What fits into a parent's inbox; of anything larger, that it does not."""
+    size = len(msgspec.json.encode(output))
+    if size <= MOST_OUTPUT_BYTES:
+        return output
+    message = (
+        f"the child's output has {size} bytes, and {MOST_OUTPUT_BYTES} are told to a parent: let its plan's output give less"
+    )
+    return {"error": {"code": "output_too_large", "message": message}}
+
+
 def tell_parent(draft: Draft, status: Status, output: Any) -> None:
     """The end of a child is news for its parent."""
     parent = draft.notes.parent
     if parent is None:
         return
-    news = {"step": parent.step, "generation": parent.generation, "status": status.value, "output": output}
+    news = {"step": parent.step, "generation": parent.generation, "status": status.value, "output": _short(output)}
     payload = {"tenant": draft.header.tenant, "kind": "child", "payload": news}
     draft.command(f"ended:{draft.header.segment}", "signal", parent.execution, payload)

@@ -131,7 +131,7 @@ class _Parser:
         _, text, place = self.tokens[self.at]
         self.at += 1
         self._expect(")")
-        if what != "present" and "." in text:
+        if what != "present" and ("." in text or text == "input"):
             raise BadCondition(f"{what}({text}) at {place} wants the name of a step")
         return (what, *_reference(text)[1:])
 

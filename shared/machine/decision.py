@@ -160,6 +160,8 @@ def apply(execution: Execution, changes: Changes) -> None:
     for cell, target in changes.cells.items():
         execution.move(cell, target)
         _count_needs(execution, cell, target)
+    for cell in changes.holds:
+        execution.set_alarm(cell)
     execution.seen = max(execution.seen, changes.seen)
 
 

@@ -1,7 +1,9 @@
 """An execution as it will be once the changes decided so far are stored. `decide` writes here, never into the execution."""
 
 from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
 from heapq import merge as merged
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -141,12 +143,64 @@ class Draft:
 
     def count(self, start: int, end: int, *targets: Cell) -> int:
         """How many of the cells in [start, end) stand at one of `targets`."""
-        known = sum(self.x.cells.count(target.value.encode(), start, end) for target in targets)
+        tally = self.x.tally.get(start) if start >= 2 * self.blueprint.size else None
+        known = sum(self._stored(target, start, end, tally) for target in targets)
         for cell, where in self._cells.items():
             if start <= cell < end:
                 before = cell < len(self.x.cells) and self.x.cell(cell) in targets
                 known += (where in targets) - before
         return known
+
+    def _stored(self, target: Cell, start: int, end: int, tally: dict[int, int] | None) -> int:
+        return self.x.cells.count(target.value.encode(), start, end) if tally is None else tally[ord(target.value)]
+
+    def find(self, target: Cell, start: int, end: int) -> Iterator[int]:
+        """The cells in [start, end) that stand at `target`, in order: a search through bytes."""
+        fresh = sorted(cell for cell, where in self._cells.items() if where is target and start <= cell < end)
+        return merged(fresh, self._find_stored(target.value.encode(), start, end))
+
+    def _find_stored(self, byte: bytes, start: int, end: int) -> Iterator[int]:
+        at = self.x.cells.find(byte, start, end)
+        while at >= 0:
+            if at not in self._cells:
+                yield at
+            at = self.x.cells.find(byte, at + 1, end)
+
+    def spread(self) -> list[int]:
+        """Maps whose items have not all ended."""
+        return [cell for cell in self.at(Cell.WAITING, self.x.spread) if cell < self.blueprint.size and self.step(cell).map]
+
+    def due(self) -> list[int]:
+        """Cells whose wait ends by now, or reminds somebody: what is later is not looked at."""
+        heap, todo = self.x.alarms, [0]
+        while heap and not self.x.rings(*heap[0]):
+            heappop(heap)  # a memo grown stale
+        found: set[int] = set()
+        while todo:
+            at = todo.pop()
+            if at < len(heap) and heap[at][0] <= self.now_ms:
+                found.add(heap[at][1])
+                todo += (2 * at + 1, 2 * at + 2)
+        fresh = {cell for cell, where in self._cells.items() if where is Cell.WAITING}
+        return sorted(cell for cell in found | fresh if self.cell(cell) is Cell.WAITING)
+
+    def next_alarm(self) -> tuple[int, int] | None:
+        """(unix ms, cell) of the first wait that ends, or reminds, later than now."""
+        changed = [cell for cell, where in self._cells.items() if where is Cell.WAITING]
+        fresh = [(at_ms, cell) for cell in changed if (hold := self.hold(cell)) for at_ms in (hold.until_ms, hold.remind_ms)]
+        return min((*(one for one in fresh if one[0] > self.now_ms), *islice(self._alarms(), 1)), default=None)
+
+    def _alarms(self) -> Iterator[tuple[int, int]]:
+        """Alarms of what this draft left alone, the next one first."""
+        heap = self.x.alarms
+        todo = [(heap[0], 0)] if heap else []
+        while todo:
+            alarm, at = heappop(todo)
+            if alarm[0] > self.now_ms and alarm[1] not in self._cells and self.x.rings(*alarm):
+                yield alarm
+            for child in (2 * at + 1, 2 * at + 2):
+                if child < len(heap):
+                    heappush(todo, (heap[child], child))
 
     def has_output(self, cell: int) -> bool:
         """Whether the output is at hand (and need not be loaded)."""
@@ -241,6 +295,25 @@ class Draft:
         else:
             self.put(cell, Cell.FAILED, fault)
             self.blame(Cause.FAILED)
+
+    def doubt(self, cell: int, fault: Fault) -> None:
+        """A cell is given up, and its effect may exist: UNKNOWN, so that undoing reaches it. That stops the plan, too.
+
+        Where the plan bears the failure it goes on, and a person must speak before it completes: what comes instead of the
+        step must not begin while the step may have happened.
+        """
+        borne = self.step(cell).may_fail or self._borne_by_map(cell)
+        self.put(cell, Cell.UNKNOWN, fault)
+        if not borne:
+            self.blame(Cause.FAILED)
+
+    def _borne_by_map(self, cell: int) -> bool:
+        """Whether so many other items may still be done that the map does not need this one."""
+        region, each = self.layout.region(cell), self.step(cell).map
+        if region is None or each is None or each.min_successful is None:
+            return False
+        start, end = region.start, region.start + region.count
+        return self.count(start, end, Cell.FAILED, Cell.UNKNOWN) < region.count - min(each.min_successful, region.count)
 
     def refuse(self, cell: int, code: str, message: str) -> None:
         """A cell fails before anything is called."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shared.machine import refs, values
+from shared.machine import values
 from shared.machine.decision import Ask
 from shared.machine.draft import Draft
 from shared.machine.events import Room
@@ -35,8 +35,8 @@ def _limits(draft: Draft, cell: int) -> list[tuple[str, Limited]]:
     step, own = draft.step(cell), draft.contract(cell).limit
     if not step.limits and own is None:
         return []
-    find = values.outputs(draft, cell)
-    found = [(f"tenant/{draft.header.tenant}/{refs.resolve(limit.key, find)}"[:512], limit) for limit in step.limits]
+    keys = ((values.key(draft, cell, limit.key, f"$.limits[{number}].key"), limit) for number, limit in enumerate(step.limits))
+    found = [(f"tenant/{draft.header.tenant}/{key}"[:512], limit) for key, limit in keys]
     if own is not None:
         found.append((f"tool/{step.tool}", own))
     return sorted(found, key=lambda one: one[0])

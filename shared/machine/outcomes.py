@@ -10,7 +10,7 @@ from shared.machine.limits import CALLBACK_MS, give_back
 from shared.machine.plan import Effect, Retry
 from shared.machine.retry import delay_ms
 from shared.machine.state import Fault, Hold, Intent
-from shared.machine.status import Cause, Cell, Reason
+from shared.machine.status import Cell, Reason
 
 NEVER_HAPPENED = "never_happened"
 """The code with which a probe says: it did not happen and never will."""
@@ -167,8 +167,7 @@ def _give_up(draft: Draft, report: Report, intent: Intent, code: str, message: s
     fault = _fault(draft, intent, code, message, doubt=doubt)
     draft.say(_name(draft, cell, "failed"), cell, intent.attempt, code=code, message=message)
     if doubt and not undo:
-        draft.put(cell, Cell.UNKNOWN, fault)
-        draft.blame(Cause.FAILED)
+        draft.doubt(cell, fault)
     else:
         draft.fail(cell, fault)
 

@@ -1,6 +1,7 @@
 """What is to be done: immutable, content-hashed, and compiled once per process into the form the machine walks."""
 
 import hashlib
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -241,7 +242,7 @@ def hash_of(data: bytes) -> str:
 class Blueprint:
     """A plan compiled for walking: names to numbers, needs both ways. Shared by all executions of the plan; never changed."""
 
-    __slots__ = ("dependents", "hash", "index", "needs", "plan", "rank", "refs", "size", "special")
+    __slots__ = ("called", "dependents", "hash", "index", "needs", "plan", "rank", "refs", "size", "special")
 
     def __init__(self, data: bytes) -> None:
         """`data`: the canonical bytes of an accepted plan."""
@@ -249,6 +250,8 @@ class Blueprint:
         self.hash = hash_of(data)
         self.size = len(self.plan.steps)
         self.index = {step.name: number for number, step in enumerate(self.plan.steps)}
+        self.called = frozenset(step.name for step in self.plan.steps if step.wait and step.wait.callback)
+        """Steps that wait for a callback."""
         self.needs = tuple(tuple(self.index[need] for need in step.needs) for step in self.plan.steps)
         self.refs = tuple(self._refs(step) for step in self.plan.steps)
         self.special = tuple(step.special for step in self.plan.steps)
@@ -261,7 +264,8 @@ class Blueprint:
 
     def _refs(self, step: Step) -> tuple[int, ...]:
         """The steps whose outputs it wants before it starts."""
-        names = {ref.step for ref in refs.find(wanted(step)) if not is_address(ref)} | set(conditions.names(step.when))
+        names = {ref.step for ref in refs.find(wanted(step)) if not is_address(ref, step.name, self.called)}
+        names |= set(conditions.names(step.when))
         return tuple(sorted(self.index[name] for name in names if name in self.index))
 
     def _ranks(self) -> tuple[int, ...]:
@@ -289,10 +293,8 @@ class Blueprint:
     def undo_of(self, step: int) -> Undo:
         """How a step is undone."""
         own = self.plan.steps[step].undo
-        if self.plan.steps[step].child:
-            return Undo.CHILD
         if own is None:
-            return self.contract(step).undo
+            return Undo.CHILD if self.plan.steps[step].child else self.contract(step).undo
         return Undo.NONE if own.leave else Undo.CALL
 
     def first_cells(self) -> str:
@@ -301,9 +303,9 @@ class Blueprint:
         return "".join(first) + "." * self.size
 
 
-def is_address(ref: refs.Ref) -> bool:
-    """Whether a reference is to where a step can be called back, which is known before the step runs."""
-    return ref.path == ("callback_url",)
+def is_address(ref: refs.Ref, step: str, called: Collection[str]) -> bool:
+    """Whether a reference in `step` is to where it, or one of `called`, can be called back: known before anything runs."""
+    return ref.path == ("callback_url",) and (ref.step == step or ref.step in called)
 
 
 def wanted(step: Step | StepDraft) -> tuple[Any, ...]:

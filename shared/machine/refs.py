@@ -5,7 +5,7 @@ A string that is one reference keeps the value's type; inside a longer string th
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -79,28 +79,37 @@ def _parse(inner: str, place: str) -> Ref:
     return Ref(step, tuple(path), place)
 
 
-def resolve(value: Any, output_of: Callable[[str], Any], place: str = "$") -> Any:
+Outputs: TypeAlias = Callable[[str], Any]
+Find: TypeAlias = Callable[[Ref], Any]
+
+
+def resolve(value: Any, output_of: Outputs, place: str = "$") -> Any:
     """`value` with every reference replaced; BadReference when a path leads nowhere, before anything is called."""
+    return replace(value, lambda ref: look_up(ref, output_of), place)
+
+
+def replace(value: Any, find: Find, place: str = "$") -> Any:
+    """`value` with every reference replaced by what `find` gives for it; BadReference is its to raise."""
     match value:
         case str():
-            return _resolve_text(value, output_of, place) if "${" in value else value
+            return _replace_text(value, find, place) if "${" in value else value
         case dict():
-            return {key: resolve(item, output_of, f"{place}.{key}") for key, item in value.items()}
+            return {key: replace(item, find, f"{place}.{key}") for key, item in value.items()}
         case list() | tuple():
-            return [resolve(item, output_of, f"{place}[{number}]") for number, item in enumerate(value)]
+            return [replace(item, find, f"{place}[{number}]") for number, item in enumerate(value)]
         case _:
             return value
 
 
-def _resolve_text(text: str, output_of: Callable[[str], Any], place: str) -> Any:
+def _replace_text(text: str, find: Find, place: str) -> Any:
     whole = _REF.fullmatch(text)
     if whole and whole[1] is not None:
-        return look_up(_parse(whole[1], place), output_of)
+        return find(_parse(whole[1], place))
 
     def written(match: "re.Match[str]") -> str:
         if match[1] is None:
             return "${"
-        found = look_up(_parse(match[1], place), output_of)
+        found = find(_parse(match[1], place))
         return found if isinstance(found, str) else msgspec.json.encode(found).decode()
 
     return _REF.sub(written, text)

@@ -12,12 +12,14 @@ from shared.machine import children, limits, waits
 from shared.machine.draft import Draft
 from shared.machine.starting import hash_of_args
 from shared.machine.state import Early, Hold, Result, Signal
-from shared.machine.status import Cause, Cell, Phase, Reason, Status
+from shared.machine.status import TERMINAL, Cause, Cell, Phase, Reason, Status
 
 
 class Misfit(Exception):
     """The signal has nothing to act upon."""
 
+
+_ENDS: Final = frozenset(status.value for status in TERMINAL)
 
 Take: TypeAlias = Callable[[Draft, dict[str, Any], Signal], None]
 
@@ -127,10 +129,12 @@ def _slot(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
 
 def _child(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
     cell = _cell(draft, payload)
-    name = draft.name(cell)
+    name, status = draft.name(cell), payload.get("status")
+    if not draft.step(cell).child or status not in _ENDS:
+        raise Misfit(f"no child of {name} has ended as {str(status)[:40]!r}")
     if payload.get("generation", 1) != draft.notes.generations.get(name, 1):
         raise Misfit("it is an earlier child of this step")
-    children.ended(draft, cell, Status(str(payload.get("status"))), payload.get("output"))
+    children.ended(draft, cell, Status(str(status)), payload.get("output"))
 
 
 # --- people
@@ -162,7 +166,8 @@ def _settle(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
     intent, fault = draft.x.intents.get(cell), draft.fault(cell)
     settle_at_ms = intent.settle_at_ms if intent else draft.now_ms
     draft.say("step.settled", cell, by=_actor(payload), happened=False)
-    if fault is None or fault.attempt >= draft.policy(cell).attempts or draft.header.cause:
+    last = fault is None or fault.attempt >= draft.policy(cell).attempts
+    if fault is None or last or draft.header.cause or not draft.step(cell).tool:
         draft.refuse(cell, "did_not_happen", f"{_actor(payload)} says that it did not happen")
     else:
         again = msgspec.structs.replace(fault, retry_at_ms=max(settle_at_ms, draft.now_ms), doubt=False)

@@ -45,9 +45,9 @@ def _reason(draft: Draft, cell: int) -> Reason:
 
 def _held(draft: Draft) -> Iterator[tuple[int, Reason]]:
     """When a wait ends by itself, or a person is to be reminded."""
-    for cell in draft.waiting():
-        if (hold := draft.hold(cell)) is not None:
-            yield from ((at, hold.kind) for at in (hold.until_ms, hold.remind_ms) if at)
+    alarm = draft.next_alarm()
+    if alarm is not None and (hold := draft.hold(alarm[1])) is not None:
+        yield alarm[0], hold.kind
 
 
 def _closed(draft: Draft, room: Room) -> Iterator[tuple[int, Reason]]:
@@ -196,11 +196,11 @@ def arguments(draft: Draft, cell: int) -> dict[str, Any]:
     """What the cell's tool is called with: as a person approved or wrote it, or with every reference replaced. BadReference."""
     step = draft.step(cell)
     if draft.layout.is_undo(cell):
-        found = refs.resolve(step.undo.args, values.outputs(draft, cell)) if step.undo else {}
+        found = values.made(draft, cell, step.undo.args) if step.undo else {}
     else:
         hold = draft.hold(cell)
         granted = hold.args if hold is not None else None
-        found = granted if granted is not None else refs.resolve(step.args, values.outputs(draft, cell))
+        found = granted if granted is not None else values.made(draft, cell, step.args)
     return dict(found)
 
 

@@ -2,7 +2,8 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import heappush
 from typing import Any
 
 import msgspec
@@ -163,6 +164,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int = 0
 
 
+_ITEM = re.compile(r"0|[1-9][0-9]{0,8}")
+_CELLS = tuple(ord(cell.value) for cell in Cell)
 _BUSY = re.compile(rb"[ibsw]")
 _OPEN = re.compile(rb"[^.dfl]")
 
@@ -229,6 +232,7 @@ class Execution:
     """A segment's working copy. `decide` reads it; only `apply` (decision.py) writes it, and no faster than O(change)."""
 
     __slots__ = (
+        "alarms",
         "backoff",
         "blueprint",
         "cells",
@@ -236,6 +240,7 @@ class Execution:
         "header",
         "holds",
         "intents",
+        "items",
         "lane",
         "layout",
         "letters",
@@ -247,6 +252,8 @@ class Execution:
         "settled",
         "settling",
         "slots",
+        "spread",
+        "tally",
         "undoing",
         "unmet",
         "waiting",
@@ -278,6 +285,8 @@ class Execution:
         self.layout = Layout(blueprint.size, self.notes.maps)
         self.letters: dict[int, Any] = {}
         """What early signals say, as far as it was loaded, by position."""
+        self.items: dict[int, Sequence[Any]] = {}
+        """Memo of `decide`: what maps go over, by step."""
         self.slots: dict[tuple[str, str], bool] = {}
         """Answers to what was asked for in this segment, by (limit, member): has it, or stands in the queue."""
         self.order: dict[int, int] | None = None
@@ -290,13 +299,41 @@ class Execution:
         self.backoff: dict[int, None] = {}
         self.settling: dict[int, None] = {}
         self.waiting: dict[int, None] = {}
+        self.spread: dict[int, None] = {}
+        """Maps whose items have not all ended."""
+        self.tally: dict[int, dict[int, int]] = {}
+        """How many items of a map stand where, by the region's start and the cell's byte: counted on, never counted anew."""
+        self.alarms: list[tuple[int, int]] = []
+        """A heap of (unix ms, cell): when waits end or remind. What is no longer so stays in it until it comes to the top."""
         for found in _BUSY.finditer(self.cells):
             self._index(Cell(found[0].decode()))[found.start()] = None
+        self.spread |= {cell: None for cell in self.waiting if cell < blueprint.size and blueprint.plan.steps[cell].map}
+        self._count_items()
+        for cell in self.waiting:
+            self.set_alarm(cell)
         self._find_undoing()
         self.unmet: dict[int, int] = {}
         """Memo of `decide`: open needs of joins, counted when first touched."""
         self.lane: list[int] | None = None
         """Memo of `decide`: open undo cells, the next one last; sorted once the order is known."""
+
+    def _count_items(self) -> None:
+        for region in self.layout.regions:
+            if region.start not in self.tally:
+                start, end = region.start, region.start + region.count
+                self.tally[start] = {byte: self.cells.count(byte, start, end) for byte in _CELLS}
+
+    def set_alarm(self, cell: int) -> None:
+        """Note when the wait of a cell ends by itself, or reminds somebody."""
+        if (hold := self.holds.get(cell)) is not None:
+            for at_ms in (hold.until_ms, hold.remind_ms):
+                if at_ms:
+                    heappush(self.alarms, (at_ms, cell))
+
+    def rings(self, at_ms: int, cell: int) -> bool:
+        """Whether an alarm is still set."""
+        hold = self.holds.get(cell)
+        return cell in self.waiting and hold is not None and at_ms in {hold.until_ms, hold.remind_ms}
 
     def _find_undoing(self) -> None:
         ends = [(2 * self.layout.size, self.layout.size)]
@@ -335,6 +372,7 @@ class Execution:
         self.notes = notes
         self.layout = Layout(self.layout.size, notes.maps)
         self.cells.extend(b"." * (self.layout.end - len(self.cells)))
+        self._count_items()
 
     def move(self, cell: int, target: Cell) -> None:
         """Put a cell elsewhere and keep the indexes true. For `apply` only."""
@@ -346,6 +384,18 @@ class Execution:
             self._note_undo(cell, target)
         elif cell < self.layout.size:
             self.settled += (target in SETTLED) - (origin in SETTLED)
+            if self.blueprint.plan.steps[cell].map:
+                self._note_map(cell, target)
+        elif (region := self.layout.region(cell)) is not None:
+            tally = self.tally[region.start]
+            tally[ord(origin.value)] -= 1
+            tally[ord(target.value)] += 1
+
+    def _note_map(self, cell: int, target: Cell) -> None:
+        if target is Cell.WAITING:
+            self.spread[cell] = None
+        else:
+            self.spread.pop(cell, None)
 
     def _note_undo(self, cell: int, target: Cell) -> None:
         if target in OVER:
@@ -378,5 +428,6 @@ class Execution:
         if number is None or not item:
             return number
         region = self.layout.of_step(number)
-        known = region is not None and item.isdigit() and int(item) < region.count
-        return region.start + int(item) if region is not None and known else None
+        if region is None or not _ITEM.fullmatch(item) or int(item) >= region.count:
+            return None
+        return region.start + int(item)

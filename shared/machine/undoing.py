@@ -131,7 +131,15 @@ def _lands_behind_an_answer(draft: Draft, cell: int) -> bool:
 
 
 def verdict(draft: Draft) -> Status:
-    """COMPENSATED only if every effect was taken back."""
+    """COMPENSATED only if every effect was taken back, but for those that the plan wants to stand (`leave: true`)."""
     lanes = [(draft.layout.undo_of(start), draft.layout.undo_of(start) + end - start) for start, end in draft.layout.forward()]
-    bad = any(draft.count(start, end, Cell.FAILED, Cell.LEFT) for start, end in lanes)
+    bad = any(draft.count(start, end, Cell.FAILED) or _left_unasked(draft, start, end) for start, end in lanes)
     return Status.COMPENSATION_FAILED if bad else Status.COMPENSATED
+
+
+def _left_unasked(draft: Draft, start: int, end: int) -> bool:
+    """Whether something stands although the plan did not say that it may."""
+    if not draft.count(start, end, Cell.LEFT):
+        return False
+    left = (cell for cell in range(start, end) if draft.cell(cell) is Cell.LEFT)
+    return any((own := draft.step(cell).undo) is None or not own.leave for cell in left)

@@ -14,6 +14,8 @@ from shared.machine.starting import arguments, hash_of_args
 from shared.machine.state import Early, Hold, Result
 from shared.machine.status import Cell, Reason
 
+LONGEST_MS = 366 * 86_400_000
+"""A year at most, as for every time in a plan."""
 CALLBACK = "(callback)"
 """The name under which an early callback is kept; no event is called so. Its key is the step."""
 
@@ -72,10 +74,10 @@ def _enter(draft: Draft, cell: int) -> Load | None:
 
 
 def _sleep(draft: Draft, cell: int, sleep: Sleep) -> None:
-    until = draft.now_ms + sleep.ms if sleep.ms else unix_ms(refs.resolve(sleep.until, values.outputs(draft, cell)))
-    if until is None:
+    until = draft.now_ms + sleep.ms if sleep.ms else unix_ms(values.made(draft, cell, sleep.until, "$.sleep.until"))
+    if until is None or until - draft.now_ms > LONGEST_MS:
         draft.refuse(
-            cell, "bad_time", "sleep.until is neither unix ms nor a time with its offset, as 2026-05-01T19:00:00+02:00"
+            cell, "bad_time", "sleep.until is no time within a year: unix ms, or with its offset, as 2026-05-01T19:00:00+02:00"
         )
         return
     hold = Hold(kind=Reason.SLEEP, since_ms=draft.now_ms, until_ms=until)
@@ -91,8 +93,7 @@ def _sleep(draft: Draft, cell: int, sleep: Sleep) -> None:
 
 def _wait(draft: Draft, cell: int, wait: WaitFor) -> Load | None:
     """Take what came early; wait for the rest."""
-    find = values.outputs(draft, cell)
-    events = tuple((event.name, str(refs.resolve(event.key, find))) for event in wait.events)
+    events = tuple((one.name, _key(draft, cell, one.key, number)) for number, one in enumerate(wait.events))
     if wait.callback:
         events = ((CALLBACK, draft.name(cell)),)
     if wrong := next((key for _, key in events if len(key) > EVENT_KEY_MOST or not (key.isprintable() or wait.callback)), None):
@@ -114,6 +115,10 @@ def _wait(draft: Draft, cell: int, wait: WaitFor) -> Load | None:
         arrive(draft, cell, one, said.get("data") if isinstance(said, dict) else None)
     draft.note(early=tuple(one for one in draft.notes.early if one not in taken))
     return None
+
+
+def _key(draft: Draft, cell: int, key: str, number: int) -> str:
+    return values.key(draft, cell, key, f"$.wait.events[{number}].key") if key else ""
 
 
 def unsubscribe(draft: Draft, cell: int, hold: Hold) -> None:
@@ -244,7 +249,7 @@ def rejected(draft: Draft, cell: int, *, by: str, note: str) -> None:
 
 def look_at_clock(draft: Draft) -> None:
     """End the waits whose time is up, and remind whoever is to be reminded."""
-    for cell in draft.waiting():
+    for cell in draft.due():
         hold = draft.hold(cell)
         if hold is None or draft.layout.is_undo(cell):
             continue

@@ -177,7 +177,9 @@ def granted(cell: Cell, *, doubt: bool, **hold: Any) -> Execution:
 def test_a_doubtful_effect_is_undone_although_its_next_attempt_stands_in_line(cell: Cell) -> None:
     """A cancel while it waits for its slot must not forget what may have happened."""
     decision = rested(granted(cell, doubt=True), woke(0, cancel()))
-    assert whole(decision).header.phase is Phase.UNDO
+    head = whole(decision).header
+    assert head is not None
+    assert head.phase is Phase.UNDO
     assert put(decision, 3) is not None
 
 
