@@ -11,6 +11,12 @@ from shared.settings import Settings
 LOCAL_TENANT = "local"
 
 
+def tenants(settings: Settings) -> frozenset[str]:
+    """Every tenant that a key names, and in local mode the one that needs none."""
+    named = {pair.strip().partition(":")[0] for pair in settings.api_keys.split(",") if pair}
+    return frozenset(named | ({LOCAL_TENANT} if settings.local else set()))
+
+
 class Callers:
     """Decides from settings; knows nothing of routes."""
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from services.ingress import actions, dlq, edge, events, gates, quota, schedules, views, waits
+from services.ingress import actions, dlq, edge, events, gates, quota, schedules, views, waits, why
 from services.ingress.edge import Deps
 from services.ingress.requests import Chat
 from shared.errors import BadRequest, NotFound
@@ -150,6 +150,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             *quota.ROUTES,
             *schedules.ROUTES,
             *waits.ROUTES,
+            *why.ROUTES,
             *probe_routes(ready),
         ],
         exception_handlers=ERROR_HANDLERS,

@@ -17,6 +17,7 @@ from shared.dead_letters import excerpt, letter_of
 from shared.errors import NotFound
 from shared.executor_client import ExecutorClient
 from shared.http import ERROR_HANDLERS, Json, decode, read_body
+from shared.invariant import Invariant
 from shared.logs import get_logger
 from shared.machine.decision import Line
 from shared.numbers import whole
@@ -69,6 +70,7 @@ class Deps:
     watchdog: Watchdog
     reader: Reader
     callers: Callers
+    invariant: Invariant
     quota: Keeper | None = None
 
 
@@ -139,6 +141,13 @@ def _excerpt(answer: str) -> str:
         return excerpt(answer.encode())
 
 
+async def invariant(request: Request) -> Response:
+    """Whether anything was found that nothing would ever move: 200, or 503 for whoever watches status codes. Counts, no ids."""
+    deps: Deps = request.app.state.deps
+    report = deps.invariant.report()
+    return Json(report, status_code=200 if report["ok"] else 503)
+
+
 async def ready(request: Request) -> None:
     """Whether the store answers."""
     deps: Deps = request.app.state.deps
@@ -160,6 +169,7 @@ def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -
             Route(RESUME_PATH, resume, methods=["POST"]),
             Route(SWEEP_PATH, sweep, methods=["POST"]),
             Route(FAILED_PATH, failed, methods=["POST"]),
+            Route("/api/health/invariant", invariant, methods=["GET"]),
             *probe_routes(ready),
         ],
         exception_handlers=ERROR_HANDLERS,

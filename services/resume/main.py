@@ -11,10 +11,12 @@ from starlette.applications import Starlette
 from services.resume.app import Deps, build_app
 from shared import logs
 from shared.archive import Archiver
-from shared.callers import Callers
+from shared.callers import Callers, tenants
 from shared.errors import Unavailable
 from shared.intake import open_intake
+from shared.invariant import Invariant
 from shared.redisdb.reader import Reader
+from shared.redisdb.samples import Samples
 from shared.runtime import open_engine, run
 from shared.settings import Settings
 
@@ -41,6 +43,8 @@ def create(settings: Settings) -> Starlette:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack)
             await open_intake(engine, stack)  # the watchdog's rounds start what is scheduled
+            invariant = Invariant(Samples(engine.redis), tenants(settings))
+            engine.watchdog.take_along(invariant)
             app.state.deps = Deps(
                 store=engine.store,
                 executor=engine.executor,
@@ -48,6 +52,7 @@ def create(settings: Settings) -> Starlette:
                 reader=Reader(engine.redis),
                 callers=Callers(settings),
                 quota=engine.quota,
+                invariant=invariant,
             )
             folder = Path(settings.archive_folder) if settings.archive_folder else None
             archiver = Archiver(engine.store, Reader(engine.redis), folder)

@@ -1,0 +1,74 @@
+"""`GET /api/executions/{id}/why`: what it waits for."""
+
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.ingress import edge
+from services.ingress.edge import Deps
+from services.ingress.views import moment
+from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
+from shared.http import Json
+from shared.redisdb.snapshots import Snapshot
+from shared.why import Wait, why
+
+LETTERS: Final = 3
+
+
+async def get_why(request: Request) -> Response:
+    """What the execution waits for, who moves it and when; and whether anything would."""
+    deps, tenant = edge.known(request)
+    execution = request.path_params["id"]
+    found = await deps.snapshots.load(execution, tenant)
+    if not found.terminal:
+        page = await deps.store.letters(tenant, limit=LETTERS, execution=execution)
+        outbox = await deps.snapshots.outbox(execution)
+        found = msgspec.structs.replace(found, letters=page.letters, outbox=outbox)
+    told = why(found, await _closed(deps, tenant, found))
+    header = found.execution.header
+    return Json(
+        {
+            "id": execution,
+            "why": told.text,
+            "status": told.status,
+            "reason": header.reason or None,
+            "phase": header.phase,
+            "cause": header.cause or None,
+            "waits": [_wait(one) for one in told.waits],
+            "more": told.more,
+            "dueAt": moment(told.due_ms),
+            "leaseUntil": moment(told.lease_until_ms),
+            "lastMessageId": told.message or None,
+            "unseenSignals": told.unseen,
+            "broken": told.broken or None,
+        }
+    )
+
+
+async def _closed(deps: Deps, tenant: str, found: Snapshot) -> dict[str, str]:
+    """What may be said of the plan's tools that must not be called now."""
+    gates = {} if found.terminal else await deps.between.gate_store.closed()
+    tools = {step.tool for step in found.execution.blueprint.plan.steps if step.tool}
+    told = {}
+    for tool in tools if gates else ():
+        shut = [gates[name] for name in (tenant_gate(tenant), tool_gate(tool), circuit(tool)) if name in gates]
+        if shut:
+            told[tool] = _said(shut[0])
+    return told
+
+
+def _said(gate: Gate) -> str:
+    if gate.actor:
+        return f"{gate.actor} has paused it"
+    return f"it fails so often that nobody calls it before {moment(gate.until_ms)}"
+
+
+def _wait(one: Wait) -> dict[str, Any]:
+    shown: dict[str, Any] = {"kind": one.kind, "owner": one.owner, "text": one.text, "step": one.step or None}
+    return shown | {"until": moment(one.until_ms), "detail": one.detail}
+
+
+ROUTES: Final = [Route("/api/executions/{id}/why", get_why, methods=["GET"])]
