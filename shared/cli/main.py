@@ -14,6 +14,7 @@ from shared.cli import judge
 from shared.cli.findings import Finding, show
 from shared.cli.setup import FIELDS, Refused, Setup
 from shared.cli.tools import tools
+from shared.cli.sim import sim
 from shared.environment import merged
 from shared.errors import SettingsError
 
@@ -34,6 +35,7 @@ def intention() -> None:
 
 
 intention.add_command(tools)
+intention.add_command(sim)
 
 
 def _value_options(command: Any) -> Any:

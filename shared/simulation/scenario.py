@@ -1,0 +1,167 @@
+"""From a seed to a run, written out: plans, settings and the explicit list of what goes wrong.
+
+A new step kind is a row in STEPS, a new signal a row in SIGNALS, a new fault a row in `faults.STREAMS` and in _LENGTHS.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from shared.machine.plan import PlanDraft, StepDraft
+from shared.simulation.faults import STREAMS, Fault
+from shared.simulation.town import TOOLS
+
+_NAMES: Final = "abcdefgh"
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the deployment of a run is set up."""
+
+    executors: int = 2
+    parallel: int = 8
+    steps_per_message: int = 0
+    stalled: int = 5
+    continue_delay_ms: int = 0
+    direct: bool = True
+    """Whether the watchdog calls executors itself."""
+    strict: bool = True
+    """Whether barrier writes survive a failover."""
+    twice: bool = False
+    """Whether a third of the commands to Redis is applied twice."""
+    limit: bool = True
+    """Whether the platform kills an invocation at its limit (a long-running process is not killed)."""
+    qstash: bool = True
+    watchdog: bool = True
+    finally_: str = ""
+    """What a person does to an execution that waits for one: a signal's kind; nothing if empty."""
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One run, whole: the same scenario gives the same timeline."""
+
+    seed: int
+    plans: tuple[PlanDraft, ...]
+    setting: Setting = Setting()
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing happens but what partners may always answer."""
+        return all(fault.stream == "call" and fault.kind in _ANSWERS for fault in self.faults)
+
+    def has(self, *kinds: str) -> bool:
+        """Whether a fault of one of these kinds is in the list."""
+        return any(fault.kind in kinds for fault in self.faults)
+
+
+_ANSWERS: Final = frozenset({"refused", "busy", "busy_for_long"})
+
+StepMaker = Callable[[random.Random, str, Sequence[str]], StepDraft]
+
+
+def _call(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:
+    """A call of a tool, often with a reference to what came before; once in a while to what is not there."""
+    tool = dice.choice(_TOOL_NAMES)
+    needs = tuple(sorted(dice.sample(before, min(len(before), dice.choice((0, 1, 1, 1, 2, 3))))))
+    args: dict[str, Any] = {}
+    if needs and dice.random() < 0.5:
+        args["value"] = f"${{{needs[0]}.{'nothing' if dice.random() < 0.03 else 'n'}}}"
+    return StepDraft(name=name, tool=tool, args=args, needs=needs)
+
+
+_TOOL_NAMES: Final = [name for name in TOOLS for _ in range(1 if name.startswith("unsafe") else 2)]
+
+STEPS: Final[Sequence[tuple[int, StepMaker]]] = ((10, _call),)
+"""Kinds of steps: (weight, maker). A maker gets the dice, the step's name and the names of the steps before it."""
+
+SIGNALS: Final[dict[str, Callable[[random.Random], Any]]] = {
+    "cancel": lambda _: {"reason": "simulated"},
+    "resend": lambda _: {},
+}
+"""What people send: kind -> payload."""
+
+_LENGTHS: Final[dict[str, tuple[int, ...]]] = {
+    "step.kill": (50, 1_000, 5_000, 30_000),
+    "step.freeze": (500, 3_000, 9_000, 12_000, 20_000),
+    "command.slow": (300, 2_000, 6_000),
+    "command.restart": (200, 1_500, 8_000),
+    "command.failover": (100, 400, 1_000),
+    "publish.slow": (300, 700, 5_000),
+    "message.late": (800, 5_000, 40_000),
+    "message.duplicate": (0, 5, 400, 3_000),
+    "call.lost": (0, 20, 1_000),
+    "call.landed": (0, 20, 1_000),
+    "call.late": (20, 1_000),
+    "call.very_late": (20, 1_000),
+    "call.slow": (100, 900, 2_500, 5_000),
+    "sweep.kill": (1_000, 20_000),
+    "sweep.freeze": (5_000, 30_000),
+}
+"""For how long, by stream and kind, in ms."""
+_REACH: Final = {"step": 22, "command": 7, "publish": 2, "message": 2, "delivery": 2, "call": 2, "sweep": 2, "moment": 40}
+"""Events of a stream for each step of the plans, roughly: where faults are worth placing."""
+_WEIGHTS: Final = {"step": 5, "command": 4, "publish": 3, "message": 3, "delivery": 2, "call": 7, "sweep": 1, "moment": 1}
+_RARE: Final = frozenset({"failover", "restart", "resend"})
+
+
+def of_seed(seed: int, *, strict: bool | None = None) -> Scenario:
+    """The scenario of a seed. `strict`: durable barriers whatever the seed says, or never."""
+    dice = random.Random(seed * 7_919 + 17)
+    plans = tuple(_plan(dice) for _ in range(dice.choice((1, 1, 1, 1, 2))))
+    setting = _setting(dice)
+    if strict is not None:
+        setting = msgspec.structs.replace(setting, strict=strict)
+    return Scenario(seed=seed, plans=plans, setting=setting, faults=_faults(dice, plans))
+
+
+def _plan(dice: random.Random) -> PlanDraft:
+    count = dice.choice((1, 2, 3, 3, 4, 4, 5, 6, 8))
+    names = list(_NAMES[:count])
+    dice.shuffle(names)
+    makers = [maker for weight, maker in STEPS for _ in range(weight)]
+    steps = [dice.choice(makers)(dice, name, names[:number]) for number, name in enumerate(names)]
+    timeout_ms = dice.choice((None,) * 12 + (50, 2_000, 30_000))
+    return PlanDraft(steps=tuple(sorted(steps, key=lambda step: step.name)), timeout_ms=timeout_ms)
+
+
+def _setting(dice: random.Random) -> Setting:
+    qstash, watchdog = dice.choice(((True, True),) * 8 + ((False, True),))
+    return Setting(
+        executors=dice.choice((1, 2, 2, 3)),
+        parallel=dice.choice((1, 2, 8, 8)),
+        steps_per_message=dice.choice((0, 0, 0, 1, 2)),
+        continue_delay_ms=dice.choice((0, 0, 0, 1_500)),
+        direct=not qstash or dice.random() < 0.7,
+        strict=dice.random() < 0.7,
+        twice=dice.random() < 0.1,
+        limit=dice.random() < 0.5,
+        qstash=qstash,
+        watchdog=watchdog,
+        finally_=dice.choice(("", "cancel", "cancel", "resend")),
+    )
+
+
+def _faults(dice: random.Random, plans: Sequence[PlanDraft]) -> tuple[Fault, ...]:
+    """A mixture mostly; once in a while many of one kind, because what happens five times in a row has rules of its own."""
+    size = sum(len(plan.steps) for plan in plans)
+    streams = [stream for stream, weight in _WEIGHTS.items() for _ in range(weight)]
+    if dice.random() < 0.15:
+        stream = dice.choice(streams)
+        kind = _kind(dice, stream)
+        return tuple(_fault(dice, stream, kind, size, len(plans)) for _ in range(dice.choice((6, 10, 16, 24))))
+    count = dice.choice((0, 1, 1, 2, 2, 3, 4, 5, 7, 10, 14))
+    mixture = [dice.choice(streams) for _ in range(count)]
+    return tuple(_fault(dice, stream, _kind(dice, stream), size, len(plans)) for stream in mixture)
+
+
+def _kind(dice: random.Random, stream: str) -> str:
+    return dice.choice([kind for kind in STREAMS[stream] for _ in range(1 if kind in _RARE else 2)])
+
+
+def _fault(dice: random.Random, stream: str, kind: str, size: int, plans: int) -> Fault:
+    reach = _REACH[stream] * size + 4
+    at = 1 + int(reach * dice.random() ** 1.5)
+    length = dice.choice(_LENGTHS.get(f"{stream}.{kind}", (0,)))
+    return Fault(stream=stream, kind=kind, at=at, ms=length, target=dice.randrange(plans) if kind in SIGNALS else 0)

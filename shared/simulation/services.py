@@ -1,0 +1,294 @@
+"""The three services, thin: the engine's own parts, wired as the composition roots wire them, in processes that can die."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from shared.background import Background
+from shared.dead_letters import letter_of
+from shared.errors import IntentionError, Unavailable
+from shared.executor_client import ExecutorClient
+from shared.interpret import Answer, Delivery, Interpreter, Limits
+from shared.machine.decision import Line
+from shared.ports import Entry, Letter, Queue, Store, ToolRunner
+from shared.relay import Acks, Relay, Sender
+from shared.simulation.processes import Scope, outside
+from shared.simulation.qstash import Message
+from shared.simulation.timeline import Timeline
+from shared.watchdog import Watchdog
+
+SWEEP_MS: Final = 1_000
+AFTER_DEAD_LETTER_MS: Final = 2_000
+QUEUED_LEAST_MS: Final = 1_000
+QUEUED_MOST_MS: Final = 3_000
+"""As services/step_executor and services/resume have them."""
+
+
+class Clock:
+    """A process's monotonic clock: the loop's, with an offset of its own."""
+
+    def __init__(self, offset_ms: float) -> None:
+        """Two processes' monotonic clocks have nothing to do with each other."""
+        self._offset_ms = offset_ms
+
+    def monotonic_ms(self) -> float:
+        """See `shared.ports.Clock`."""
+        return asyncio.get_running_loop().time() * 1000 + self._offset_ms
+
+
+class Parts:
+    """What every process has: the ports, an outbox's sender and relay, a watchdog."""
+
+    def __init__(self, store: Store, queue: Queue, executor: ExecutorClient | None, *, rate: int = 200) -> None:
+        """`executor` None: no direct calls."""
+        acks = Acks(store)
+        self.store = store
+        self.background = Background()
+        self.sender = Sender(queue, acks, self.background)
+        self.watchdog = Watchdog(store, Relay(store, queue, acks), acks, executor, rate=rate)
+
+
+class Slot:
+    """A place where a process runs: dies, comes back as a new one, is frozen. Subclasses say what a fresh process has."""
+
+    def __init__(self, name: str, *, on_step: Callable[[Scope], None] | None = None, timeline: Timeline) -> None:
+        """`on_step`: see `Scope`."""
+        self.name = name
+        self.scope = Scope(name)
+        self.timeline = timeline
+        self._on_step = on_step
+        self._boots = 0
+
+    def boot(self) -> None:
+        """A fresh process."""
+        self._boots += 1
+        self.scope = Scope(self.name)
+        self.scope.on_step = self._on_step
+        self.fresh()
+
+    def fresh(self) -> None:
+        """Build what the process holds."""
+        raise NotImplementedError
+
+    @property
+    def up(self) -> bool:
+        """Whether it takes connections."""
+        return self.scope.alive
+
+    def kill(self, away_ms: int) -> None:
+        """Gone at once; back after `away_ms`."""
+        if not self.scope.alive:
+            return
+        self.timeline.say(self.name, f"is killed, back in {away_ms} ms")
+        self.scope.kill()
+        asyncio.get_running_loop().call_later(away_ms / 1000, self.boot)
+
+    def freeze(self, ms: int) -> None:
+        """Nothing of it runs for `ms`."""
+        self.timeline.say(self.name, f"is frozen for {ms} ms")
+        scope = self.scope
+        scope.freeze()
+        asyncio.get_running_loop().call_later(ms / 1000, scope.thaw)
+
+
+class Executor(Slot):
+    """A step executor."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        parts: Callable[[], Parts],
+        tools: ToolRunner,
+        limits: Limits,
+        offset_ms: float,
+        on_step: Callable[[Scope], None],
+        timeline: Timeline,
+    ) -> None:
+        """`parts` builds the ports anew for each process."""
+        super().__init__(name, on_step=on_step, timeline=timeline)
+        self.invocations: list[tuple[float, float, str]] = []
+        """(began, ended, how) in virtual ms, of those that were not killed."""
+        self._parts = parts
+        self._tools = tools
+        self._limits = limits
+        self._clock = Clock(offset_ms)
+        self.boot()
+
+    def fresh(self) -> None:
+        """A new interpreter: it remembers nothing."""
+        self.parts = self._parts()
+        self.interpreter = Interpreter(
+            store=self.parts.store, sender=self.parts.sender, tools=self._tools, clock=self._clock, limits=self._limits
+        )
+
+    async def post(self, delivery: Delivery, *, issued_ms: float) -> Answer | None:
+        """A delivery by QStash, answered when the segment is over; None if the connection broke."""
+        return await asyncio.shield(outside(self._invoke(delivery, issued_ms)))  # it goes on when nobody listens any more
+
+    def direct(self, delivery: Delivery, *, issued_ms: float) -> bool:
+        """A watchdog's call, answered at once."""
+        if not self.up:
+            return False
+        outside(self._invoke(delivery, issued_ms))
+        return True
+
+    async def _invoke(self, delivery: Delivery, issued_ms: float) -> Answer | None:
+        if not self.up:
+            return None
+        scope = Scope(f"{self.name}", self.scope)
+        loop = asyncio.get_running_loop()
+        began_ms = loop.time() * 1000
+        limit = loop.call_later(self._limits.hard_ms / 1000, self._too_long, scope)
+        task = scope.start(self._segment(delivery, issued_ms))
+        try:
+            await asyncio.wait({task})
+        finally:
+            limit.cancel()
+            scope.close()
+        if task.cancelled():
+            return None
+        error = task.exception()
+        if not scope.alive:
+            return None
+        self.invocations.append((began_ms, loop.time() * 1000, self.name))
+        if error:
+            return self._failed(error)
+        answer: Answer = task.result()
+        return answer
+
+    def _too_long(self, scope: Scope) -> None:
+        self.timeline.say(self.name, "an invocation is killed at its limit")
+        scope.kill()
+
+    @staticmethod
+    def _failed(error: BaseException) -> Answer:
+        if isinstance(error, IntentionError):
+            return Answer(status=error.status, result=error.error_code, retry_after_s=5 if error.status == 503 else None)
+        raise error
+
+    async def _segment(self, delivery: Delivery, issued_ms: float) -> Answer:
+        """As the route does it: the budget counts from when the message was sent, if it queued for long."""
+        now_ms = asyncio.get_running_loop().time() * 1000
+        queued_ms = now_ms - issued_ms
+        came_ms = self._clock.monotonic_ms()
+        started_ms = came_ms - min(queued_ms, QUEUED_MOST_MS) if queued_ms > QUEUED_LEAST_MS else came_ms
+        self.scope.start(self._lazily())
+        return await self.interpreter.run(delivery, started_ms=started_ms)
+
+    async def _lazily(self) -> None:
+        await self.parts.watchdog.lazily()
+
+
+class Resume(Slot):
+    """The resume service: its watchdog's rounds, and the failure callback."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        parts: Callable[[], Parts],
+        anything_due: Callable[[], bool],
+        before_sweep: Callable[["Resume"], None],
+        watches: bool,
+        timeline: Timeline,
+    ) -> None:
+        """`anything_due`: a round that would find nothing is not run, to save time. `watches` False: it has no watchdog."""
+        super().__init__(name, timeline=timeline)
+        self._parts = parts
+        self._anything_due = anything_due
+        self._before_sweep = before_sweep
+        self._watches = watches
+        self.boot()
+
+    def fresh(self) -> None:
+        """A new watchdog, whose rounds begin."""
+        self.parts = self._parts()
+        if self._watches:
+            self.scope.start(self._rounds())
+
+    async def _rounds(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_MS / 1000)
+            if self._anything_due():
+                self._before_sweep(self)
+                try:
+                    await self.parts.watchdog.sweep()
+                except Unavailable:
+                    self.timeline.say(self.name, "a round failed: Redis is away")
+
+    async def failed(self, message: Message, status: int) -> bool:
+        """The failure callback; whether it was taken."""
+        if not self.up:
+            return False
+        task = self.scope.start(self._failed(message, status))
+        await asyncio.wait({task})
+        return not task.cancelled() and task.exception() is None
+
+    async def _failed(self, message: Message, status: int) -> None:
+        entry = message.entry
+        line = Line(event="message.dead", detail={"segment": entry.segment, "id": message.id, "status": status})
+        letter = Letter(
+            id=letter_of(entry.execution, entry.segment),
+            execution=entry.execution,
+            kind="message",
+            segment=entry.segment,
+            marks=(f"{message.id}/dlq",),
+            message=message.id,
+            dlq="dlq",
+            status=status,
+            retried=message.retried,
+        )
+        await self.parts.store.bury(letter, in_ms=AFTER_DEAD_LETTER_MS, line=line)
+
+
+class Ingress(Slot):
+    """Takes executions and signals for people who ask again until they are answered."""
+
+    def __init__(self, name: str, *, parts: Callable[[], Parts], timeline: Timeline) -> None:
+        """It has no watchdog of its own here."""
+        super().__init__(name, timeline=timeline)
+        self._parts = parts
+        self.boot()
+
+    def fresh(self) -> None:
+        """A new process."""
+        self.parts = self._parts()
+
+    async def ask(self, work: Callable[[Parts], Any]) -> Any:
+        """Run a request in the process, again until it is answered: a client with a key does so."""
+        while True:
+            if self.up:
+                task = self.scope.start(work(self.parts))
+                await asyncio.wait({task})
+                if not task.cancelled() and not isinstance(task.exception(), Unavailable):
+                    return task.result()
+            await asyncio.sleep(1)
+
+
+def send_later(parts: Parts, entry: Entry | None, what: str) -> None:
+    """Publish after the caller has its answer."""
+    if entry is not None:
+        parts.background.start(parts.sender.send(entry, what))
+
+
+class Direct:
+    """Stands where `shared.executor_client.ExecutorClient` does: the watchdog's signed call."""
+
+    def __init__(self, choose: Callable[[], Executor | None]) -> None:
+        """`choose`: the load balancer."""
+        self._choose = choose
+
+    async def wake(self, execution: str, *, segment: int = -1, reason: str) -> bool:
+        """Whether an executor took it."""
+        await asyncio.sleep(0.005)
+        executor = self._choose()
+        if executor is None:
+            return False
+        delivery = Delivery(execution=execution, segment=segment, reason=reason)
+        return executor.direct(delivery, issued_ms=asyncio.get_running_loop().time() * 1000)
+
+
+def as_client(direct: Direct) -> ExecutorClient:
+    """`Direct` where the class itself is asked for."""
+    return cast("ExecutorClient", direct)

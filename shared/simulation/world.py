@@ -1,0 +1,385 @@
+"""Builds a scenario's surroundings around the real engine, lets it run until everything rests, and has the oracle judge."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from shared.interpret import Answer, Delivery, Limits
+from shared.machine import accept as accepting
+from shared.machine import plan as plans
+from shared.machine.plan import Blueprint, PlanDraft
+from shared.machine.state import Header
+from shared.machine.status import Status
+from shared.ports import Accepted, Birth, Created, Exists
+from shared.redisdb import keys
+from shared.simulation import loop, peek, processes
+from shared.simulation.calls import Wire
+from shared.simulation.chance import seeded
+from shared.simulation.faults import Faults
+from shared.simulation.noise import Noise
+from shared.simulation.oracle import Broken, Oracle
+from shared.simulation.processes import Scope
+from shared.simulation.qstash import Message, QStash
+from shared.simulation.redis import Server
+from shared.simulation.scenario import SIGNALS, Scenario
+from shared.simulation.services import Direct, Executor, Ingress, Parts, Resume, as_client, send_later
+from shared.simulation.timeline import Timeline
+from shared.simulation.town import Town
+from shared.tools.registry import Registry, Runner
+
+EPOCH_MS: Final = 1_800_000_000_000
+"""Unix ms at which every run begins."""
+TENANT: Final = "simulated"
+REST_S: Final = 3 * 3_600
+"""A run that is not at rest after so much virtual time is stuck."""
+LOOK_S: Final = 0.25
+MOMENT_S: Final = 0.1
+INVOCATION_MS: Final = 9_500
+_PLAN: Final = accepting.Limits(steps=10_000, argument_bytes=65_536, step_ms=8_000)
+_DELAYS: Final = ("freeze", "slow", "restart")
+"""Faults by which an invocation may take longer than it plans to."""
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What a run came to."""
+
+    seed: int
+    ends: dict[str, int] = {}
+    """Executions by what they came to."""
+    injected: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    """Messages, deliveries, commands, early wakes, calls."""
+    moves: dict[str, int] = {}
+    """Status moves that were made, `A -> B`."""
+    check: str = ""
+    """The promise that was broken; empty if none was."""
+    message: str = ""
+    timeline: list[str] = []
+
+
+def play(scenario: Scenario, *, kept: bool = False, registry: Registry | None = None) -> Outcome:
+    """Run a scenario. `kept`: with its timeline. `registry`: somebody's own tools instead of the town's."""
+    with seeded(scenario.seed):
+        return loop.run(_play(scenario, kept, registry))
+
+
+async def _play(scenario: Scenario, kept: bool, registry: Registry | None) -> Outcome:  # noqa: FBT001 - of `play`
+    asyncio.get_running_loop().set_task_factory(processes.task_factory)
+    world = World(scenario, kept=kept, registry=registry)
+    with structlog.testing.capture_logs() if not kept else world.logs():
+        return await world.run()
+
+
+class World:
+    """One run."""
+
+    def __init__(self, scenario: Scenario, *, kept: bool, registry: Registry | None) -> None:
+        """Builds everything; nothing runs yet."""
+        setting = scenario.setting
+        self.scenario = scenario
+        self.loop = asyncio.get_running_loop()
+        self.timeline = Timeline(lambda: self.loop.time() * 1000, kept=kept)
+        self.faults = Faults(scenario.faults)
+        self.noise = Noise(scenario.seed)
+        town = None if registry else Town(self.timeline)
+        self.registry = registry or (town.registry() if town else Registry())
+        self.server = Server(
+            now_ms=self.now_ms,
+            faults=self.faults,
+            noise=self.noise,
+            timeline=self.timeline,
+            strict=setting.strict,
+            twice=setting.twice,
+            films=scenario.has("failover"),
+        )
+        self.oracle = Oracle(scenario, self.server.memory, town)
+        self.qstash = QStash(
+            now_ms=self.now_ms, faults=self.faults, noise=self.noise, timeline=self.timeline, dead=not setting.qstash
+        )
+        contracts = self.registry.contracts()
+        self.wire = Wire(
+            Runner(self.registry),
+            contract_of=contracts.__getitem__,
+            faults=self.faults,
+            noise=self.noise,
+            timeline=self.timeline,
+        )
+        self.executions: list[str] = []
+        self.broken: Broken | None = None
+        self._connect()
+        self._boot(contracts)
+
+    def now_ms(self) -> int:
+        """Unix ms by Redis's clock, which is the world's."""
+        return EPOCH_MS + int(self.loop.time() * 1000 + 1e-6)
+
+    # building
+
+    def _connect(self) -> None:
+        self.server.after = self._judged(self.oracle.after)
+        self.server.remember = self.oracle.remember
+        self.server.forgot = self.oracle.forget
+        self.wire.before = self._judged(self.oracle.before_call)
+        self.wire.told = self.oracle.told
+        self.qstash.deliver = self._deliver
+        self.qstash.bury = self._bury
+
+    def _judged(self, check: Callable[..., None]) -> Callable[..., None]:
+        """The first broken promise stops the run, wherever in it the check was made."""
+
+        def judge(*args: Any) -> None:
+            self.oracle.now_ms = self.now_ms()
+            try:
+                check(*args)
+            except Broken as broken:
+                self._break(broken)
+
+        return judge
+
+    def _break(self, broken: Broken) -> None:
+        if self.broken is None:
+            self.broken = broken
+            self.timeline.say("ORACLE", str(broken))
+
+    def _boot(self, contracts: Any) -> None:
+        setting = self.scenario.setting
+        limits = Limits(
+            hard_ms=10_000 if setting.limit else 120_000,
+            checkpoint_ms=7_500,
+            cutoff_ms=8_000,
+            lease_ms=11_000,
+            parallel=setting.parallel,
+            steps_per_message=setting.steps_per_message,
+            stalled=setting.stalled,
+            continue_delay_ms=setting.continue_delay_ms,
+        )
+        self._contracts = contracts
+        self.executors = [
+            Executor(
+                f"executor {number}",
+                parts=self._parts,
+                tools=self.wire,
+                limits=limits,
+                offset_ms=self.noise.below(10**9),
+                on_step=self._on_step,
+                timeline=self.timeline,
+            )
+            for number in range(setting.executors)
+        ]
+        self.ingress = Ingress("ingress", parts=self._parts, timeline=self.timeline)
+        self.resume = Resume(
+            "resume",
+            parts=self._parts,
+            anything_due=lambda: peek.anything_due(self.server.memory, self.now_ms()),
+            before_sweep=self._on_sweep,
+            watches=setting.watchdog,
+            timeline=self.timeline,
+        )
+
+    def _parts(self) -> Parts:
+        direct = as_client(Direct(self._choose)) if self.scenario.setting.direct else None
+        return Parts(self.server.store(), self.qstash, direct)
+
+    def logs(self) -> Any:
+        """The engine's own log lines, taken into the timeline."""
+        return _Logs(self.timeline)
+
+    # running
+
+    async def run(self) -> Outcome:
+        """To the end, or to the first broken promise."""
+        try:
+            for number, draft in enumerate(self.scenario.plans):
+                processes.outside(self._create(number, draft))
+            processes.outside(self._people())
+            await self._until_rest()
+            if self.scenario.setting.finally_ and not self.broken:
+                await self._finally(self.scenario.setting.finally_)
+            if not self.broken:
+                await self._drain()
+                self._judge()
+        except Broken as broken:
+            self._break(broken)
+        return self._outcome()
+
+    async def _until_rest(self) -> None:
+        limit = self.loop.time() + REST_S
+        while not self.broken and not self._all_rest():
+            if self.loop.time() > limit:
+                raise Broken("comes to rest", f"not after {REST_S} s: {self._standing()}")
+            await asyncio.sleep(LOOK_S)
+
+    def _all_rest(self) -> bool:
+        ready = len(self.executions) == len(self.scenario.plans)
+        return ready and all(self.oracle.resting(execution) for execution in self.executions)
+
+    def _standing(self) -> str:
+        seen = [peek.record(self.server.memory, execution) for execution in self.executions]
+        return "; ".join(
+            f"{one.header.status} ({one.header.reason}) as {one.cells.decode()}, due in {(one.due_ms or 0) - self.now_ms()} ms"
+            for one in seen
+            if one
+        )
+
+    async def _finally(self, kind: str) -> None:
+        """A person deals with what waits for one."""
+        waiting = [number for number, execution in enumerate(self.executions) if not self._over(execution)]
+        for number in waiting:
+            await self._signal(number, kind, sid=f"finally {kind}")
+        if waiting:
+            await self._until_rest()
+
+    def _over(self, execution: str) -> bool:
+        seen = peek.record(self.server.memory, execution)
+        return seen is None or seen.due_ms is None
+
+    async def _drain(self) -> None:
+        """Late messages and late requests land on what is over already."""
+        limit = self.loop.time() + 900
+        while (self.qstash.on_the_way or self.wire.on_the_way) and self.loop.time() < limit and not self.broken:  # noqa: ASYNC110
+            await asyncio.sleep(1)  # virtual: looking costs nothing
+
+    # what happens in it
+
+    async def _create(self, number: int, draft: PlanDraft) -> None:
+        """A client with an Idempotency-Key: asks until it is answered."""
+        birth = self._birth(number, draft)
+
+        async def create(parts: Parts) -> str:
+            stored = await parts.store.create(birth)
+            if isinstance(stored, Created):
+                send_later(parts, stored.entry, "the first step")
+            return stored.execution if isinstance(stored, Exists) else birth.header.id
+
+        execution = await self.ingress.ask(create)
+        self.oracle.accepted.add(execution)
+        self.executions.append(execution)
+        self.timeline.say("ingress", f"has accepted {execution}")
+
+    def _birth(self, number: int, draft: PlanDraft) -> Birth:
+        plan = accepting.accept(draft, contracts=self._contracts, check_args=self.registry.check_args, limits=_PLAN)
+        data = plans.encode(plan)
+        blueprint = Blueprint(data)
+        key = f"key {number}"
+        execution = f"exe_{keys.spread(f'{TENANT}/{key}')}_{self.scenario.seed & (1 << 96) - 1:024x}{number:08x}"
+        return Birth(
+            header=Header(id=execution, tenant=TENANT, plan=blueprint.hash, status=Status.PLANNED, trace="t"),
+            plan=data,
+            cells=blueprint.first_cells(),
+            fields={},
+            timeout_ms=plan.timeout_ms or 0,
+            request_hash=blueprint.hash,
+            idempotency_key=key,
+        )
+
+    async def _people(self) -> None:
+        for fault in self.faults.moments():
+            await asyncio.sleep(max(0.0, fault.at * MOMENT_S - self.loop.time()))
+            self.faults.injected[f"moment.{fault.kind}"] += 1
+            await self._signal(fault.target, fault.kind, sid=f"moment {fault.kind} {fault.at}")
+
+    async def _signal(self, number: int, kind: str, *, sid: str) -> None:
+        """Somebody wants something of an execution."""
+        if number >= len(self.executions):
+            return
+        execution, payload = self.executions[number], SIGNALS[kind](random.Random(self.scenario.seed))
+        sid = "cancel" if kind == "cancel" else sid  # as ingress does: a second cancel is no other one
+
+        async def signal(parts: Parts) -> Any:
+            found = await parts.store.signal(execution, tenant=TENANT, sid=sid, kind=kind, payload=payload)
+            if isinstance(found, Accepted):
+                send_later(parts, found.entry, kind)
+            return found
+
+        found = await self.ingress.ask(signal)
+        self.timeline.say("person", f"{kind}: {found}")
+
+    def _on_step(self, scope: Scope) -> None:
+        for fault in self.faults.next("step"):
+            executor = next((one for one in self.executors if one.scope is scope.process), None)
+            if fault.kind in SIGNALS:
+                processes.outside(self._signal(fault.target, fault.kind, sid=f"step {fault.kind} {fault.at}"))
+            elif executor is not None and fault.kind == "kill":
+                executor.kill(fault.ms)
+            elif executor is not None:
+                executor.freeze(fault.ms)
+
+    def _on_sweep(self, resume: Resume) -> None:
+        fault = self.faults.one("sweep")
+        if fault is not None and fault.kind == "kill":
+            self.loop.call_soon(resume.kill, fault.ms)
+        elif fault is not None:
+            resume.freeze(fault.ms)
+
+    def _choose(self) -> Executor | None:
+        """The load balancer: one of those that take connections."""
+        up = [executor for executor in self.executors if executor.up]
+        return up[self.noise.below(len(up))] if up else None
+
+    async def _deliver(self, message: Message) -> Answer | None:
+        executor = self._choose()
+        if executor is None:
+            return None
+        entry = message.entry
+        delivery = Delivery(execution=entry.execution, segment=entry.segment, reason=entry.reason, retried=message.retried)
+        return await executor.post(delivery, issued_ms=message.born_ms - EPOCH_MS)
+
+    async def _bury(self, message: Message, status: int) -> bool:
+        return await self.resume.failed(message, status)
+
+    # judging
+
+    def _judge(self) -> None:
+        self.oracle.now_ms = self.now_ms()
+        self.ends = Counter(self.oracle.finish(execution) for execution in self.executions)
+        if not self.scenario.has(*_DELAYS, "failover"):
+            longest = max((ended - began for one in self.executors for began, ended, _ in one.invocations), default=0)
+            if longest > INVOCATION_MS:
+                raise Broken("no invocation passes 9.5 s", f"one took {longest:.0f} ms")
+        if self.scenario.calm and self.scenario.setting.qstash and not self.scenario.setting.twice:
+            self._cost()
+
+    def _cost(self) -> None:
+        """When nothing goes wrong, every message starts one segment, and nobody is woken in vain."""
+        vain = {why: count for why, count in self.oracle.wakes.items() if why != "lease"}
+        if vain:
+            raise Broken("nobody is woken in vain", f"{vain}")
+        if self.qstash.counts["messages"] != self.oracle.wakes["lease"]:
+            found = f"{self.qstash.counts['messages']} messages for {self.oracle.wakes['lease']} segments"
+            raise Broken("a message a segment", found)
+
+    def _outcome(self) -> Outcome:
+        wakes = {f"wake {why}": count for why, count in self.oracle.wakes.items()}
+        commands = {f"command {name}": count for name, count in self.server.memory.calls.items()}
+        calls = {"calls": self.faults.count["call"], "steps": self.faults.count["step"], "executions": len(self.executions)}
+        return Outcome(
+            seed=self.scenario.seed,
+            ends=dict(getattr(self, "ends", {})),
+            injected=dict(self.faults.injected),
+            counts=dict(self.qstash.counts) | wakes | commands | calls,
+            moves={f"{origin} -> {target}": count for (origin, target), count in self.oracle.moves.items()},
+            check=self.broken.check if self.broken else "",
+            message=str(self.broken) if self.broken else "",
+            timeline=self.timeline.lines,
+        )
+
+
+class _Logs:
+    """While it is entered, log lines go into a timeline and nowhere else."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+
+    def __enter__(self) -> None:
+        self._before = structlog.get_config()
+        scope = processes.current
+        take = self._timeline.processor(lambda: found.process.name if (found := scope()) else "world")
+        structlog.configure(processors=[structlog.contextvars.merge_contextvars, take])
+
+    def __exit__(self, *_: object) -> None:
+        structlog.configure(**self._before)
