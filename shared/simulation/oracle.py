@@ -5,12 +5,15 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 from shared.machine.decision import Changes, Start
 from shared.machine.events import Outcome, Refused, Unanswered
 from shared.machine.plan import Blueprint, Effect, Undo
 from shared.machine.status import MOVES, OVER, TERMINAL, Cause, Cell, Phase, Reason, Status
 from shared.memory import MemoryStore
 from shared.ports import Accepted, Committed, Created, Flags, Going, Lease, NoLease
+from shared.redisdb import wire
 from shared.simulation import peek
 from shared.simulation.peek import Seen
 from shared.simulation.scenario import Scenario
@@ -27,6 +30,18 @@ class Broken(AssertionError):
         """`check`: a short name, the same for the same promise."""
         super().__init__(f"{check}: {message}")
         self.check = check
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one execution rests."""
+
+    status: str
+    cause: str
+    reason: str
+    outputs: dict[str, Any]
+    """Of the steps that are done."""
+    undone: list[str]
+    """Steps whose undo is done."""
 
 
 class Known:
@@ -195,6 +210,23 @@ class Oracle:
             self._judge(execution, seen)
         waits = f" ({seen.header.reason})" if seen.header.status not in TERMINAL else ""
         return f"{seen.header.status}{waits}"
+
+    def final(self, execution: str) -> Ended:
+        """Where an execution stands now, for people."""
+        seen = peek.record(self.memory, execution)
+        if seen is None:
+            return Ended(status="forgotten", cause="", reason="", outputs={}, undone=[])
+        blueprint = self._blueprints[execution]
+        steps = range(blueprint.size)
+        return Ended(
+            status=str(seen.header.status),
+            cause=str(seen.header.cause),
+            reason=str(seen.header.reason),
+            outputs={
+                blueprint.step(cell).name: wire.result(seen.results[cell]).output for cell in steps if cell in seen.results
+            },
+            undone=[blueprint.step(cell).name for cell in steps if seen.cells[cell + blueprint.size] == ord("d")],
+        )
 
     def _judge(self, execution: str, seen: Seen) -> None:
         blueprint, header = self._blueprints[execution], seen.header

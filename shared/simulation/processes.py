@@ -92,7 +92,7 @@ def current() -> Scope | None:
 
 
 def outside(work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-    """Run `work` as part of the surroundings: it outlives whoever caused it."""
+    """Run `work` as part of the surroundings: it outlives whoever caused it (who awaits it shields it, too)."""
     context = copy_context()
     context.run(_SCOPE.set, None)
     return context.run(asyncio.ensure_future, work)

@@ -116,6 +116,12 @@ def of_seed(seed: int, *, strict: bool | None = None) -> Scenario:
     return Scenario(seed=seed, plans=plans, setting=setting, faults=_faults(dice, plans))
 
 
+def around(plan: PlanDraft, seed: int) -> Scenario:
+    """A seed's setting and faults around one plan of somebody's own."""
+    dice = random.Random(seed * 7_919 + 29)
+    return Scenario(seed=seed, plans=(plan,), setting=_setting(dice), faults=_faults(dice, (plan,)))
+
+
 def _plan(dice: random.Random) -> PlanDraft:
     count = dice.choice((1, 2, 3, 3, 4, 4, 5, 6, 8))
     names = list(_NAMES[:count])

@@ -22,7 +22,7 @@ from shared.simulation.calls import Wire
 from shared.simulation.chance import seeded
 from shared.simulation.faults import Faults
 from shared.simulation.noise import Noise
-from shared.simulation.oracle import Broken, Oracle
+from shared.simulation.oracle import Broken, Ended, Oracle
 from shared.simulation.processes import Scope
 from shared.simulation.qstash import Message, QStash
 from shared.simulation.redis import Server
@@ -60,6 +60,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     """The promise that was broken; empty if none was."""
     message: str = ""
     timeline: list[str] = []
+    finals: list[Ended] = []
 
 
 def play(scenario: Scenario, *, kept: bool = False, registry: Registry | None = None) -> Outcome:
@@ -366,6 +367,7 @@ class World:
             check=self.broken.check if self.broken else "",
             message=str(self.broken) if self.broken else "",
             timeline=self.timeline.lines,
+            finals=[self.oracle.final(execution) for execution in self.executions] if self.timeline.kept else [],
         )
 
 
