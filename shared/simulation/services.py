@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from shared.background import Background
+from shared.commands import Commands
 from shared.dead_letters import letter_of
 from shared.errors import IntentionError, Unavailable
 from shared.executor_client import ExecutorClient
@@ -39,9 +40,9 @@ class Clock:
 class Parts:
     """What every process has: the ports, an outbox's sender and relay, a watchdog."""
 
-    def __init__(self, store: Store, queue: Queue, executor: ExecutorClient | None, *, rate: int = 200) -> None:
+    def __init__(self, store: Store, qstash: Queue, executor: ExecutorClient | None, *, rate: int = 200) -> None:
         """`executor` None: no direct calls."""
-        acks = Acks(store)
+        acks, queue = Acks(store), Commands(qstash, store)
         self.store = store
         self.background = Background()
         self.sender = Sender(queue, acks, self.background)
