@@ -12,15 +12,18 @@ from shared.machine.events import Outcome, Refused, Unanswered
 from shared.machine.plan import Blueprint, Effect, Undo
 from shared.machine.status import MOVES, OVER, TERMINAL, Cause, Cell, Phase, Reason, Status
 from shared.memory import MemoryStore
-from shared.ports import Accepted, Committed, Created, Flags, Going, Lease, NoLease
+from shared.ports import Accepted, Committed, Created, Entry, Flags, Going, Lease, NoLease
 from shared.redisdb import wire
 from shared.simulation import peek
 from shared.simulation.peek import Seen
-from shared.simulation.scenario import Scenario
+from shared.simulation.scenario import DEATHS, DELAYS, Scenario
 from shared.simulation.town import Town
 
 _SENT_LATE_MS = 2
 """The engine counts from the reply to its acquire, which is a little old when it arrives."""
+
+_ENDS_LATE_MS = 20
+"""A completion is decided before the deadline and stored a moment later."""
 
 
 class Broken(AssertionError):
@@ -56,6 +59,9 @@ class Known:
         self.version = -1
         self.stalled = 0
         """Fruitless segments before the latest one, with it."""
+        self.starts: Counter[int] = Counter()
+        """Intents by the fence of their segment."""
+        self.ended_ms = 0
 
 
 class Oracle:
@@ -75,6 +81,10 @@ class Oracle:
         self.unanswered: set[str] = set()
         self.refused: set[str] = set()
         self.undo_starts: dict[str, list[str]] = {}
+        self.called: set[tuple[str, int, bool, int]] = set()
+        self.calls: Counter[tuple[str, int]] = Counter()
+        """Calls that run now, by execution and by when their owner's lease ends."""
+        self.entries: dict[str, Entry] = {}
         self.now_ms = 0
         self._known: dict[str, Known] = {}
         self._blueprints: dict[str, Blueprint] = {}
@@ -97,6 +107,9 @@ class Oracle:
             self._blueprints[execution] = Blueprint(seen.plan)
         if isinstance(answer, Lease):
             known.stalled = answer.header.stalled
+            self._leased(seen, kwargs["segment"])
+        for entry in _entries_of(answer):
+            self._fresh(name, entry)
         if name == "signal" and kwargs.get("kind") == "cancel" and isinstance(answer, Accepted):
             known.cancelled = True
         again = seen.ver == known.version
@@ -107,6 +120,21 @@ class Oracle:
         self._kept(known, seen)
         self._due(seen)
 
+    def _leased(self, seen: Seen, segment: int) -> None:
+        """Whoever got the lease had something to do."""
+        header = seen.header
+        self._must(
+            not 0 <= segment < header.segment, "a duplicate starts nothing", f"a message of segment {segment} got a lease"
+        )
+        early = header.status is Status.SUSPENDED and seen.inbox == seen.seen and seen.wake_ms > self.now_ms
+        self._must(not early, "nobody is woken in vain", f"{header.id} waits for {seen.wake_ms - self.now_ms} ms more")
+
+    def _fresh(self, name: str, entry: Entry) -> None:
+        """QStash swallows a repeated id for ten minutes."""
+        known = self.entries.setdefault(entry.id, entry)
+        fine = known is entry or (name != "resend" and known == entry)
+        self._must(fine or self.forgetful, "every message has an id of its own", f"{entry.id} ({known.reason}, {entry.reason})")
+
     def _committed(self, execution: str, known: Known, lease: Lease, kept: Changes, going: Going, *, stored: bool) -> None:
         """A commit counted: for the first time, that is, and not as a repeat of one that was answered before."""
         owner = known.owners.setdefault(lease.fence, lease.owner)
@@ -116,6 +144,9 @@ class Oracle:
                 self._move(known, part.header.status)
         if going.kind == "intents" and stored:
             self._intended(execution, known, going.changes)
+            known.starts[lease.fence] += len(going.changes.intents)
+            most = self.scenario.setting.steps_per_message
+            self._must(not most or known.starts[lease.fence] <= most, "steps a message", f"{execution} starts more than {most}")
 
     def _intended(self, execution: str, known: Known, changes: Changes) -> None:
         forward = [cell for cell in changes.intents if not self._blueprints[execution].is_undo(cell)]
@@ -137,6 +168,7 @@ class Oracle:
         if origin is None or origin is target:
             return
         self._must(origin not in TERMINAL, "nothing terminal wakes", f"{origin} became {target}")
+        known.ended_ms = self.now_ms if target in TERMINAL else 0
         path = _path(origin, target)
         self._must(path, "legal moves", f"{origin} became {target}")
         self.moves.update(pairwise(path))
@@ -161,11 +193,16 @@ class Oracle:
         self._must(recorded or self.forgetful, "intent before the call", f"{intent.key} is called without a stored intent")
         late = self.now_ms - intent.sent_by_ms
         self._must(late <= _SENT_LATE_MS, "nothing is sent after the lease", f"{intent.key} is sent {late} ms too late")
+        self.called.add((intent.key, intent.attempt, intent.probe, intent.asked))
+        self.calls[execution, intent.sent_by_ms] += 1
+        many = self.calls[execution, intent.sent_by_ms]
+        self._must(many <= self.scenario.setting.parallel, "calls at once", f"{execution} makes {many} calls at once")
         if start.undo:
             self.undo_starts.setdefault(execution, []).append(start.step)
 
     def told(self, start: Start, outcome: Outcome) -> None:
         """What a caller was told."""
+        self.calls[start.intent.key.split(".", 1)[0], start.intent.sent_by_ms] -= 1
         if isinstance(outcome, Unanswered):
             self.unanswered.add(start.intent.key)
         if isinstance(outcome, Refused) and not outcome.retryable:
@@ -241,6 +278,9 @@ class Oracle:
             over = all(Cell(chr(cell)) in OVER for cell in seen.cells[blueprint.size :])
             self._must(over, "undo whole", f"{execution} ended while an undo was open")
         self._undo_order(execution, seen, blueprint)
+        unsent = self._known[execution].intents - self.called
+        fine = not unsent or self.scenario.has(*DEATHS)
+        self._must(fine, "what is intended is sent", f"{sorted(unsent)} were stored and never sent")
 
     def _no_rule(self, seen: Seen, _: Blueprint) -> None:
         self._must(fact=False, check="comes to rest", message=f"{seen.header.id} rests as {seen.header.status}")
@@ -248,6 +288,9 @@ class Oracle:
     def _completed(self, seen: Seen, blueprint: Blueprint) -> None:
         done = seen.cells[: blueprint.size].count(b"d") == blueprint.size
         self._must(done, "completed whole", f"{seen.header.id} is COMPLETED as {seen.cells!r}")
+        late = self._known[seen.header.id].ended_ms - seen.header.deadline_ms if seen.header.deadline_ms else 0
+        fine = late <= _ENDS_LATE_MS or self.scenario.has(*DELAYS, "reply_lost") or self.scenario.setting.twice
+        self._must(fine, "a deadline counts", f"{seen.header.id} completed {late} ms after its deadline")
 
     def _stopped(self, seen: Seen, blueprint: Blueprint) -> None:
         """CANCELLED, TIMED_OUT, FAILED, COMPENSATED, COMPENSATION_FAILED: for a reason that there was."""
@@ -279,7 +322,9 @@ class Oracle:
             case Reason.UNKNOWN_EFFECT:
                 cells = [cell for cell in range(blueprint.size) if seen.cells[cell] == ord("u")]
                 effects = {blueprint.contract(cell).effect for cell in cells}
-                fair = bool(cells) and effects <= {Effect.UNSAFE, Effect.PROBEABLE} and not self.scenario.calm
+                keys = {f"{header.id}.{blueprint.step(cell).name}.1" for cell in cells}
+                died = self.scenario.has(*DEATHS) or keys <= self.unanswered
+                fair = bool(cells) and effects <= {Effect.UNSAFE, Effect.PROBEABLE} and died
             case Reason.UNDELIVERABLE:
                 fair = self._known[header.id].stalled > self.scenario.setting.stalled > 0 and not self.scenario.calm
             case _:
@@ -327,6 +372,14 @@ _EXPECTED = {
     Status.SUSPENDED: Oracle._suspended,  # noqa: SLF001
 } | dict.fromkeys(TERMINAL - {Status.COMPLETED, Status.REJECTED}, Oracle._stopped)  # noqa: SLF001
 """What must be true of an execution that rests, by its status."""
+
+
+def _entries_of(answer: Any) -> list[Entry]:
+    """What a command put into the outbox."""
+    if isinstance(answer, Entry):
+        return [answer]
+    entry = answer.entry if isinstance(answer, Created | Committed | Accepted) else None
+    return [entry] if entry is not None else []
 
 
 def _execution_of(args: tuple[Any, ...]) -> str:

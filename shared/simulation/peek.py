@@ -21,6 +21,7 @@ class Seen(NamedTuple):
     inbox: int
     seen: int
     timed: bool
+    wake_ms: int
     due_ms: int | None
     plan: bytes
 
@@ -43,6 +44,7 @@ def record(memory: MemoryStore, execution: str) -> Seen | None:
         inbox=len(found.inbox),
         seen=found.seen,
         timed=found.timed,
+        wake_ms=found.wake_ms,
         due_ms=part.due.at(execution),
         plan=found.plan,
     )

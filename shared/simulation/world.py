@@ -26,7 +26,7 @@ from shared.simulation.oracle import Broken, Ended, Oracle
 from shared.simulation.processes import Scope
 from shared.simulation.qstash import Message, QStash
 from shared.simulation.redis import Server
-from shared.simulation.scenario import SIGNALS, Scenario
+from shared.simulation.scenario import DEATHS, DELAYS, SIGNALS, Scenario
 from shared.simulation.services import Direct, Executor, Ingress, Parts, Resume, as_client, send_later
 from shared.simulation.timeline import Timeline
 from shared.simulation.town import Town
@@ -41,8 +41,6 @@ LOOK_S: Final = 0.25
 MOMENT_S: Final = 0.1
 INVOCATION_MS: Final = 9_500
 _PLAN: Final = accepting.Limits(steps=10_000, argument_bytes=65_536, step_ms=8_000)
-_DELAYS: Final = ("freeze", "slow", "restart")
-"""Faults by which an invocation may take longer than it plans to."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -112,6 +110,7 @@ class World:
         )
         self.executions: list[str] = []
         self.broken: Broken | None = None
+        self.over = False
         self._connect()
         self._boot(contracts)
 
@@ -206,6 +205,7 @@ class World:
                 self._judge()
         except Broken as broken:
             self._break(broken)
+        self.over = True
         return self._outcome()
 
     async def _until_rest(self) -> None:
@@ -301,6 +301,8 @@ class World:
         self.timeline.say("person", f"{kind}: {found}")
 
     def _on_step(self, scope: Scope) -> None:
+        if self.over:
+            return
         for fault in self.faults.next("step"):
             executor = next((one for one in self.executors if one.scope is scope.process), None)
             if fault.kind in SIGNALS:
@@ -338,12 +340,17 @@ class World:
     def _judge(self) -> None:
         self.oracle.now_ms = self.now_ms()
         self.ends = Counter(self.oracle.finish(execution) for execution in self.executions)
-        if not self.scenario.has(*_DELAYS, "failover"):
+        if not self.scenario.has(*DELAYS):
             longest = max((ended - began for one in self.executors for began, ended, _ in one.invocations), default=0)
             if longest > INVOCATION_MS:
                 raise Broken("no invocation passes 9.5 s", f"one took {longest:.0f} ms")
         if self.scenario.calm and self.scenario.setting.qstash and not self.scenario.setting.twice:
             self._cost()
+        again = self.qstash.counts["deduplicated"]
+        if again and not self.scenario.has(*DEATHS, "reply_lost", "refused") and not self.scenario.setting.twice:
+            raise Broken("what QStash took is not sent again", f"{again} times")
+        if self.scenario.ladder and self.oracle.wakes["held"] > 1:
+            raise Broken("one retry after the lease", f"the dead holder's lease was met {self.oracle.wakes['held']} times")
 
     def _cost(self) -> None:
         """When nothing goes wrong, every message starts one segment, and nobody is woken in vain."""
