@@ -11,14 +11,14 @@ from typing import Final
 import msgspec
 
 STREAMS: Final = {
-    "step": ("kill", "freeze", "cancel", "resend"),
+    "step": ("kill", "freeze", "cancel", "resend", "hint"),
     "command": ("reply_lost", "slow", "restart", "failover"),
     "publish": ("refused", "slow", "reply_lost"),
     "message": ("drop", "late", "duplicate", "late_duplicate"),
     "delivery": ("unreachable", "answer_lost"),
     "call": ("refused", "busy", "busy_for_long", "not_sent", "lost", "landed", "late", "very_late", "slow"),
     "sweep": ("kill", "freeze"),
-    "moment": ("cancel", "resend"),
+    "moment": ("cancel", "resend", "hint"),
 }
 """What can happen to the n-th event of each stream. `moment` counts virtual tenths of a second."""
 

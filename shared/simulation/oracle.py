@@ -22,6 +22,7 @@ from shared.simulation.town import Town
 _SENT_LATE_MS = 2
 """The engine counts from the reply to its acquire, which is a little old when it arrives."""
 
+_BOUNDARY_MS = 10_000
 _ENDS_LATE_MS = 20
 """A completion is decided before the deadline and stored a moment later."""
 
@@ -62,6 +63,8 @@ class Known:
         self.starts: Counter[int] = Counter()
         """Intents by the fence of their segment."""
         self.ended_ms = 0
+        self.signals: dict[int, int] = {}
+        """When what is in the inbox was accepted, until it is seen."""
 
 
 class Oracle:
@@ -110,8 +113,10 @@ class Oracle:
             self._leased(seen, kwargs["segment"])
         for entry in _entries_of(answer):
             self._fresh(name, entry)
-        if name == "signal" and kwargs.get("kind") == "cancel" and isinstance(answer, Accepted):
-            known.cancelled = True
+        if name == "signal" and isinstance(answer, Accepted):
+            known.cancelled |= kwargs["kind"] == "cancel"
+            known.signals[seen.inbox] = self.now_ms
+        self._seen_soon(known, seen)
         again = seen.ver == known.version
         if name in {"begin", "commit"} and isinstance(answer, Committed | Flags) and not again:
             self._committed(execution, known, args[0], kwargs["kept"], kwargs["going"], stored=isinstance(answer, Committed))
@@ -119,6 +124,13 @@ class Oracle:
         self._moved(known, seen)
         self._kept(known, seen)
         self._due(seen)
+
+    def _seen_soon(self, known: Known, seen: Seen) -> None:
+        """One step boundary: as long as one invocation, if nothing goes wrong but calls."""
+        for position in [position for position in known.signals if position <= seen.seen]:
+            waited_ms = self.now_ms - known.signals.pop(position)
+            fine = waited_ms <= _BOUNDARY_MS or not self.scenario.smooth
+            self._must(fine, "a signal is seen soon", f"after {waited_ms} ms")
 
     def _leased(self, seen: Seen, segment: int) -> None:
         """Whoever got the lease had something to do."""
@@ -243,7 +255,9 @@ class Oracle:
         if seen is None:
             self._must(self.forgetful, "lost", f"{execution} was accepted and is gone")
             return "forgotten"
-        if not self.forgetful:
+        if self.forgetful:
+            self._judge_itself(seen, self._blueprints[execution])
+        else:
             self._judge(execution, seen)
         waits = f" ({seen.header.reason})" if seen.header.status not in TERMINAL else ""
         return f"{seen.header.status}{waits}"
@@ -277,10 +291,19 @@ class Oracle:
         if header.status in TERMINAL and header.phase is Phase.UNDO:
             over = all(Cell(chr(cell)) in OVER for cell in seen.cells[blueprint.size :])
             self._must(over, "undo whole", f"{execution} ended while an undo was open")
+        self._judge_itself(seen, blueprint)
         self._undo_order(execution, seen, blueprint)
         unsent = self._known[execution].intents - self.called
         fine = not unsent or self.scenario.has(*DEATHS)
         self._must(fine, "what is intended is sent", f"{sorted(unsent)} were stored and never sent")
+
+    def _judge_itself(self, seen: Seen, blueprint: Blueprint) -> None:
+        """What holds even where the last second may be lost: the record does not contradict itself."""
+        if seen.header.status is Status.COMPLETED:
+            self._completed(seen, blueprint)
+        for cell in range(2 * blueprint.size):
+            told = seen.cells[cell] != ord("d") or cell in seen.results
+            self._must(told, "a result for what is done", f"cell {cell} of {seen.header.id} is done and has no result")
 
     def _no_rule(self, seen: Seen, _: Blueprint) -> None:
         self._must(fact=False, check="comes to rest", message=f"{seen.header.id} rests as {seen.header.status}")

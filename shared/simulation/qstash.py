@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.interpret import Answer
-from shared.ports import Entry, Receipt
+from shared.ports import Entry, No, Receipt
 from shared.simulation import processes
 from shared.simulation.faults import Faults
 from shared.simulation.noise import Noise
@@ -19,6 +19,8 @@ REMEMBERS_MS: Final = 600_000
 PATIENCE_MS: Final = 15_000
 """`Upstash-Timeout`: the invocation's limit and five seconds."""
 NON_RETRYABLE: Final = 489
+SUCCESS: Final = 200
+_NOT_RUN: Final = frozenset(why.name.lower() for why in No)
 LATE_DUPLICATE_MS: Final = 45_000
 
 
@@ -42,6 +44,8 @@ class QStash:
         self.bury: Callable[[Message, int], Awaitable[bool]]
         """Whether the failure callback was taken; the number is the last status."""
         self.counts: Counter[str] = Counter()
+        self.ran: Counter[str] = Counter()
+        """Segments that a message has run to their end, by message."""
         self.on_the_way = 0
         self._now_ms = now_ms
         self._faults = faults
@@ -138,6 +142,8 @@ class QStash:
                 answer = await self.deliver(message)
         except TimeoutError:
             answer = None
+        if answer is not None and answer.status == SUCCESS and answer.result not in _NOT_RUN:
+            self.ran[message.id] += 1
         if answer is None or (fault is not None and fault.kind == "answer_lost"):
             self._timeline.say("qstash", f"gets no answer to {message.id}")
             return Answer(status=502, result="no answer")

@@ -62,6 +62,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether nothing happens but what partners may always answer."""
         return all(fault.stream == "call" and fault.kind in _ANSWERS for fault in self.faults)
 
+    @property
+    def smooth(self) -> bool:
+        """Whether the engine and its channels work all the time; partners and people may do what they like."""
+        people = (*SIGNALS, HINT, "duplicate", "late_duplicate")
+        return self.setting.qstash and all(fault.stream == "call" or fault.kind in people for fault in self.faults)
+
     def has(self, *kinds: str) -> bool:
         """Whether a fault of one of these kinds is in the list; what befalls a call of a tool is none of them."""
         return any(fault.kind in kinds for fault in self.faults if fault.stream != "call")
@@ -92,13 +98,15 @@ SIGNALS: Final[dict[str, Callable[[random.Random], Any]]] = {
     "resend": lambda _: {},
 }
 """What people send: kind -> payload."""
+HINT: Final = "hint"
+"""Somebody asks that an execution be looked at, without a reason: it may cause an attempt and nothing else."""
 
 _LENGTHS: Final[dict[str, tuple[int, ...]]] = {
     "step.kill": (50, 1_000, 5_000, 30_000),
     "step.freeze": (500, 3_000, 9_000, 12_000, 20_000),
     "command.slow": (300, 2_000, 6_000),
     "command.restart": (200, 1_500, 8_000),
-    "command.failover": (100, 400, 1_000),
+    "command.failover": (5, 20, 60, 400, 1_000),
     "publish.slow": (300, 700, 5_000),
     "message.late": (800, 5_000, 40_000),
     "message.duplicate": (0, 5, 400, 3_000),
@@ -113,15 +121,18 @@ _LENGTHS: Final[dict[str, tuple[int, ...]]] = {
 """For how long, by stream and kind, in ms."""
 _REACH: Final = {"step": 22, "command": 7, "publish": 2, "message": 2, "delivery": 2, "call": 2, "sweep": 2, "moment": 40}
 """Events of a stream for each step of the plans, roughly: where faults are worth placing."""
-_WEIGHTS: Final = {"step": 5, "command": 4, "publish": 3, "message": 3, "delivery": 2, "call": 7, "sweep": 1, "moment": 1}
-_RARE: Final = frozenset({"failover", "restart", "resend"})
+_WEIGHTS: Final = {"step": 5, "command": 4, "publish": 3, "message": 4, "delivery": 2, "call": 7, "sweep": 1, "moment": 1}
+_RARE: Final = frozenset({"failover", "restart", "resend", "hint"})
 
 
 def of_seed(seed: int, *, strict: bool | None = None) -> Scenario:
     """The scenario of a seed. `strict`: durable barriers whatever the seed says, or never."""
     dice = random.Random(seed * 7_919 + 17)
-    if dice.random() < 0.03:
+    theme = dice.random()
+    if theme < 0.03:
         return _ladder(dice, seed)
+    if theme < 0.10:
+        return _two_holders(dice, seed)
     plans = tuple(_plan(dice) for _ in range(dice.choice((1, 1, 1, 1, 2))))
     setting = _setting(dice)
     if strict is not None:
@@ -136,6 +147,19 @@ def _ladder(dice: random.Random, seed: int) -> Scenario:
     steps = tuple(StepDraft(name=name, tool=tool) for name, tool in zip(names, tools, strict=True))
     crash = Fault(stream="step", kind="kill", at=dice.randrange(1, 16), ms=dice.choice((50, 900)))
     return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), setting=Setting(watchdog=False, direct=False), faults=(crash,))
+
+
+def _two_holders(dice: random.Random, seed: int) -> Scenario:
+    """A failover forgets that somebody holds the execution, while his calls run, and the next message comes."""
+    names = "abcd"[: dice.choice((1, 2, 3, 4))]
+    steps = tuple(_call(dice, name, ()) for name in names)
+    faults = [
+        Fault(stream="command", kind="failover", at=dice.randrange(3, 16), ms=dice.choice((20, 400, 1_000))),
+        *(Fault(stream="call", kind="slow", at=dice.randrange(1, 5), ms=dice.choice((300, 900, 2_500))) for _ in range(3)),
+        *(Fault(stream="message", kind="duplicate", at=dice.randrange(1, 3), ms=dice.choice((5, 400, 900))) for _ in range(2)),
+    ]
+    setting = Setting(strict=dice.random() < 0.5, executors=2, parallel=dice.choice((1, 8)), limit=dice.random() < 0.5)
+    return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), setting=setting, faults=tuple(faults))
 
 
 def around(plan: PlanDraft, seed: int) -> Scenario:
@@ -191,4 +215,4 @@ def _fault(dice: random.Random, stream: str, kind: str, size: int, plans: int) -
     reach = _REACH[stream] * size + 4
     at = 1 + int(reach * dice.random() ** 1.5)
     length = dice.choice(_LENGTHS.get(f"{stream}.{kind}", (0,)))
-    return Fault(stream=stream, kind=kind, at=at, ms=length, target=dice.randrange(plans) if kind in SIGNALS else 0)
+    return Fault(stream=stream, kind=kind, at=at, ms=length, target=dice.randrange(plans) if kind in {*SIGNALS, HINT} else 0)

@@ -20,13 +20,13 @@ from shared.redisdb import keys
 from shared.simulation import loop, peek, processes
 from shared.simulation.calls import Wire
 from shared.simulation.chance import seeded
-from shared.simulation.faults import Faults
+from shared.simulation.faults import Fault, Faults
 from shared.simulation.noise import Noise
 from shared.simulation.oracle import Broken, Ended, Oracle
 from shared.simulation.processes import Scope
 from shared.simulation.qstash import Message, QStash
 from shared.simulation.redis import Server
-from shared.simulation.scenario import DEATHS, DELAYS, SIGNALS, Scenario
+from shared.simulation.scenario import DEATHS, DELAYS, HINT, SIGNALS, Scenario
 from shared.simulation.services import Direct, Executor, Ingress, Parts, Resume, as_client, send_later
 from shared.simulation.timeline import Timeline
 from shared.simulation.town import Town
@@ -282,7 +282,21 @@ class World:
         for fault in self.faults.moments():
             await asyncio.sleep(max(0.0, fault.at * MOMENT_S - self.loop.time()))
             self.faults.injected[f"moment.{fault.kind}"] += 1
-            await self._signal(fault.target, fault.kind, sid=f"moment {fault.kind} {fault.at}")
+            await self._person(fault, "moment")
+
+    async def _person(self, fault: Fault, when: str) -> None:
+        if fault.kind == HINT:
+            await self._hint(fault.target)
+        else:
+            await self._signal(fault.target, fault.kind, sid=f"{when} {fault.kind} {fault.at}")
+
+    async def _hint(self, number: int) -> None:
+        """As the resume service takes it, and a direct call that names no segment."""
+        if number < len(self.executions):
+            execution = self.executions[number]
+            self.timeline.say("person", f"hints at {execution}")
+            await self.ingress.ask(lambda parts: parts.store.touch(execution, in_ms=0))
+            await Direct(self._choose).wake(execution, reason="resumed")
 
     async def _signal(self, number: int, kind: str, *, sid: str) -> None:
         """Somebody wants something of an execution."""
@@ -305,8 +319,8 @@ class World:
             return
         for fault in self.faults.next("step"):
             executor = next((one for one in self.executors if one.scope is scope.process), None)
-            if fault.kind in SIGNALS:
-                processes.outside(self._signal(fault.target, fault.kind, sid=f"step {fault.kind} {fault.at}"))
+            if fault.kind in SIGNALS or fault.kind == HINT:
+                processes.outside(self._person(fault, "step"))
             elif executor is not None and fault.kind == "kill":
                 executor.kill(fault.ms)
             elif executor is not None:
@@ -346,6 +360,9 @@ class World:
                 raise Broken("no invocation passes 9.5 s", f"one took {longest:.0f} ms")
         if self.scenario.calm and self.scenario.setting.qstash and not self.scenario.setting.twice:
             self._cost()
+        twice = [message for message, count in self.qstash.ran.items() if count > 1]
+        if twice and not self.scenario.has("failover"):
+            raise Broken("a duplicate starts nothing", f"{twice} ran more than one segment")
         again = self.qstash.counts["deduplicated"]
         if again and not self.scenario.has(*DEATHS, "reply_lost", "refused") and not self.scenario.setting.twice:
             raise Broken("what QStash took is not sent again", f"{again} times")
