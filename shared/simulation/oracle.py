@@ -372,6 +372,8 @@ class Oracle:
         self._must(once, "at most once", f"{name} ({contract.effect}) happened {landed} times")
         if forward is Cell.DONE and not pure and seen.header.phase is Phase.UNDO:
             self._must(undo is not Cell.IDLE, "undo for every effect", f"{name} happened and its undo was forgotten")
+        if pure:
+            self._must(undo is Cell.IDLE, "undo for effects only", f"{name} does nothing, and its undo is {undo.name}")
         if undo is Cell.DONE:
             fine = contract.undo is not Undo.NONE and not pure and forward is not Cell.IDLE
             self._must(fine, "undo for effects only", f"{name} never happened and was undone")

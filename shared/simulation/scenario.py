@@ -133,6 +133,8 @@ def of_seed(seed: int, *, strict: bool | None = None) -> Scenario:
         return _ladder(dice, seed)
     if theme < 0.10:
         return _two_holders(dice, seed)
+    if theme < 0.17:
+        return _dead_callers(dice, seed)
     plans = tuple(_plan(dice) for _ in range(dice.choice((1, 1, 1, 1, 2))))
     setting = _setting(dice)
     if strict is not None:
@@ -159,6 +161,26 @@ def _two_holders(dice: random.Random, seed: int) -> Scenario:
         *(Fault(stream="message", kind="duplicate", at=dice.randrange(1, 3), ms=dice.choice((5, 400, 900))) for _ in range(2)),
     ]
     setting = Setting(strict=dice.random() < 0.5, executors=2, parallel=dice.choice((1, 8)), limit=dice.random() < 0.5)
+    return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), setting=setting, faults=tuple(faults))
+
+
+def _dead_callers(dice: random.Random, seed: int) -> Scenario:
+    """Requests that land late, callers that are dead or asleep by then, and somebody who wants it all undone."""
+    names = "abc"[: dice.choice((1, 2, 3))]
+    tools = [dice.choice(("probe", "probe", "idem_settled", "idem", "unsafe")) for _ in names]
+    steps = tuple(StepDraft(name=name, tool=tool) for name, tool in zip(names, tools, strict=True))
+    kinds = ("very_late", "very_late", "late", "landed")
+    faults = [
+        Fault(stream="call", kind=dice.choice(kinds), at=dice.randrange(1, 5), ms=dice.choice((20, 1_000, 2_900)))
+        for _ in range(2)
+    ]
+    kind, ms = dice.choice((("kill", 50), ("kill", 5_000), ("freeze", 12_000), ("freeze", 20_000)))
+    faults.append(Fault(stream="step", kind=kind, at=dice.randrange(3, 16), ms=ms))
+    if dice.random() < 0.5:
+        faults.append(Fault(stream="moment", kind="cancel", at=dice.randrange(1, 200)))
+    if dice.random() < 0.3:
+        faults.append(Fault(stream="call", kind="refused", at=dice.randrange(1, 6)))
+    setting = Setting(executors=2, parallel=dice.choice((1, 8)), limit=dice.random() < 0.5, finally_="cancel")
     return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), setting=setting, faults=tuple(faults))
 
 
