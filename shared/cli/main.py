@@ -13,8 +13,8 @@ from shared.cli import doctor as doctors
 from shared.cli import judge
 from shared.cli.findings import Finding, show
 from shared.cli.setup import FIELDS, Refused, Setup
-from shared.cli.tools import tools
 from shared.cli.sim import sim
+from shared.cli.tools import tools
 from shared.environment import merged
 from shared.errors import SettingsError
 

@@ -1,13 +1,18 @@
 """What the oracle may see of the store in memory, and the engine may not."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
-from shared.machine.state import Fault, Header
+from shared.machine.plan import Blueprint, Contract, Step, Undo
+from shared.machine.state import Fault, Header, Hold, Layout, Notes
+from shared.machine.status import TERMINAL, Cell, Status
 from shared.memory import MemoryStore
 from shared.redisdb import keys, wire
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Seen:
     """A record, as it stands now."""
 
     header: Header
@@ -17,13 +22,83 @@ class Seen(NamedTuple):
     ver: int
     fence: int
     owner: str
-    lease_until_ms: int
     inbox: int
     seen: int
     timed: bool
     wake_ms: int
     due_ms: int | None
+    notes_text: bytes
+    holds_text: dict[int, bytes]
+    faults_text: dict[int, bytes]
     plan: bytes
+
+    @property
+    def status(self) -> Status:
+        """Where the execution stands."""
+        return self.header.status
+
+    @property
+    def over(self) -> bool:
+        """Whether it is terminal."""
+        return self.status in TERMINAL
+
+    @cached_property
+    def notes(self) -> Notes:
+        """Its notes."""
+        return wire.notes(self.notes_text) if self.notes_text else Notes()
+
+    def hold(self, cell: int) -> Hold | None:
+        """What a waiting cell waits for."""
+        return wire.hold(self.holds_text[cell]) if cell in self.holds_text else None
+
+    def waiting(self) -> Iterator[tuple[int, Hold]]:
+        """Cells that wait, with what they wait for."""
+        for cell, where in enumerate(self.cells):
+            if where == ord("w") and (hold := self.hold(cell)) is not None:
+                yield cell, hold
+
+    def fault(self, cell: int) -> Fault | None:
+        """How its latest attempt failed."""
+        return wire.fault(self.faults_text[cell]) if cell in self.faults_text else None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One forward cell with all that is known of it: a step, or an item of a map."""
+
+    cell: int
+    name: str
+    key: str
+    step: Step
+    contract: Contract
+    undo_kind: Undo
+    where: Cell
+    undo: Cell
+
+    @property
+    def calls(self) -> bool:
+        """Whether it is a call of a tool itself (the step of a map is none: its items are)."""
+        return bool(self.step.tool) and (not self.step.map or "." in self.name)
+
+
+def parts(seen: Seen, blueprint: Blueprint) -> Iterator[Part]:
+    """Every forward cell: the plan's, then the items of its maps."""
+    layout = Layout(blueprint.size, seen.notes.maps)
+    for start, end in layout.forward():
+        for cell in range(start, end):
+            number, item = layout.step(cell), layout.item(cell)
+            step = blueprint.plan.steps[number]
+            name = step.name if item < 0 else f"{step.name}.{item}"
+            yield Part(
+                cell=cell,
+                name=name,
+                key=f"{seen.header.id}.{name}.{seen.notes.generations.get(name, 1)}",
+                step=step,
+                contract=blueprint.contract(number),
+                undo_kind=blueprint.undo_of(number),
+                where=Cell(chr(seen.cells[cell])),
+                undo=Cell(chr(seen.cells[layout.undo_of(cell)])),
+            )
 
 
 def record(memory: MemoryStore, execution: str) -> Seen | None:
@@ -40,22 +115,24 @@ def record(memory: MemoryStore, execution: str) -> Seen | None:
         ver=found.ver,
         fence=found.fence,
         owner=found.owner,
-        lease_until_ms=found.lease_until,
         inbox=len(found.inbox),
         seen=found.seen,
         timed=found.timed,
         wake_ms=found.wake_ms,
         due_ms=part.due.at(execution),
+        notes_text=found.notes,
+        holds_text=found.holds,
+        faults_text=found.faults,
         plan=found.plan,
     )
 
 
-def faults(memory: MemoryStore, execution: str) -> dict[int, Fault]:
-    """How attempts of an execution failed last, by cell."""
-    return {cell: wire.fault(text) for cell, text in memory._records[execution].faults.items()}  # noqa: SLF001
+def executions(memory: MemoryStore) -> list[str]:
+    """All there are, children too, in the order of their birth."""
+    return list(memory._records)  # noqa: SLF001
 
 
 def anything_due(memory: MemoryStore, now_ms: int) -> bool:
     """Whether a round of the watchdog would find something."""
-    parts = memory._partitions.values()  # noqa: SLF001
-    return any(part.due.until(now_ms, 1) or part.relay.until(now_ms, 1) for part in parts)
+    found = memory._partitions.values()  # noqa: SLF001
+    return any(part.due.until(now_ms, 1) or part.relay.until(now_ms, 1) for part in found)

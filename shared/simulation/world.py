@@ -22,8 +22,9 @@ from shared.simulation.calls import Wire
 from shared.simulation.chance import seeded
 from shared.simulation.faults import Fault, Faults
 from shared.simulation.noise import Noise
-from shared.simulation.oracle import Broken, Ended, Oracle
+from shared.simulation.oracle import Ended, Oracle
 from shared.simulation.processes import Scope
+from shared.simulation.promises import Broken
 from shared.simulation.qstash import Message, QStash
 from shared.simulation.redis import Server
 from shared.simulation.scenario import DEATHS, DELAYS, HINT, SIGNALS, Scenario
@@ -258,7 +259,6 @@ class World:
             return stored.execution if isinstance(stored, Exists) else birth.header.id
 
         execution = await self.ingress.ask(create)
-        self.oracle.accepted.add(execution)
         self.executions.append(execution)
         self.timeline.say("ingress", f"has accepted {execution}")
 
@@ -391,7 +391,7 @@ class World:
             check=self.broken.check if self.broken else "",
             message=str(self.broken) if self.broken else "",
             timeline=self.timeline.lines,
-            finals=[self.oracle.final(execution) for execution in self.executions] if self.timeline.kept else [],
+            finals=[self.oracle.ended(execution) for execution in self.executions] if self.timeline.kept else [],
         )
 
 
