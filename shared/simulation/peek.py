@@ -8,6 +8,8 @@ from shared.machine.plan import Blueprint, Contract, Step, Undo
 from shared.machine.state import Fault, Header, Hold, Layout, Notes
 from shared.machine.status import TERMINAL, Cell, Status
 from shared.memory import MemoryStore
+from shared.memory_events import MemoryEvents
+from shared.memory_slots import MemorySlots
 from shared.redisdb import keys, wire
 
 
@@ -132,7 +134,13 @@ def executions(memory: MemoryStore) -> list[str]:
     return list(memory._records)  # noqa: SLF001
 
 
-def anything_due(memory: MemoryStore, now_ms: int) -> bool:
+def anything_due(memory: MemoryStore, events: MemoryEvents, slots: MemorySlots, now_ms: int) -> bool:
     """Whether a round of the watchdog would find something."""
     found = memory._partitions.values()  # noqa: SLF001
-    return any(part.due.until(now_ms, 1) or part.relay.until(now_ms, 1) for part in found)
+    if any(part.due.until(now_ms, 1) or part.relay.until(now_ms, 1) for part in found):
+        return True
+    if any(at <= now_ms for some in events._pending.values() for at in some.values()):  # noqa: SLF001
+        return True
+    grants = (at for some in slots._grants.values() for at, _ in some.values())  # noqa: SLF001
+    held = (until for line in slots._lines.values() if line.queue for until in line.holders.values())  # noqa: SLF001
+    return any(at <= now_ms for at in grants) or any(until <= now_ms for until in held)

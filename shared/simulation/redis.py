@@ -7,15 +7,19 @@ import asyncio
 import pickle
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from shared.errors import Unavailable
+from shared.event_ports import Events
 from shared.memory import MemoryStore
+from shared.memory_events import MemoryEvents
+from shared.memory_slots import MemorySlots
 from shared.ports import Store
-from shared.simulation import processes
+from shared.simulation import peek, processes
 from shared.simulation.faults import Faults
 from shared.simulation.noise import Noise
 from shared.simulation.timeline import Timeline
+from shared.slot_ports import Slots
 
 REPEAT_MS: Final = 50
 """After a lost reply the client sends the same command again."""
@@ -24,6 +28,8 @@ AGAIN_MS: Final = 150
 FORGETS_MS: Final = 1_000
 _BARRIERS: Final = frozenset({"create", "signal", "reopen"})
 _BARRIER_GOINGS: Final = frozenset({"intents", "end"})
+_Command: TypeAlias = tuple[Any, str, tuple[Any, ...], dict[str, Any]]
+"""Whose, its name, its arguments."""
 _READS: Final = frozenset({"made_by", "load_results", "load_order", "load_plan", "overdue", "overdue_everywhere"})
 
 
@@ -43,6 +49,8 @@ class Server:
     ) -> None:
         """`strict`: barrier writes survive a failover. `twice`: many commands come twice. `films`: there are failovers."""
         self.memory = MemoryStore(retention_ms=30 * 86_400_000)
+        self.events = MemoryEvents()
+        self.slots = MemorySlots()
         self.after: Callable[[str, tuple[Any, ...], dict[str, Any], Any], None] = lambda *_: None
         self.forgot: Callable[[bytes], None] = lambda _: None
         self.remember: Callable[[], bytes] = lambda: b""
@@ -59,9 +67,17 @@ class Server:
 
     def store(self) -> Store:
         """The port, over the wire, for whichever process asks."""
-        return cast("Store", _Wire(self))
+        return cast("Store", _Wire(self, self.memory))
 
-    async def send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def events_port(self) -> Events:
+        """Events by key, over the same wire."""
+        return cast("Events", _Wire(self, self.events))
+
+    def slots_port(self) -> Slots:
+        """Slots under limits, over the same wire."""
+        return cast("Slots", _Wire(self, self.slots))
+
+    async def send(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """One command of a client, with all that can happen to it. Unavailable when nobody answers."""
         processes.must_live()
         again = self._twice and self._noise.below(3) == 0
@@ -77,13 +93,14 @@ class Server:
                 case _:
                     again = True
                     self._timeline.say("redis", f"the reply to {name} gets lost; the client asks again")
-        answer = await self._ask(name, args, kwargs)
+        command = (target, name, args, kwargs)
+        answer = await self._ask(command)
         if again:
             await asyncio.sleep(REPEAT_MS / 1000)
-            answer = await self._ask(name, args, kwargs)
+            answer = await self._ask(command)
         return answer
 
-    async def _ask(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _ask(self, command: _Command) -> Any:
         """There and back. The command is applied even if its sender dies on the way."""
         for _ in range(TRIES):
             if self._now_ms() >= self.up_at_ms:
@@ -94,20 +111,22 @@ class Server:
         processes.must_live()
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[Any] = loop.create_future()
-        loop.call_later(self._noise.wire_s(), self._apply, reply, name, args, kwargs)
+        loop.call_later(self._noise.wire_s(), self._apply, reply, command)
         return await reply
 
-    def _apply(self, reply: "asyncio.Future[Any]", name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.memory.now_ms = self._now_ms()
+    def _apply(self, reply: "asyncio.Future[Any]", command: _Command) -> None:
+        target, name, args, kwargs = command
+        target.now_ms = self._now_ms()
         loop = asyncio.get_running_loop()
         try:
-            answer = _run(getattr(self.memory, name)(*args, **kwargs))
+            answer = _run(getattr(target, name)(*args, **kwargs))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             loop.call_later(self._noise.wire_s(), _fail, reply, error)
             return
-        self.after(name, args, kwargs, answer)
-        if self._films and name not in _READS:
-            self._shoot(name, kwargs)
+        if target is self.memory:
+            self.after(name, args, kwargs, answer)
+            if self._films and name not in _READS:
+                self._shoot(name, kwargs)
         loop.call_later(self._noise.wire_s(), _answer, reply, answer)
 
     def _shoot(self, name: str, kwargs: dict[str, Any]) -> None:
@@ -119,6 +138,10 @@ class Server:
         going = kwargs.get("going")
         if self._strict and (name in _BARRIERS or (going is not None and going.kind in _BARRIER_GOINGS)):
             self._durable = shot
+
+    def anything_due(self, now_ms: int) -> bool:
+        """Whether a round of the watchdog would find something."""
+        return peek.anything_due(self.memory, self.events, self.slots, now_ms)
 
     def _fail_over(self, ms: int) -> None:
         """The replica takes over: what was written in the last `ms` is gone, except what had to be on its disk."""
@@ -138,12 +161,13 @@ class Server:
 class _Wire:
     """Every method of the port, sent to the server. The commands are looked up there, so that a new one needs nothing here."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, target: Any) -> None:
         self._server = server
+        self._target = target
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def command(*args: Any, **kwargs: Any) -> Any:
-            return self._server.send(name, args, kwargs)
+            return self._server.send(self._target, name, args, kwargs)
 
         self.__dict__[name] = command
         return command

@@ -5,17 +5,24 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from shared.background import Background
+from shared.children import Children
 from shared.commands import Commands
 from shared.dead_letters import letter_of
 from shared.errors import IntentionError, Unavailable
+from shared.event_ports import Events
+from shared.event_relay import EventRelay
 from shared.executor_client import ExecutorClient
+from shared.guards import NoGuards
 from shared.interpret import Answer, Delivery, Interpreter, Limits
-from shared.machine.decision import Line
+from shared.machine.decision import Ask, Line
+from shared.machine.state import Header
 from shared.ports import Entry, Letter, Queue, Store, ToolRunner
 from shared.relay import Acks, Relay, Sender
 from shared.simulation.processes import Scope, outside
 from shared.simulation.qstash import Message
 from shared.simulation.timeline import Timeline
+from shared.slot_ports import Limit, Slot, Slots, Taken
+from shared.slot_relay import SlotRelay
 from shared.watchdog import Watchdog
 
 SWEEP_MS: Final = 1_000
@@ -40,16 +47,40 @@ class Clock:
 class Parts:
     """What every process has: the ports, an outbox's sender and relay, a watchdog."""
 
-    def __init__(self, store: Store, qstash: Queue, executor: ExecutorClient | None, *, rate: int = 200) -> None:
+    def __init__(  # the ports
+        self, store: Store, qstash: Queue, executor: ExecutorClient | None, events: Events, slots: Slots, *, rate: int = 200
+    ) -> None:
         """`executor` None: no direct calls."""
         acks, queue = Acks(store), Commands(qstash, store)
+        Children(store).register(queue)
         self.store = store
         self.background = Background()
         self.sender = Sender(queue, acks, self.background)
         self.watchdog = Watchdog(store, Relay(store, queue, acks), acks, executor, rate=rate)
+        self.slots = slots
+        self.event_relay = EventRelay(events, store, self.sender.start)
+        slot_relay = SlotRelay(slots, store, self.sender.start)
+        queue.on("subscribe", self.event_relay.subscribe)
+        queue.on("unsubscribe", self.event_relay.unsubscribe)
+        queue.on("slot_give", slot_relay.give)
+        self.watchdog.take_along(self.event_relay)
+        self.watchdog.take_along(slot_relay)
 
 
-class Slot:
+class SlotGuards(NoGuards):
+    """Slots, and no gates: nothing is ever closed here."""
+
+    def __init__(self, slots: Slots) -> None:
+        """`slots` are shared by all processes."""
+        self._slots = slots
+
+    async def take(self, ask: Ask, header: Header) -> bool:
+        """See `shared.guards.Guards`."""
+        slot = Slot(member=ask.member, tenant=header.tenant, execution=header.id, step=ask.step, until_ms=ask.until_ms)
+        return isinstance(await self._slots.take(Limit(name=ask.limit, most=ask.most, period_ms=ask.per_ms), slot), Taken)
+
+
+class Place:
     """A place where a process runs: dies, comes back as a new one, is frozen. Subclasses say what a fresh process has."""
 
     def __init__(self, name: str, *, on_step: Callable[[Scope], None] | None = None, timeline: Timeline) -> None:
@@ -92,7 +123,7 @@ class Slot:
         asyncio.get_running_loop().call_later(ms / 1000, scope.thaw)
 
 
-class Executor(Slot):
+class Executor(Place):
     """A step executor."""
 
     def __init__(
@@ -120,7 +151,12 @@ class Executor(Slot):
         """A new interpreter: it remembers nothing."""
         self.parts = self._parts()
         self.interpreter = Interpreter(
-            store=self.parts.store, sender=self.parts.sender, tools=self._tools, clock=self._clock, limits=self._limits
+            store=self.parts.store,
+            sender=self.parts.sender,
+            tools=self._tools,
+            clock=self._clock,
+            limits=self._limits,
+            guards=SlotGuards(self.parts.slots),
         )
 
     async def post(self, delivery: Delivery, *, issued_ms: float) -> Answer | None:
@@ -181,7 +217,7 @@ class Executor(Slot):
         await self.parts.watchdog.lazily()
 
 
-class Resume(Slot):
+class Resume(Place):
     """The resume service: its watchdog's rounds, and the failure callback."""
 
     def __init__(
@@ -243,7 +279,7 @@ class Resume(Slot):
         await self.parts.store.bury(letter, in_ms=AFTER_DEAD_LETTER_MS, line=line)
 
 
-class Ingress(Slot):
+class Ingress(Place):
     """Takes executions and signals for people who ask again until they are answered."""
 
     def __init__(self, name: str, *, parts: Callable[[], Parts], timeline: Timeline) -> None:

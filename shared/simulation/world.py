@@ -176,7 +176,7 @@ class World:
         self.resume = Resume(
             "resume",
             parts=self._parts,
-            anything_due=lambda: peek.anything_due(self.server.memory, self.now_ms()),
+            anything_due=lambda: self.server.anything_due(self.now_ms()),
             before_sweep=self._on_sweep,
             watches=setting.watchdog,
             timeline=self.timeline,
@@ -184,7 +184,7 @@ class World:
 
     def _parts(self) -> Parts:
         direct = as_client(Direct(self._choose)) if self.scenario.setting.direct else None
-        return Parts(self.server.store(), self.qstash, direct)
+        return Parts(self.server.store(), self.qstash, direct, self.server.events_port(), self.server.slots_port())
 
     def logs(self) -> Any:
         """The engine's own log lines, taken into the timeline."""
