@@ -10,15 +10,18 @@ from typing import Final
 
 import msgspec
 
+PEOPLE: Final = (
+    "cancel", "resend", "hint", "answer", "pause", "resume", "event", "callback", "retry", "skip", "edit",
+)  # fmt: skip
 STREAMS: Final = {
-    "step": ("kill", "freeze", "cancel", "resend", "hint"),
+    "step": ("kill", "freeze", *PEOPLE),
     "command": ("reply_lost", "slow", "restart", "failover"),
     "publish": ("refused", "slow", "reply_lost"),
     "message": ("drop", "late", "duplicate", "late_duplicate"),
     "delivery": ("unreachable", "answer_lost"),
     "call": ("refused", "busy", "busy_for_long", "not_sent", "lost", "landed", "late", "very_late", "slow"),
     "sweep": ("kill", "freeze"),
-    "moment": ("cancel", "resend", "hint"),
+    "moment": PEOPLE,
 }
 """What can happen to the n-th event of each stream. `moment` counts virtual tenths of a second."""
 

@@ -251,7 +251,7 @@ class Oracle:
             return self.forgetful
         if seen.over:
             return True
-        if seen.inbox != seen.seen or seen.timed or seen.owner:
+        if seen.inbox != seen.seen or seen.owner or (seen.timed and not _reminds(seen)):
             return False
         if seen.status is Status.SUSPENDED and seen.header.reason is Reason.CHILD:
             return any(self._rests_open(hold.child) for _, hold in seen.waiting() if hold.child)
@@ -310,6 +310,12 @@ _CHECKS: Final[dict[str, Callable[..., None]]] = {
     "commit": Oracle._committed,  # noqa: SLF001
 }
 """What is looked at behind which command, beside what is looked at behind all."""
+
+
+def _reminds(seen: Seen) -> bool:
+    """Whether it wakes only to remind a person."""
+    asked = [hold for _, hold in seen.waiting() if hold.kind is Reason.APPROVAL]
+    return seen.header.reason is Reason.APPROVAL and any(hold.remind_ms and not hold.until_ms for hold in asked)
 
 
 def _entries_of(answer: Any) -> list[Entry]:

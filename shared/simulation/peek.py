@@ -143,4 +143,5 @@ def anything_due(memory: MemoryStore, events: MemoryEvents, slots: MemorySlots, 
         return True
     grants = (at for some in slots._grants.values() for at, _ in some.values())  # noqa: SLF001
     held = (until for line in slots._lines.values() if line.queue for until in line.holders.values())  # noqa: SLF001
-    return any(at <= now_ms for at in grants) or any(until <= now_ms for until in held)
+    nobody = any(line.queue and not line.holders for line in slots._lines.values())  # noqa: SLF001
+    return nobody or any(at <= now_ms for at in grants) or any(until <= now_ms for until in held)

@@ -1,6 +1,6 @@
 """From a seed to a run, written out: plans, settings and the explicit list of what goes wrong.
 
-A new step kind is a row in STEPS, a new signal a row in SIGNALS, a new fault a row in `faults.STREAMS` and in _LENGTHS.
+A new step kind is a row in `plans.STEPS`, a new signal a row in SIGNALS, a new fault one in `faults.STREAMS` and _LENGTHS.
 """
 
 import random
@@ -11,9 +11,7 @@ import msgspec
 
 from shared.machine.plan import PlanDraft, StepDraft
 from shared.simulation.faults import STREAMS, Fault
-from shared.simulation.town import TOOLS
-
-_NAMES: Final = "abcdefgh"
+from shared.simulation.plans import EVENT, KEY, call, is_plain, plan
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,7 +33,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     qstash: bool = True
     watchdog: bool = True
     finally_: str = ""
-    """What a person does to an execution that waits for one: a signal's kind; nothing if empty."""
+    """What people do with executions that wait for one: `cancel` or `answer`; nothing if empty."""
 
 
 DELAYS: Final = ("freeze", "slow", "restart", "failover")
@@ -60,12 +58,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def calm(self) -> bool:
         """Whether nothing happens but what partners may always answer."""
-        return all(fault.stream == "call" and fault.kind in _ANSWERS for fault in self.faults)
+        partners = all(fault.stream == "call" and fault.kind in _ANSWERS for fault in self.faults)
+        return partners and all(is_plain(draft) for draft in self.plans)
 
     @property
     def smooth(self) -> bool:
         """Whether the engine and its channels work all the time; partners and people may do what they like."""
-        people = (*SIGNALS, HINT, "duplicate", "late_duplicate")
+        people = (*SIGNALS, HINT, ANSWER, "duplicate", "late_duplicate")
         return self.setting.qstash and all(fault.stream == "call" or fault.kind in people for fault in self.faults)
 
     def has(self, *kinds: str) -> bool:
@@ -75,29 +74,20 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 _ANSWERS: Final = frozenset({"refused", "busy", "busy_for_long"})
 
-StepMaker = Callable[[random.Random, str, Sequence[str]], StepDraft]
-
-
-def _call(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:
-    """A call of a tool, often with a reference to what came before; once in a while to what is not there."""
-    tool = dice.choice(_TOOL_NAMES)
-    needs = tuple(sorted(dice.sample(before, min(len(before), dice.choice((0, 1, 1, 1, 2, 3))))))
-    args: dict[str, Any] = {}
-    if needs and dice.random() < 0.5:
-        args["value"] = f"${{{needs[0]}.{'nothing' if dice.random() < 0.03 else 'n'}}}"
-    return StepDraft(name=name, tool=tool, args=args, needs=needs)
-
-
-_TOOL_NAMES: Final = [name for name in TOOLS for _ in range(1 if name.startswith("unsafe") else 2)]
-
-STEPS: Final[Sequence[tuple[int, StepMaker]]] = ((10, _call),)
-"""Kinds of steps: (weight, maker). A maker gets the dice, the step's name and the names of the steps before it."""
-
-SIGNALS: Final[dict[str, Callable[[random.Random], Any]]] = {
-    "cancel": lambda _: {"reason": "simulated"},
-    "resend": lambda _: {},
+SIGNALS: Final[dict[str, Callable[[random.Random, Sequence[str]], Any]]] = {
+    "cancel": lambda *_: {"reason": "simulated"},
+    "resend": lambda *_: {},
+    "pause": lambda *_: {"actor": "somebody"},
+    "resume": lambda *_: {"actor": "somebody"},
+    "event": lambda dice, _: {"name": dice.choice((EVENT, "stop")), "key": dice.choice(("", KEY)), "data": 7},
+    "callback": lambda dice, names: {"step": dice.choice(names), "data": 8},
+    "retry": lambda dice, names: {"step": dice.choice(names), "actor": "somebody"},
+    "skip": lambda dice, names: {"step": dice.choice(names), "output": {"n": "skipped"}, "actor": "somebody"},
+    "edit": lambda dice, names: {"step": dice.choice(names), "args": {"value": 9}, "actor": "somebody"},
 }
-"""What people send: kind -> payload."""
+"""What people send whatever an execution does: kind -> payload, from the dice and the names of the steps."""
+ANSWER: Final = "answer"
+"""Somebody deals with what an execution waits for just now (see `people`)."""
 HINT: Final = "hint"
 """Somebody asks that an execution be looked at, without a reason: it may cause an attempt and nothing else."""
 
@@ -122,7 +112,7 @@ _LENGTHS: Final[dict[str, tuple[int, ...]]] = {
 _REACH: Final = {"step": 22, "command": 7, "publish": 2, "message": 2, "delivery": 2, "call": 2, "sweep": 2, "moment": 40}
 """Events of a stream for each step of the plans, roughly: where faults are worth placing."""
 _WEIGHTS: Final = {"step": 5, "command": 4, "publish": 3, "message": 4, "delivery": 2, "call": 7, "sweep": 1, "moment": 1}
-_RARE: Final = frozenset({"failover", "restart", "resend", "hint"})
+_RARE: Final = frozenset({"failover", "restart", "resend", "hint", "callback", "retry", "skip", "edit", "resume"})
 
 
 def of_seed(seed: int, *, strict: bool | None = None) -> Scenario:
@@ -135,7 +125,7 @@ def of_seed(seed: int, *, strict: bool | None = None) -> Scenario:
         return _two_holders(dice, seed)
     if theme < 0.17:
         return _dead_callers(dice, seed)
-    plans = tuple(_plan(dice) for _ in range(dice.choice((1, 1, 1, 1, 2))))
+    plans = tuple(plan(dice) for _ in range(dice.choice((1, 1, 1, 1, 2))))
     setting = _setting(dice)
     if strict is not None:
         setting = msgspec.structs.replace(setting, strict=strict)
@@ -154,7 +144,7 @@ def _ladder(dice: random.Random, seed: int) -> Scenario:
 def _two_holders(dice: random.Random, seed: int) -> Scenario:
     """A failover forgets that somebody holds the execution, while his calls run, and the next message comes."""
     names = "abcd"[: dice.choice((1, 2, 3, 4))]
-    steps = tuple(_call(dice, name, ()) for name in names)
+    steps = tuple(call(dice, name, ()) for name in names)
     faults = [
         Fault(stream="command", kind="failover", at=dice.randrange(3, 16), ms=dice.choice((20, 400, 1_000))),
         *(Fault(stream="call", kind="slow", at=dice.randrange(1, 5), ms=dice.choice((300, 900, 2_500))) for _ in range(3)),
@@ -184,20 +174,10 @@ def _dead_callers(dice: random.Random, seed: int) -> Scenario:
     return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), setting=setting, faults=tuple(faults))
 
 
-def around(plan: PlanDraft, seed: int) -> Scenario:
+def around(draft: PlanDraft, seed: int) -> Scenario:
     """A seed's setting and faults around one plan of somebody's own."""
     dice = random.Random(seed * 7_919 + 29)
-    return Scenario(seed=seed, plans=(plan,), setting=_setting(dice), faults=_faults(dice, (plan,)))
-
-
-def _plan(dice: random.Random) -> PlanDraft:
-    count = dice.choice((1, 2, 3, 3, 4, 4, 5, 6, 8))
-    names = list(_NAMES[:count])
-    dice.shuffle(names)
-    makers = [maker for weight, maker in STEPS for _ in range(weight)]
-    steps = [dice.choice(makers)(dice, name, names[:number]) for number, name in enumerate(names)]
-    timeout_ms = dice.choice((None,) * 12 + (50, 2_000, 30_000))
-    return PlanDraft(steps=tuple(sorted(steps, key=lambda step: step.name)), timeout_ms=timeout_ms)
+    return Scenario(seed=seed, plans=(draft,), setting=_setting(dice), faults=_faults(dice, (draft,)))
 
 
 def _setting(dice: random.Random) -> Setting:
@@ -212,7 +192,7 @@ def _setting(dice: random.Random) -> Setting:
         twice=dice.random() < 0.1,
         limit=dice.random() < 0.5,
         qstash=qstash,
-        finally_=dice.choice(("", "cancel", "cancel", "resend")),
+        finally_=dice.choice(("", "cancel", ANSWER, ANSWER, ANSWER)),
     )
 
 
@@ -237,4 +217,6 @@ def _fault(dice: random.Random, stream: str, kind: str, size: int, plans: int) -
     reach = _REACH[stream] * size + 4
     at = 1 + int(reach * dice.random() ** 1.5)
     length = dice.choice(_LENGTHS.get(f"{stream}.{kind}", (0,)))
-    return Fault(stream=stream, kind=kind, at=at, ms=length, target=dice.randrange(plans) if kind in {*SIGNALS, HINT} else 0)
+    return Fault(
+        stream=stream, kind=kind, at=at, ms=length, target=dice.randrange(plans) if kind in {*SIGNALS, HINT, ANSWER} else 0
+    )

@@ -139,6 +139,8 @@ class Executor(Place):
     ) -> None:
         """`parts` builds the ports anew for each process."""
         super().__init__(name, on_step=on_step, timeline=timeline)
+        self.crashed: Callable[[BaseException], None] = lambda _: None
+        """Told of an exception that no segment may end with."""
         self.invocations: list[tuple[float, float, str]] = []
         """(began, ended, how) in virtual ms, of those that were not killed."""
         self._parts = parts
@@ -198,11 +200,11 @@ class Executor(Place):
         self.timeline.say(self.name, "an invocation is killed at its limit")
         scope.kill()
 
-    @staticmethod
-    def _failed(error: BaseException) -> Answer:
+    def _failed(self, error: BaseException) -> Answer:
         if isinstance(error, IntentionError):
             return Answer(status=error.status, result=error.error_code, retry_after_s=5 if error.status == 503 else None)
-        raise error
+        self.crashed(error)
+        return Answer(status=500, result="internal")
 
     async def _segment(self, delivery: Delivery, issued_ms: float) -> Answer:
         """As the route does it: the budget counts from when the message was sent, if it queued for long."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from shared.event_ports import NamedEvent
 from shared.interpret import Answer, Delivery, Limits
 from shared.machine import accept as accepting
 from shared.machine import plan as plans
@@ -20,14 +22,16 @@ from shared.redisdb import keys
 from shared.simulation import loop, peek, processes
 from shared.simulation.calls import Wire
 from shared.simulation.chance import seeded
-from shared.simulation.faults import Fault, Faults
+from shared.simulation.faults import PEOPLE, Fault, Faults
 from shared.simulation.noise import Noise
 from shared.simulation.oracle import Ended, Oracle
+from shared.simulation.people import Word, answer
+from shared.simulation.plans import is_plain
 from shared.simulation.processes import Scope
 from shared.simulation.promises import Broken
 from shared.simulation.qstash import Message, QStash
 from shared.simulation.redis import Server
-from shared.simulation.scenario import DEATHS, DELAYS, HINT, SIGNALS, Scenario
+from shared.simulation.scenario import DEATHS, DELAYS, SIGNALS, Scenario
 from shared.simulation.services import Direct, Executor, Ingress, Parts, Resume, as_client, send_later
 from shared.simulation.timeline import Timeline
 from shared.simulation.town import Town
@@ -38,6 +42,8 @@ EPOCH_MS: Final = 1_800_000_000_000
 TENANT: Final = "simulated"
 REST_S: Final = 3 * 3_600
 """A run that is not at rest after so much virtual time is stuck."""
+PATIENCE: Final = 15
+"""Turns in which people deal with what waits."""
 LOOK_S: Final = 0.25
 MOMENT_S: Final = 0.1
 INVOCATION_MS: Final = 9_500
@@ -147,6 +153,10 @@ class World:
             self.broken = broken
             self.timeline.say("ORACLE", str(broken))
 
+    def _crashed(self, error: BaseException) -> None:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        self._break(Broken("no segment crashes", f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"))
+
     def _boot(self, contracts: Any) -> None:
         setting = self.scenario.setting
         limits = Limits(
@@ -172,6 +182,8 @@ class World:
             )
             for number in range(setting.executors)
         ]
+        for executor in self.executors:
+            executor.crashed = self._crashed
         self.ingress = Ingress("ingress", parts=self._parts, timeline=self.timeline)
         self.resume = Resume(
             "resume",
@@ -218,23 +230,41 @@ class World:
 
     def _all_rest(self) -> bool:
         ready = len(self.executions) == len(self.scenario.plans)
-        return ready and all(self.oracle.resting(execution) for execution in self.executions)
+        return ready and all(self.oracle.resting(execution) for execution in self._all())
+
+    def _all(self) -> list[str]:
+        """What was accepted, and its children."""
+        return list(dict.fromkeys([*self.executions, *peek.executions(self.server.memory)]))
 
     def _standing(self) -> str:
-        seen = [peek.record(self.server.memory, execution) for execution in self.executions]
+        seen = [peek.record(self.server.memory, execution) for execution in self._all()]
         return "; ".join(
             f"{one.header.status} ({one.header.reason}) as {one.cells.decode()}, due in {(one.due_ms or 0) - self.now_ms()} ms"
             for one in seen
-            if one
+            if one and not one.over
         )
 
-    async def _finally(self, kind: str) -> None:
-        """A person deals with what waits for one."""
-        waiting = [number for number, execution in enumerate(self.executions) if not self._over(execution)]
-        for number in waiting:
-            await self._signal(number, kind, sid=f"finally {kind}")
-        if waiting:
+    async def _finally(self, what: str) -> None:
+        """People deal with what waits for one, again and again: an answer may lead to the next question."""
+        for turn in range(PATIENCE):
+            await self._until_landed()
+            waiting = [one for one in peek.executions(self.server.memory) if not self._over(one)]
+            if not waiting or self.broken:
+                return
+            for execution in waiting:
+                await self._deal(execution, what, sid=f"finally {turn}")
             await self._until_rest()
+
+    async def _deal(self, execution: str, what: str, *, sid: str) -> None:
+        seen = peek.record(self.server.memory, execution)
+        if seen is None or seen.over:
+            return
+        if what == "cancel":
+            await self._say(execution, Word("cancel", {"reason": "finally"}), sid="cancel")
+            return
+        word = answer(seen, self.oracle.blueprint(execution), self.oracle.town, random.Random(self.scenario.seed))
+        if word is not None:
+            await self._say(execution, word, sid=sid)
 
     def _over(self, execution: str) -> bool:
         seen = peek.record(self.server.memory, execution)
@@ -243,8 +273,14 @@ class World:
     async def _drain(self) -> None:
         """Late messages and late requests land on what is over already."""
         limit = self.loop.time() + 900
-        while (self.qstash.on_the_way or self.wire.on_the_way) and self.loop.time() < limit and not self.broken:  # noqa: ASYNC110
-            await asyncio.sleep(1)  # virtual: looking costs nothing
+        while self.qstash.on_the_way and self.loop.time() < limit and not self.broken:  # noqa: ASYNC110 - virtual, and free
+            await asyncio.sleep(1)
+        await self._until_landed()
+
+    async def _until_landed(self) -> None:
+        """No request to a tool is on its way any more."""
+        while self.wire.on_the_way and not self.broken:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(1)
 
     # what happens in it
 
@@ -285,41 +321,50 @@ class World:
             await self._person(fault, "moment")
 
     async def _person(self, fault: Fault, when: str) -> None:
-        if fault.kind == HINT:
-            await self._hint(fault.target)
-        else:
-            await self._signal(fault.target, fault.kind, sid=f"{when} {fault.kind} {fault.at}")
-
-    async def _hint(self, number: int) -> None:
-        """As the resume service takes it, and a direct call that names no segment."""
-        if number < len(self.executions):
-            execution = self.executions[number]
-            self.timeline.say("person", f"hints at {execution}")
-            await self.ingress.ask(lambda parts: parts.store.touch(execution, in_ms=0))
-            await Direct(self._choose).wake(execution, reason="resumed")
-
-    async def _signal(self, number: int, kind: str, *, sid: str) -> None:
-        """Somebody wants something of an execution."""
-        if number >= len(self.executions):
+        if fault.target >= len(self.executions):
             return
-        execution, payload = self.executions[number], SIGNALS[kind](random.Random(self.scenario.seed))
-        sid = "cancel" if kind == "cancel" else sid  # as ingress does: a second cancel is no other one
+        execution, dice = self.executions[fault.target], random.Random(fault.at)
+        sid = f"{when} {fault.kind} {fault.at}"
+        match fault.kind:
+            case "hint":
+                await self._hint(execution)
+            case "answer":
+                await self._deal(execution, "answer", sid=sid)
+            case kind:
+                names = [step.name for step in self.oracle.blueprint(execution).plan.steps]
+                sid = kind if kind == "cancel" else sid  # as ingress does: a second cancel is no other one
+                await self._say(execution, Word(kind, SIGNALS[kind](dice, names)), sid=sid)
+
+    async def _hint(self, execution: str) -> None:
+        """As the resume service takes it, and a direct call that names no segment."""
+        self.timeline.say("person", f"hints at {execution}")
+        await self.ingress.ask(lambda parts: parts.store.touch(execution, in_ms=0))
+        await Direct(self._choose).wake(execution, reason="resumed")
+
+    async def _say(self, execution: str, word: Word, *, sid: str) -> None:
+        """Somebody wants something of an execution, or publishes what somebody may wait for."""
 
         async def signal(parts: Parts) -> Any:
-            found = await parts.store.signal(execution, tenant=TENANT, sid=sid, kind=kind, payload=payload)
+            found = await parts.store.signal(execution, tenant=TENANT, sid=sid, kind=word.kind, payload=word.payload)
             if isinstance(found, Accepted):
-                send_later(parts, found.entry, kind)
+                send_later(parts, found.entry, word.kind)
             return found
 
-        found = await self.ingress.ask(signal)
-        self.timeline.say("person", f"{kind}: {found}")
+        async def publish(parts: Parts) -> Any:
+            event = NamedEvent(id=sid, tenant=TENANT, **word.payload)
+            found = await parts.event_relay.publish(event)
+            parts.background.start(parts.event_relay.deliver(found))
+            return found
+
+        found = await self.ingress.ask(publish if word.published else signal)
+        self.timeline.say("person", f"{word.kind} {word.payload} to {execution}: {found}"[:200])
 
     def _on_step(self, scope: Scope) -> None:
         if self.over:
             return
         for fault in self.faults.next("step"):
             executor = next((one for one in self.executors if one.scope is scope.process), None)
-            if fault.kind in SIGNALS or fault.kind == HINT:
+            if fault.kind in PEOPLE:
                 processes.outside(self._person(fault, "step"))
             elif executor is not None and fault.kind == "kill":
                 executor.kill(fault.ms)
@@ -353,7 +398,7 @@ class World:
 
     def _judge(self) -> None:
         self.oracle.now_ms = self.now_ms()
-        self.ends = Counter(self.oracle.finish(execution) for execution in self.executions)
+        self.ends = Counter(self.oracle.finish(execution) for execution in self._all())
         if not self.scenario.has(*DELAYS):
             longest = max((ended - began for one in self.executors for began, ended, _ in one.invocations), default=0)
             if longest > INVOCATION_MS:
@@ -364,7 +409,8 @@ class World:
         if twice and not self.scenario.has("failover"):
             raise Broken("a duplicate starts nothing", f"{twice} ran more than one segment")
         again = self.qstash.counts["deduplicated"]
-        if again and not self.scenario.has(*DEATHS, "reply_lost", "refused") and not self.scenario.setting.twice:
+        plain = all(is_plain(draft) for draft in self.scenario.plans)
+        if again and plain and not self.scenario.has(*DEATHS, "reply_lost", "refused") and not self.scenario.setting.twice:
             raise Broken("what QStash took is not sent again", f"{again} times")
         if self.scenario.ladder and self.oracle.wakes["held"] > 1:
             raise Broken("one retry after the lease", f"the dead holder's lease was met {self.oracle.wakes['held']} times")
