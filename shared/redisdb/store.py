@@ -51,6 +51,14 @@ LARGE_BYTES: Final = 65_536
 _SIGNAL_ANSWERS: Final = {1: "duplicate", 2: "terminal", 3: "absent", 4: "full"}
 
 
+def must_last(kept: Changes, going: Going) -> bool:
+    """Whether `strict` waits for the disk behind this commit: somebody acts upon it who would not forget it with us.
+
+    That is a tool, a caller who is told of the end, or another execution: a command is carried out at once.
+    """
+    return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)
+
+
 def commas(statuses: frozenset[Status]) -> str:
     """Statuses as the scripts look them up: a comma before and after each."""
     return f",{','.join(sorted(statuses))},"
@@ -251,7 +259,7 @@ class RedisStore:
                 *keep,
                 *follow,
             ],
-            barrier=going.kind in {"intents", "end"},
+            barrier=must_last(kept, going),
         )
         return _committed(reply, first, second)
 
