@@ -254,6 +254,8 @@ class Oracle:
         if seen.inbox != seen.seen or seen.owner or (seen.timed and not _reminds(seen)):
             return False
         if seen.status is Status.SUSPENDED and seen.header.reason is Reason.CHILD:
+            if self.forgetful:  # its child, or the news of it, may be what was forgotten
+                return True
             return any(self._rests_open(hold.child) for _, hold in seen.waiting() if hold.child)
         waits = seen.status is Status.SUSPENDED and seen.header.reason in _PERSONS
         return waits or seen.status is Status.PAUSED

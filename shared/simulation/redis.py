@@ -15,6 +15,7 @@ from shared.memory import MemoryStore
 from shared.memory_events import MemoryEvents
 from shared.memory_slots import MemorySlots
 from shared.ports import Store
+from shared.redisdb.store import must_last
 from shared.simulation import peek, processes
 from shared.simulation.faults import Faults
 from shared.simulation.noise import Noise
@@ -27,7 +28,6 @@ TRIES: Final = 4
 AGAIN_MS: Final = 150
 FORGETS_MS: Final = 1_000
 _BARRIERS: Final = frozenset({"create", "signal", "reopen"})
-_BARRIER_GOINGS: Final = frozenset({"intents", "end"})
 _Command: TypeAlias = tuple[Any, str, tuple[Any, ...], dict[str, Any]]
 """Whose, its name, its arguments."""
 _READS: Final = frozenset({"made_by", "load_results", "load_order", "load_plan", "overdue", "overdue_everywhere"})
@@ -135,8 +135,8 @@ class Server:
         self._film.append(shot)
         while len(self._film) > 1 and self._film[1][0] < shot[0] - FORGETS_MS:
             self._film.popleft()
-        going = kwargs.get("going")
-        if self._strict and (name in _BARRIERS or (going is not None and going.kind in _BARRIER_GOINGS)):
+        commit = name in {"begin", "commit"} and must_last(kwargs["kept"], kwargs["going"])
+        if self._strict and (commit or name in _BARRIERS):
             self._durable = shot
 
     def anything_due(self, now_ms: int) -> bool:

@@ -255,7 +255,8 @@ def _child(case: Case, part: Part) -> None:
 
 def _undo_order(case: Case) -> None:
     by_name = {part.name: part for part in case.parts}
-    first = [by_name[name] for name in dict.fromkeys(case.facts.undo_starts) if name in by_name]
+    real = [name for name in dict.fromkeys(case.facts.undo_starts) if name in by_name and name not in case.facts.supplied]
+    first = [by_name[name] for name in real]
     ended = case.seen.ended_ms
     names = [part.name for part in first]
     for earlier, later in pairwise(first):
