@@ -48,6 +48,8 @@ def _take(draft: Draft, event: Event) -> None:
             pass
         case _:
             assert_never(event)
+    if draft.header.status is Status.PAUSED and not draft.notes.paused:  # resumed, before this segment or in it
+        draft.move(_running(draft.header.phase))
 
 
 def _decision(draft: Draft, following: Next) -> Decision:
@@ -78,8 +80,6 @@ def _woke(draft: Draft, event: Woke) -> None:
     for cell in list(draft.x.running):
         outcomes.adopt(draft, cell)
     absorb(draft, event.signals)
-    if draft.header.status is Status.PAUSED and not draft.notes.paused:
-        draft.move(_running(header.phase))
 
 
 def _running(phase: Phase) -> Status:
