@@ -269,11 +269,12 @@ def _undo_order(case: Case) -> None:
 
 
 def _all_needs(blueprint: Blueprint, cell: int) -> set[int]:
+    """What must have been done before it; a join goes on without some of its needs."""
     found: set[int] = set()
-    todo = list(blueprint.needs[cell])
+    todo = [cell]
     while todo:
-        need = todo.pop()
-        if need not in found:
-            found.add(need)
-            todo += blueprint.needs[need]
+        step = todo.pop()
+        needs = () if blueprint.plan.steps[step].join else blueprint.needs[step]
+        todo += [need for need in needs if need not in found]
+        found |= set(needs)
     return found

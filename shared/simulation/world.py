@@ -263,7 +263,7 @@ class World:
             await self._say(execution, Word("cancel", {"reason": "finally"}), sid="cancel")
             return
         word = answer(seen, self.oracle.blueprint(execution), self.oracle.town, random.Random(self.scenario.seed))
-        if word is not None:
+        if word is not None and not (word.kind == "settle" and self.wire.on_the_way):  # nobody can know yet
             await self._say(execution, word, sid=sid)
 
     def _over(self, execution: str) -> bool:

@@ -26,7 +26,56 @@ _OWNER = Patch(STORE, "(record.owner, record.ver) != (lease.owner, ver)", "False
 _NO_MORE_DUE = Patch(DOG, "overdue = await self._store.overdue_everywhere(limit=PER_PARTITION)", "overdue: list[str] = []")
 _NO_RELAY = Patch(DOG, "partitions = await self._store.waiting_entries()", "partitions: list[str] = []")
 
-STORE_MUTANTS: Sequence[Mutant] = (
+STORE_KIND_MUTANTS: Sequence[Mutant] = (
+    Mutant(
+        "an effect is forgotten while its step stands in line",
+        (
+            Patch(
+                UNDOING, "_TRIES_AGAIN = frozenset({Cell.BACKOFF, Cell.GRANTED})", "_TRIES_AGAIN = frozenset({Cell.BACKOFF})"
+            ),
+            Patch(DRAFT, "return Cell.UNKNOWN if fault is not None and fault.doubt else Cell.SKIPPED", "return Cell.SKIPPED"),
+        ),
+    ),
+    _one(
+        "a resume that comes in the middle moves nothing",
+        DECIDE,
+        "    if draft.header.status is Status.PAUSED and not draft.notes.paused:",
+        "    if isinstance(event, Woke) and draft.header.status is Status.PAUSED and not draft.notes.paused:",
+    ),
+    _one(
+        "commands do not wait for the disk",
+        "shared.redisdb.store",
+        'return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)',
+        'return going.kind in {"intents", "end"}',
+    ),
+    _one(
+        "any step takes a callback up",
+        "shared.machine.waits",
+        "return hold is not None and hold.kind is Reason.CALLBACK",
+        "return True",
+    ),
+    _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
+    _one(
+        "a child is not told to stop", "shared.machine.children", '    draft.command(f"cancel_child', '    str(f"cancel_child'
+    ),
+    _one(
+        "a parent does not hear of its child",
+        "shared.machine.children",
+        "    if parent is None:\n        return\n",
+        "    if True:\n        return\n",
+    ),
+    _one(
+        "a join counts what failed", "shared.machine.waits", "if step.join and draft.needs_done(cell) < step.join:", "if False:"
+    ),
+    _one(
+        "a slot is everybody's",
+        "shared.memory_slots",
+        "if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):",
+        "if True:",
+    ),
+)
+
+MUTANTS: Sequence[Mutant] = (
     Mutant("no fence: neither owner nor version is compared", (_OWNER,)),
     _one("version without owner", STORE, "(record.owner, record.ver) != (lease.owner, ver)", "record.ver != ver"),
     _one("owner without version", STORE, "(record.owner, record.ver) != (lease.owner, ver)", "record.owner != lease.owner"),
@@ -107,7 +156,56 @@ STORE_MUTANTS: Sequence[Mutant] = (
     ),
 )
 
-CHANNEL_MUTANTS: Sequence[Mutant] = (
+CHANNEL_KIND_MUTANTS: Sequence[Mutant] = (
+    Mutant(
+        "an effect is forgotten while its step stands in line",
+        (
+            Patch(
+                UNDOING, "_TRIES_AGAIN = frozenset({Cell.BACKOFF, Cell.GRANTED})", "_TRIES_AGAIN = frozenset({Cell.BACKOFF})"
+            ),
+            Patch(DRAFT, "return Cell.UNKNOWN if fault is not None and fault.doubt else Cell.SKIPPED", "return Cell.SKIPPED"),
+        ),
+    ),
+    _one(
+        "a resume that comes in the middle moves nothing",
+        DECIDE,
+        "    if draft.header.status is Status.PAUSED and not draft.notes.paused:",
+        "    if isinstance(event, Woke) and draft.header.status is Status.PAUSED and not draft.notes.paused:",
+    ),
+    _one(
+        "commands do not wait for the disk",
+        "shared.redisdb.store",
+        'return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)',
+        'return going.kind in {"intents", "end"}',
+    ),
+    _one(
+        "any step takes a callback up",
+        "shared.machine.waits",
+        "return hold is not None and hold.kind is Reason.CALLBACK",
+        "return True",
+    ),
+    _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
+    _one(
+        "a child is not told to stop", "shared.machine.children", '    draft.command(f"cancel_child', '    str(f"cancel_child'
+    ),
+    _one(
+        "a parent does not hear of its child",
+        "shared.machine.children",
+        "    if parent is None:\n        return\n",
+        "    if True:\n        return\n",
+    ),
+    _one(
+        "a join counts what failed", "shared.machine.waits", "if step.join and draft.needs_done(cell) < step.join:", "if False:"
+    ),
+    _one(
+        "a slot is everybody's",
+        "shared.memory_slots",
+        "if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):",
+        "if True:",
+    ),
+)
+
+MUTANTS: Sequence[Mutant] = (
     Mutant("no due index", (_NO_MORE_DUE,)),
     Mutant("outbox and due index, both off", (_NO_MORE_DUE, _NO_RELAY)),
     _one(
@@ -139,7 +237,56 @@ CHANNEL_MUTANTS: Sequence[Mutant] = (
     ),
 )
 
-SEGMENT_MUTANTS: Sequence[Mutant] = (
+SEGMENT_KIND_MUTANTS: Sequence[Mutant] = (
+    Mutant(
+        "an effect is forgotten while its step stands in line",
+        (
+            Patch(
+                UNDOING, "_TRIES_AGAIN = frozenset({Cell.BACKOFF, Cell.GRANTED})", "_TRIES_AGAIN = frozenset({Cell.BACKOFF})"
+            ),
+            Patch(DRAFT, "return Cell.UNKNOWN if fault is not None and fault.doubt else Cell.SKIPPED", "return Cell.SKIPPED"),
+        ),
+    ),
+    _one(
+        "a resume that comes in the middle moves nothing",
+        DECIDE,
+        "    if draft.header.status is Status.PAUSED and not draft.notes.paused:",
+        "    if isinstance(event, Woke) and draft.header.status is Status.PAUSED and not draft.notes.paused:",
+    ),
+    _one(
+        "commands do not wait for the disk",
+        "shared.redisdb.store",
+        'return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)',
+        'return going.kind in {"intents", "end"}',
+    ),
+    _one(
+        "any step takes a callback up",
+        "shared.machine.waits",
+        "return hold is not None and hold.kind is Reason.CALLBACK",
+        "return True",
+    ),
+    _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
+    _one(
+        "a child is not told to stop", "shared.machine.children", '    draft.command(f"cancel_child', '    str(f"cancel_child'
+    ),
+    _one(
+        "a parent does not hear of its child",
+        "shared.machine.children",
+        "    if parent is None:\n        return\n",
+        "    if True:\n        return\n",
+    ),
+    _one(
+        "a join counts what failed", "shared.machine.waits", "if step.join and draft.needs_done(cell) < step.join:", "if False:"
+    ),
+    _one(
+        "a slot is everybody's",
+        "shared.memory_slots",
+        "if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):",
+        "if True:",
+    ),
+)
+
+MUTANTS: Sequence[Mutant] = (
     _one(
         "what a commit kept is applied last",
         RUN,
@@ -177,7 +324,56 @@ SEGMENT_MUTANTS: Sequence[Mutant] = (
     ),
 )
 
-MACHINE_MUTANTS: Sequence[Mutant] = (
+MACHINE_KIND_MUTANTS: Sequence[Mutant] = (
+    Mutant(
+        "an effect is forgotten while its step stands in line",
+        (
+            Patch(
+                UNDOING, "_TRIES_AGAIN = frozenset({Cell.BACKOFF, Cell.GRANTED})", "_TRIES_AGAIN = frozenset({Cell.BACKOFF})"
+            ),
+            Patch(DRAFT, "return Cell.UNKNOWN if fault is not None and fault.doubt else Cell.SKIPPED", "return Cell.SKIPPED"),
+        ),
+    ),
+    _one(
+        "a resume that comes in the middle moves nothing",
+        DECIDE,
+        "    if draft.header.status is Status.PAUSED and not draft.notes.paused:",
+        "    if isinstance(event, Woke) and draft.header.status is Status.PAUSED and not draft.notes.paused:",
+    ),
+    _one(
+        "commands do not wait for the disk",
+        "shared.redisdb.store",
+        'return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)',
+        'return going.kind in {"intents", "end"}',
+    ),
+    _one(
+        "any step takes a callback up",
+        "shared.machine.waits",
+        "return hold is not None and hold.kind is Reason.CALLBACK",
+        "return True",
+    ),
+    _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
+    _one(
+        "a child is not told to stop", "shared.machine.children", '    draft.command(f"cancel_child', '    str(f"cancel_child'
+    ),
+    _one(
+        "a parent does not hear of its child",
+        "shared.machine.children",
+        "    if parent is None:\n        return\n",
+        "    if True:\n        return\n",
+    ),
+    _one(
+        "a join counts what failed", "shared.machine.waits", "if step.join and draft.needs_done(cell) < step.join:", "if False:"
+    ),
+    _one(
+        "a slot is everybody's",
+        "shared.memory_slots",
+        "if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):",
+        "if True:",
+    ),
+)
+
+MUTANTS: Sequence[Mutant] = (
     _one(
         "the intent comes before the budget check",
         STARTING,
@@ -289,4 +485,53 @@ MACHINE_MUTANTS: Sequence[Mutant] = (
     ),
 )
 
-MUTANTS: Sequence[Mutant] = (*STORE_MUTANTS, *CHANNEL_MUTANTS, *SEGMENT_MUTANTS, *MACHINE_MUTANTS)
+KIND_MUTANTS: Sequence[Mutant] = (
+    Mutant(
+        "an effect is forgotten while its step stands in line",
+        (
+            Patch(
+                UNDOING, "_TRIES_AGAIN = frozenset({Cell.BACKOFF, Cell.GRANTED})", "_TRIES_AGAIN = frozenset({Cell.BACKOFF})"
+            ),
+            Patch(DRAFT, "return Cell.UNKNOWN if fault is not None and fault.doubt else Cell.SKIPPED", "return Cell.SKIPPED"),
+        ),
+    ),
+    _one(
+        "a resume that comes in the middle moves nothing",
+        DECIDE,
+        "    if draft.header.status is Status.PAUSED and not draft.notes.paused:",
+        "    if isinstance(event, Woke) and draft.header.status is Status.PAUSED and not draft.notes.paused:",
+    ),
+    _one(
+        "commands do not wait for the disk",
+        "shared.redisdb.store",
+        'return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)',
+        'return going.kind in {"intents", "end"}',
+    ),
+    _one(
+        "any step takes a callback up",
+        "shared.machine.waits",
+        "return hold is not None and hold.kind is Reason.CALLBACK",
+        "return True",
+    ),
+    _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
+    _one(
+        "a child is not told to stop", "shared.machine.children", '    draft.command(f"cancel_child', '    str(f"cancel_child'
+    ),
+    _one(
+        "a parent does not hear of its child",
+        "shared.machine.children",
+        "    if parent is None:\n        return\n",
+        "    if True:\n        return\n",
+    ),
+    _one(
+        "a join counts what failed", "shared.machine.waits", "if step.join and draft.needs_done(cell) < step.join:", "if False:"
+    ),
+    _one(
+        "a slot is everybody's",
+        "shared.memory_slots",
+        "if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):",
+        "if True:",
+    ),
+)
+
+MUTANTS: Sequence[Mutant] = (*STORE_MUTANTS, *CHANNEL_MUTANTS, *SEGMENT_MUTANTS, *MACHINE_MUTANTS, *KIND_MUTANTS)
