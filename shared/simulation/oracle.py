@@ -77,6 +77,8 @@ class Oracle:
         self.facts: dict[str, Facts] = {}
         self._calls: Counter[tuple[str, int]] = Counter()
         """Calls that run now, by execution and by when their owner's lease ends."""
+        self._limited: Counter[str] = Counter()
+        """Calls that run now under a limit."""
         self._entries: dict[str, Entry] = {}
         self._known: dict[str, Known] = {}
         self._blueprints: dict[str, Blueprint] = {}
@@ -216,13 +218,27 @@ class Oracle:
         self._calls[execution, intent.sent_by_ms] += 1
         many = self._calls[execution, intent.sent_by_ms]
         must(many <= self.scenario.setting.parallel, "calls at once", f"{execution} makes {many} calls at once")
+        for key, most in self._limits(start):
+            self._limited[key] += 1
+            must(self._limited[key] <= most, "limits", f"{self._limited[key]} calls under {key}, which takes {most}")
         if intent.key.endswith(".undo"):
             facts.undo_starts.append(name.removesuffix(".undo").rpartition(".")[0])
+
+    def _limits(self, start: Start) -> list[tuple[str, int]]:
+        """What it counts under while it runs: of a step's own calls, not of its undo."""
+        execution, name, *_ = start.intent.key.split(".")
+        blueprint = self._blueprints.get(execution)
+        if blueprint is None or start.intent.key.endswith(".undo") or start.intent.probe:
+            return []
+        step = blueprint.plan.steps[blueprint.index[name]]
+        return [(limit.key, limit.most) for limit in step.limits if not limit.per_ms]
 
     def told(self, start: Start, outcome: Outcome) -> None:
         """What a caller was told."""
         execution = start.intent.key.split(".", 1)[0]
         self._calls[execution, start.intent.sent_by_ms] -= 1
+        for key, _ in self._limits(start):
+            self._limited[key] -= 1
         if isinstance(outcome, Unanswered):
             self.facts[execution].unanswered.add(start.intent.key)
         if isinstance(outcome, Refused) and not outcome.retryable:

@@ -8,7 +8,7 @@ from tests.simulation.mutants.loading import Patch
 STORE, RUN, RELAY, DOG = "shared.memory", "shared.interpret", "shared.relay", "shared.watchdog"
 DECIDE, STARTING, OUTCOMES = "shared.machine.decide", "shared.machine.starting", "shared.machine.outcomes"
 UNDOING, STATE, DRAFT = "shared.machine.undoing", "shared.machine.state", "shared.machine.draft"
-TOWN = "shared.simulation.town"
+TOWN, SIGNALS = "shared.simulation.town", "shared.machine.signals"
 
 
 class Mutant(NamedTuple):
@@ -26,56 +26,7 @@ _OWNER = Patch(STORE, "(record.owner, record.ver) != (lease.owner, ver)", "False
 _NO_MORE_DUE = Patch(DOG, "overdue = await self._store.overdue_everywhere(limit=PER_PARTITION)", "overdue: list[str] = []")
 _NO_RELAY = Patch(DOG, "partitions = await self._store.waiting_entries()", "partitions: list[str] = []")
 
-STORE_KIND_MUTANTS: Sequence[Mutant] = (
-    Mutant(
-        "an effect is forgotten while its step stands in line",
-        (
-            Patch(
-                UNDOING, "_TRIES_AGAIN = frozenset({Cell.BACKOFF, Cell.GRANTED})", "_TRIES_AGAIN = frozenset({Cell.BACKOFF})"
-            ),
-            Patch(DRAFT, "return Cell.UNKNOWN if fault is not None and fault.doubt else Cell.SKIPPED", "return Cell.SKIPPED"),
-        ),
-    ),
-    _one(
-        "a resume that comes in the middle moves nothing",
-        DECIDE,
-        "    if draft.header.status is Status.PAUSED and not draft.notes.paused:",
-        "    if isinstance(event, Woke) and draft.header.status is Status.PAUSED and not draft.notes.paused:",
-    ),
-    _one(
-        "commands do not wait for the disk",
-        "shared.redisdb.store",
-        'return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)',
-        'return going.kind in {"intents", "end"}',
-    ),
-    _one(
-        "any step takes a callback up",
-        "shared.machine.waits",
-        "return hold is not None and hold.kind is Reason.CALLBACK",
-        "return True",
-    ),
-    _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
-    _one(
-        "a child is not told to stop", "shared.machine.children", '    draft.command(f"cancel_child', '    str(f"cancel_child'
-    ),
-    _one(
-        "a parent does not hear of its child",
-        "shared.machine.children",
-        "    if parent is None:\n        return\n",
-        "    if True:\n        return\n",
-    ),
-    _one(
-        "a join counts what failed", "shared.machine.waits", "if step.join and draft.needs_done(cell) < step.join:", "if False:"
-    ),
-    _one(
-        "a slot is everybody's",
-        "shared.memory_slots",
-        "if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):",
-        "if True:",
-    ),
-)
-
-MUTANTS: Sequence[Mutant] = (
+STORE_MUTANTS: Sequence[Mutant] = (
     Mutant("no fence: neither owner nor version is compared", (_OWNER,)),
     _one("version without owner", STORE, "(record.owner, record.ver) != (lease.owner, ver)", "record.ver != ver"),
     _one("owner without version", STORE, "(record.owner, record.ver) != (lease.owner, ver)", "record.owner != lease.owner"),
@@ -85,20 +36,25 @@ MUTANTS: Sequence[Mutant] = (
         "record.fence, record.ver = record.fence + 1, record.ver + 1\n            record.head(stalled",
         "record.ver = record.ver + 1\n            record.head(stalled",
     ),
-    _one(
+    Mutant(
         "a live lease is given away",
-        STORE,
-        "    if record.lease_until > now:\n        return NoLease(why=No.HELD, ms=record.lease_until - now)\n",
-        "",
+        (Patch(STORE, "return NoLease(why=No.HELD, ms=record.lease_until - now)", "pass"),),
     ),
-    _one(
+    Mutant(
         "a lease never ends",
-        STORE,
-        "    if record.lease_until > now:\n        return NoLease(why=No.HELD, ms=record.lease_until - now)\n",
-        "    if record.owner:\n        return NoLease(why=No.HELD, ms=1_000)\n",
+        (
+            Patch(
+                STORE,
+                "return NoLease(why=No.HELD, ms=record.lease_until - now)\n        return None",
+                "return NoLease(why=No.HELD, ms=record.lease_until - now)\n        return NoLease(why=No.HELD, ms=1_000) if record.owner else None",
+            ),
+        ),
     ),
     _one("no stale-segment rule", STORE, "if 0 <= segment < header.segment:", "if False:"),
-    _one("no terminal rule", STORE, "    if record.terminal:\n        return NoLease(why=No.TERMINAL)\n", ""),
+    Mutant(
+        "no terminal rule",
+        (Patch(STORE, "return NoLease(why=No.TERMINAL)", "pass"),),
+    ),
     _one("a wait ends early", STORE, "if header.status is Status.SUSPENDED and record.caught_up and waits:", "if False:"),
     _one(
         "a commit does not look into the inbox",
@@ -131,11 +87,15 @@ MUTANTS: Sequence[Mutant] = (
         "record.head(stalled=record.header.stalled + 1, segment=record.header.segment + 1)",
     ),
     _one("the segment is never raised", STORE, "record.head(segment=record.header.segment + 1)", "pass"),
-    _one(
+    Mutant(
         "a signal wakes nobody",
-        STORE,
-        'part.due.set(execution, now + WATCH_MS)\n        return Accepted(entry=part.enqueue(now, record.entry("signal")))',
-        "return Accepted(entry=None)",
+        (
+            Patch(
+                STORE,
+                "        record.epoch += 1\n        part.due.set(execution, now + WATCH_MS)\n        return Accepted(",
+                "        return Accepted(entry=None)\n        record.epoch += 1\n        part.due.set(execution, now + WATCH_MS)\n        return Accepted(",
+            ),
+        ),
     ),
     _one(
         "what is over takes signals", STORE, '        if record.terminal:\n            return NotAccepted(why="terminal")\n', ""
@@ -156,56 +116,7 @@ MUTANTS: Sequence[Mutant] = (
     ),
 )
 
-CHANNEL_KIND_MUTANTS: Sequence[Mutant] = (
-    Mutant(
-        "an effect is forgotten while its step stands in line",
-        (
-            Patch(
-                UNDOING, "_TRIES_AGAIN = frozenset({Cell.BACKOFF, Cell.GRANTED})", "_TRIES_AGAIN = frozenset({Cell.BACKOFF})"
-            ),
-            Patch(DRAFT, "return Cell.UNKNOWN if fault is not None and fault.doubt else Cell.SKIPPED", "return Cell.SKIPPED"),
-        ),
-    ),
-    _one(
-        "a resume that comes in the middle moves nothing",
-        DECIDE,
-        "    if draft.header.status is Status.PAUSED and not draft.notes.paused:",
-        "    if isinstance(event, Woke) and draft.header.status is Status.PAUSED and not draft.notes.paused:",
-    ),
-    _one(
-        "commands do not wait for the disk",
-        "shared.redisdb.store",
-        'return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)',
-        'return going.kind in {"intents", "end"}',
-    ),
-    _one(
-        "any step takes a callback up",
-        "shared.machine.waits",
-        "return hold is not None and hold.kind is Reason.CALLBACK",
-        "return True",
-    ),
-    _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
-    _one(
-        "a child is not told to stop", "shared.machine.children", '    draft.command(f"cancel_child', '    str(f"cancel_child'
-    ),
-    _one(
-        "a parent does not hear of its child",
-        "shared.machine.children",
-        "    if parent is None:\n        return\n",
-        "    if True:\n        return\n",
-    ),
-    _one(
-        "a join counts what failed", "shared.machine.waits", "if step.join and draft.needs_done(cell) < step.join:", "if False:"
-    ),
-    _one(
-        "a slot is everybody's",
-        "shared.memory_slots",
-        "if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):",
-        "if True:",
-    ),
-)
-
-MUTANTS: Sequence[Mutant] = (
+CHANNEL_MUTANTS: Sequence[Mutant] = (
     Mutant("no due index", (_NO_MORE_DUE,)),
     Mutant("outbox and due index, both off", (_NO_MORE_DUE, _NO_RELAY)),
     _one(
@@ -237,70 +148,31 @@ MUTANTS: Sequence[Mutant] = (
     ),
 )
 
-SEGMENT_KIND_MUTANTS: Sequence[Mutant] = (
+SEGMENT_MUTANTS: Sequence[Mutant] = (
     Mutant(
-        "an effect is forgotten while its step stands in line",
+        "what a commit kept is applied last",
         (
             Patch(
-                UNDOING, "_TRIES_AGAIN = frozenset({Cell.BACKOFF, Cell.GRANTED})", "_TRIES_AGAIN = frozenset({Cell.BACKOFF})"
+                RUN,
+                "                self._applied(decision.kept)\n                if isinstance(stored, Flags):\n",
+                "                if isinstance(stored, Flags):\n                    self._applied(decision.kept)\n                if isinstance(stored, Flags):\n",
             ),
-            Patch(DRAFT, "return Cell.UNKNOWN if fault is not None and fault.doubt else Cell.SKIPPED", "return Cell.SKIPPED"),
+            Patch(
+                RUN,
+                'self._applied(getattr(following, "changes", Changes()))',
+                'self._applied(getattr(following, "changes", Changes()))\n                self._applied(decision.kept)',
+            ),
         ),
     ),
-    _one(
-        "a resume that comes in the middle moves nothing",
-        DECIDE,
-        "    if draft.header.status is Status.PAUSED and not draft.notes.paused:",
-        "    if isinstance(event, Woke) and draft.header.status is Status.PAUSED and not draft.notes.paused:",
-    ),
-    _one(
-        "commands do not wait for the disk",
-        "shared.redisdb.store",
-        'return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)',
-        'return going.kind in {"intents", "end"}',
-    ),
-    _one(
-        "any step takes a callback up",
-        "shared.machine.waits",
-        "return hold is not None and hold.kind is Reason.CALLBACK",
-        "return True",
-    ),
-    _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
-    _one(
-        "a child is not told to stop", "shared.machine.children", '    draft.command(f"cancel_child', '    str(f"cancel_child'
-    ),
-    _one(
-        "a parent does not hear of its child",
-        "shared.machine.children",
-        "    if parent is None:\n        return\n",
-        "    if True:\n        return\n",
-    ),
-    _one(
-        "a join counts what failed", "shared.machine.waits", "if step.join and draft.needs_done(cell) < step.join:", "if False:"
-    ),
-    _one(
-        "a slot is everybody's",
-        "shared.memory_slots",
-        "if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):",
-        "if True:",
-    ),
-)
-
-MUTANTS: Sequence[Mutant] = (
-    _one(
-        "what a commit kept is applied last",
-        RUN,
-        "        self._applied(fresh)\n        if isinstance(stored, Committed):\n            self.ver = stored.ver\n"
-        "            self._applied(going.changes)\n            self._tell(going.changes.history)\n",
-        "        if isinstance(stored, Committed):\n            self.ver = stored.ver\n"
-        "            self._applied(going.changes)\n            self._tell(going.changes.history)\n"
-        "        self._applied(fresh)\n",
-    ),
-    _one(
+    Mutant(
         "a lost lease is not noticed",
-        RUN,
-        "        if isinstance(stored, Lost):\n            return stored\n",
-        "        if isinstance(stored, Lost):\n            stored = Committed(ver=self.ver)\n",
+        (
+            Patch(
+                RUN,
+                "                if isinstance(stored, Lost):\n",
+                "                if isinstance(stored, Lost):\n                    stored = Committed(ver=self.ver)\n                if isinstance(stored, Lost):\n",
+            ),
+        ),
     ),
     _one(
         "a call is made although the intent was refused",
@@ -324,75 +196,26 @@ MUTANTS: Sequence[Mutant] = (
     ),
 )
 
-MACHINE_KIND_MUTANTS: Sequence[Mutant] = (
+MACHINE_MUTANTS: Sequence[Mutant] = (
     Mutant(
-        "an effect is forgotten while its step stands in line",
+        "the intent comes before the budget check",
         (
             Patch(
-                UNDOING, "_TRIES_AGAIN = frozenset({Cell.BACKOFF, Cell.GRANTED})", "_TRIES_AGAIN = frozenset({Cell.BACKOFF})"
+                STARTING,
+                "    if draft.now_ms >= room.checkpoint_ms:\n        return False\n    timeout",
+                "    return True\n    timeout",
             ),
-            Patch(DRAFT, "return Cell.UNKNOWN if fault is not None and fault.doubt else Cell.SKIPPED", "return Cell.SKIPPED"),
         ),
-    ),
-    _one(
-        "a resume that comes in the middle moves nothing",
-        DECIDE,
-        "    if draft.header.status is Status.PAUSED and not draft.notes.paused:",
-        "    if isinstance(event, Woke) and draft.header.status is Status.PAUSED and not draft.notes.paused:",
-    ),
-    _one(
-        "commands do not wait for the disk",
-        "shared.redisdb.store",
-        'return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)',
-        'return going.kind in {"intents", "end"}',
-    ),
-    _one(
-        "any step takes a callback up",
-        "shared.machine.waits",
-        "return hold is not None and hold.kind is Reason.CALLBACK",
-        "return True",
-    ),
-    _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
-    _one(
-        "a child is not told to stop", "shared.machine.children", '    draft.command(f"cancel_child', '    str(f"cancel_child'
-    ),
-    _one(
-        "a parent does not hear of its child",
-        "shared.machine.children",
-        "    if parent is None:\n        return\n",
-        "    if True:\n        return\n",
-    ),
-    _one(
-        "a join counts what failed", "shared.machine.waits", "if step.join and draft.needs_done(cell) < step.join:", "if False:"
-    ),
-    _one(
-        "a slot is everybody's",
-        "shared.memory_slots",
-        "if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):",
-        "if True:",
-    ),
-)
-
-MUTANTS: Sequence[Mutant] = (
-    _one(
-        "the intent comes before the budget check",
-        STARTING,
-        "    if draft.now_ms >= room.checkpoint_ms:\n        return False\n    step = draft",
-        "    return True\n    step = draft",
     ),
     _one("more calls at once than allowed", STARTING, "free = room.parallel - len(draft.running())", "free = room.parallel"),
     _one("more steps than a message may run", STARTING, "free = min(free, room.starts_left)", "pass"),
-    _one(
+    Mutant(
         "the key changes with the attempt",
-        STARTING,
-        "key=draft.x.key_of(cell),",
-        'key=draft.x.key_of(cell).replace(".1", f".{draft.attempt(cell)}"),',
+        (Patch(STARTING, "key=draft.key(cell),", 'key=draft.key(cell).replace(".1", f".{draft.attempt(cell)}"),'),),
     ),
-    _one(
+    Mutant(
         "no intent says until when its owner sends",
-        STARTING,
-        "settle_at_ms=room.lease_ms + draft.blueprint.contract(cell).settle_ms,",
-        "settle_at_ms=draft.now_ms,",
+        (Patch(STARTING, "settle_at_ms=room.lease_ms + draft.contract(cell).settle_ms,", "settle_at_ms=draft.now_ms,"),),
     ),
     _one(
         "a time-out is a failure",
@@ -400,12 +223,15 @@ MUTANTS: Sequence[Mutant] = (
         '        _try_again(draft, report, intent, "unanswered", outcome.message, doubt=doubt)\n',
         '        _give_up(draft, report, intent, "unanswered", outcome.message, doubt=False)\n',
     ),
-    _one(
+    Mutant(
         "whoever does not answer is called again, whatever it does",
-        OUTCOMES,
-        "    if draft.blueprint.is_undo(cell) or effect in {Effect.PURE, Effect.IDEMPOTENT}:\n"
-        "        doubt = effect is not Effect.PURE\n        _try_again",
-        "    if True:\n        doubt = effect is not Effect.PURE\n        _try_again",
+        (
+            Patch(
+                OUTCOMES,
+                "    cell, effect = report.cell, draft.contract(report.cell).effect\n    if draft.layout",
+                "    cell, effect = report.cell, Effect.IDEMPOTENT\n    if draft.layout",
+            ),
+        ),
     ),
     _one(
         "a dead owner's unsafe call is made again",
@@ -428,24 +254,45 @@ MUTANTS: Sequence[Mutant] = (
         'fault = _fault(draft, intent, "unanswered", outcome.message, retry_at_ms=draft.now_ms + 1, doubt=True)',
     ),
     _one("a doubt is forgotten with the next attempt", STARTING, "doubt=before.doubt if before else False,", "doubt=False,"),
-    _one("a failure stops nothing", OUTCOMES, "    if not undo:\n        draft.blame(Cause.FAILED)\n", ""),
-    _one("the order of undos is the order of completion", UNDOING, "for cell in reversed(lane) if", "for cell in lane if"),
-    _one(
-        "an undo does not wait until late requests have landed",
-        UNDOING,
-        "    forward, contract = cell - draft.blueprint.size, draft.blueprint.contract(cell)\n",
-        "    return 0\n    forward, contract = 0, draft.blueprint.contract(cell)\n",
+    Mutant(
+        "a failure stops nothing",
+        (
+            Patch(
+                DRAFT,
+                "            self.put(cell, Cell.FAILED, fault)\n            self.blame(Cause.FAILED)\n",
+                "            self.put(cell, Cell.FAILED, fault)\n",
+            ),
+        ),
     ),
-    _one(
+    _one("the order of undos is the order of completion", UNDOING, "for cell in reversed(lane) if", "for cell in lane if"),
+    Mutant(
+        "an undo does not wait until late requests have landed",
+        (
+            Patch(
+                UNDOING,
+                "    if _undo(draft, cell) is not Undo.SETTLED:\n        return 0\n",
+                "    if True:\n        return 0\n",
+            ),
+        ),
+    ),
+    Mutant(
         "an answered call has no late brother",
-        UNDOING,
-        "return done and contract.undo is Undo.SETTLED and contract.effect is Effect.IDEMPOTENT",
-        "return False",
+        (
+            Patch(
+                UNDOING,
+                "return draft.cell(forward) is Cell.DONE and _undo(draft, cell) is Undo.SETTLED and idempotent",
+                "return False",
+            ),
+        ),
     ),
     Mutant(
         "no tombstone and no settle time",
         (
-            Patch(UNDOING, "    if contract.undo is not Undo.SETTLED:\n        return 0\n", "    return 0\n"),
+            Patch(
+                UNDOING,
+                "    if _undo(draft, cell) is not Undo.SETTLED:\n        return 0\n",
+                "    if True:\n        return 0\n",
+            ),
             Patch(TOWN, "if kind is Undo.TOMBSTONE:", "if False:"),
         ),
     ),
@@ -456,7 +303,10 @@ MUTANTS: Sequence[Mutant] = (
         "_MAY_EXIST = frozenset({Cell.DONE})",
     ),
     _one("a doubtful attempt is not undone", UNDOING, "(fault is not None and fault.doubt)", "False"),
-    _one("what did nothing is undone", UNDOING, "if draft.blueprint.contract(cell).effect is Effect.PURE:", "if False:"),
+    Mutant(
+        "what did nothing is undone",
+        (Patch(UNDOING, "draft.blueprint.contract(number).effect is Effect.PURE or ", ""),),
+    ),
     _one(
         "what is left standing is not told",
         UNDOING,
@@ -469,19 +319,30 @@ MUTANTS: Sequence[Mutant] = (
         "    if draft.running():\n        return Wait()  # drain: what is INTENDED may finish, nothing new starts\n",
         "",
     ),
-    _one("a cancel is taken in and forgotten", DECIDE, "draft.blame(Cause.CANCELLED)", "pass"),
-    _one("a deadline is not looked at", DECIDE, "draft.blame(Cause.TIMED_OUT)", "pass"),
-    _one(
-        "completed one step too early",
-        DECIDE,
-        "draft.done_steps() == draft.blueprint.size:",
-        "draft.done_steps() >= max(1, draft.blueprint.size - 1):",
+    Mutant(
+        "a cancel is taken in and forgotten",
+        (Patch(SIGNALS, "draft.blame(Cause.CANCELLED)", "pass"),),
     ),
-    _one(
+    _one("a deadline is not looked at", DECIDE, "draft.blame(Cause.TIMED_OUT)", "pass"),
+    Mutant(
+        "completed one step too early",
+        (
+            Patch(
+                DECIDE,
+                "draft.settled_steps() == draft.blueprint.size and",
+                "draft.settled_steps() >= max(1, draft.blueprint.size - 1) and",
+            ),
+        ),
+    ),
+    Mutant(
         "a wait without an end where time would do",
-        DECIDE,
-        "    if timer is not None:\n        return _sit_or_suspend(draft, room, *timer)\n",
-        "",
+        (
+            Patch(
+                DECIDE,
+                "    if timer is not None:\n        return _sit_or_suspend(draft, room, *timer)\n    return _suspend(draft, _awaited",
+                "    return _suspend(draft, _awaited",
+            ),
+        ),
     ),
 )
 
@@ -515,22 +376,20 @@ KIND_MUTANTS: Sequence[Mutant] = (
     ),
     _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
     _one(
-        "a child is not told to stop", "shared.machine.children", '    draft.command(f"cancel_child', '    str(f"cancel_child'
+        "a child is not told to stop",
+        "shared.machine.children",
+        '    draft.command(f"cancel_child:{draft.name(cell)}", "cancel_child", hold.child, _about(draft, cell))\n',
+        "",
     ),
     _one(
         "a parent does not hear of its child",
         "shared.machine.children",
         "    if parent is None:\n        return\n",
-        "    if True:\n        return\n",
+        "    if parent is None or True:\n        return\n",
     ),
-    _one(
-        "a join counts what failed", "shared.machine.waits", "if step.join and draft.needs_done(cell) < step.join:", "if False:"
-    ),
-    _one(
+    Mutant(
         "a slot is everybody's",
-        "shared.memory_slots",
-        "if slot.member in line.holders or (not line.queue and len(line.holders) < limit.most):",
-        "if True:",
+        (Patch("shared.memory_slots", "if slot.member in line.holders or len(line.holders) < limit.most:", "if True:"),),
     ),
 )
 
