@@ -98,7 +98,10 @@ def _resend(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
 
 
 def _event(draft: Draft, payload: dict[str, Any], signal: Signal) -> None:
-    waits.event(draft, signal.position, str(payload.get("name", "")), str(payload.get("key", "")), payload.get("data"))
+    name = str(payload.get("name", ""))
+    if name in {"", waits.CALLBACK}:  # a callback comes with its own permission, and never as an event
+        raise Misfit(f"no event is called {name!r}")
+    waits.event(draft, signal.position, name, str(payload.get("key", "")), payload.get("data"))
 
 
 def _callback(draft: Draft, payload: dict[str, Any], signal: Signal) -> None:
@@ -200,6 +203,7 @@ def _skip(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
     if hold is not None:
         limits.leave_line(draft, cell, hold)
     draft.say("step.skipped_by", cell, by=_actor(payload))
+    draft.note(supplied=(*draft.notes.supplied, cell))
     _supply(draft, cell, payload.get("output"))
 
 

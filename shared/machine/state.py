@@ -67,6 +67,8 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who paused it."""
     no_undo: bool = False
     """Whoever cancelled it wants what is done to stand."""
+    supplied: tuple[int, ...] = ()
+    """Cells whose output a person gave instead of a call: nothing was done, so nothing of them is undone."""
     parent: Parent | None = None
     depth: int = 0
     """How many executions it is a child, a child's child … of."""

@@ -57,6 +57,8 @@ def _undo(draft: Draft, cell: int) -> Undo:
 def _may_have_effect(draft: Draft, cell: int) -> bool:
     number = draft.layout.step(cell)
     step, where = draft.blueprint.plan.steps[number], draft.cell(cell)
+    if cell in draft.notes.supplied:
+        return False
     if step.child:
         return where in {Cell.DONE, Cell.UNKNOWN}
     if draft.blueprint.contract(number).effect is Effect.PURE or (step.map and cell < draft.blueprint.size):

@@ -104,17 +104,48 @@ def _wait(draft: Draft, cell: int, wait: WaitFor) -> Load | None:
     taken = taken[:1] if wait.mode == "any" else taken
     if missing := tuple(one.position for one in taken if one.position not in draft.x.letters):
         return Load(letters=missing)
-    until = draft.now_ms + wait.timeout_ms if wait.timeout_ms else 0
-    reason = Reason.CALLBACK if wait.callback else Reason.EVENT
-    hold = Hold(kind=reason, since_ms=draft.now_ms, until_ms=until, events=events)
-    draft.put(cell, Cell.WAITING, hold=hold)
-    draft.say("step.waiting", cell, events=[name if not key else f"{name}/{key}" for name, key in events], until_ms=until)
-    _by_key(draft, cell, hold, "subscribe")
-    for one in taken:
-        said = draft.x.letters[one.position]
-        arrive(draft, cell, one, said.get("data") if isinstance(said, dict) else None)
-    draft.note(early=tuple(one for one in draft.notes.early if one not in taken))
+    if taken:
+        draft.note(early=tuple(one for one in draft.notes.early if one not in taken))
+    came = {(one.name, one.key): _said(draft.x.letters[one.position]) for one in taken}
+    _begin(draft, cell, wait, events, came)
     return None
+
+
+def _begin(
+    draft: Draft, cell: int, wait: WaitFor, events: tuple[tuple[str, str], ...], came: dict[tuple[str, str], Any]
+) -> None:
+    """Wait, unless what `came` early is enough: then nobody is asked for anything."""
+    until = draft.now_ms + wait.timeout_ms if wait.timeout_ms else 0
+    hold = Hold(kind=Reason.CALLBACK if wait.callback else Reason.EVENT, since_ms=draft.now_ms, until_ms=until)
+    draft.say("step.waiting", cell, events=[name if not key else f"{name}/{key}" for name, key in events], until_ms=until)
+    for (name, key), data in came.items():
+        hold = _took(draft, cell, hold, Early(0, name, key), data)
+    left = tuple(event for event in events if event not in came)
+    if came and (wait.mode == "any" or not left):
+        _end(draft, cell, hold, _given(wait, Early(0, *next(iter(came))), hold))
+    else:
+        hold = msgspec.structs.replace(hold, events=left)
+        draft.put(cell, Cell.WAITING, hold=hold)
+        _by_key(draft, cell, hold, "subscribe")
+
+
+def _said(letter: Any) -> Any:
+    return letter.get("data") if isinstance(letter, dict) else None
+
+
+def _took(draft: Draft, cell: int, hold: Hold, came: Early, data: Any) -> Hold:
+    draft.say("step.event", cell, name=came.name, key=came.key)
+    left = tuple(event for event in hold.events if event != (came.name, came.key))
+    return msgspec.structs.replace(hold, got=hold.got | {came.name: data}, events=left)
+
+
+def _given(wait: WaitFor, last: Early, hold: Hold) -> Any:
+    """What a wait gives when it is over."""
+    if wait.callback:
+        return hold.got[last.name]
+    if wait.mode == "any":
+        return {"name": last.name, "key": last.key, "data": hold.got[last.name]}
+    return {"events": hold.got}
 
 
 def _key(draft: Draft, cell: int, key: str, number: int) -> str:
@@ -152,18 +183,15 @@ def arrive(draft: Draft, cell: int, came: Early, data: Any) -> None:
     hold, wait = draft.hold(cell), draft.step(cell).wait
     if hold is None or wait is None:
         return
-    left = tuple(event for event in hold.events if event != (came.name, came.key))
-    got = hold.got | {came.name: data}
-    draft.say("step.event", cell, name=came.name, key=came.key)
-    if wait.callback:
-        _end(draft, cell, hold, data)
-    elif wait.mode == "any":
-        _end(draft, cell, hold, {"name": came.name, "key": came.key, "data": data})
-    elif not left:
-        _end(draft, cell, hold, {"events": got})
+    after = _took(draft, cell, hold, came, data)
+    if wait.callback or wait.mode == "any":
+        _end(draft, cell, hold, _given(wait, came, after))
+        return
+    unsubscribe(draft, cell, msgspec.structs.replace(hold, events=((came.name, came.key),)))
+    if after.events:
+        draft.put(cell, Cell.WAITING, hold=after)
     else:
-        unsubscribe(draft, cell, msgspec.structs.replace(hold, events=((came.name, came.key),)))
-        draft.put(cell, Cell.WAITING, hold=msgspec.structs.replace(hold, got=got, events=left))
+        _end(draft, cell, after, _given(wait, came, after))
 
 
 def called_back(draft: Draft, cell: int, payload: dict[str, Any]) -> None:

@@ -36,10 +36,12 @@ from tests.machine.world import Broken, Record
 LIMITS = Limits(steps=20_000, argument_bytes=1_000_000, step_ms=8_000)
 
 
-def compiled(*steps: dict[str, Any], **plan: Any) -> Blueprint:
-    """An accepted plan as a caller writes it, compiled."""
-    draft = msgspec.convert({"steps": list(steps)} | plan, PlanDraft)
-    return Blueprint(plans.encode(accept(draft, contracts=TOOLS, check_args=lambda *_: iter(()), limits=LIMITS)))
+def compiled(*steps: dict[str, Any], inner: bool = False, **plan: Any) -> Blueprint:
+    """An accepted plan as a caller writes it, compiled. `inner`: it is a child's."""
+    written = {"steps": list(steps)} | plan
+    draft = msgspec.convert({"steps": [{"name": "c", "child": written}]} if inner else written, PlanDraft)
+    found = accept(draft, contracts=TOOLS, check_args=lambda *_: iter(()), limits=LIMITS)
+    return Blueprint(plans.encode((inner and found.steps[0].child) or found))
 
 
 def call(name: str, tool: str = "idem", **more: Any) -> dict[str, Any]:
@@ -51,12 +53,13 @@ class Play:
     """Moves return where the execution stands then: `EXECUTING`, `SUSPENDED sleep`, `COMPLETED`."""
 
     def __init__(self, *steps: dict[str, Any], notes: Notes | None = None, deadline_ms: int = 0, **plan: Any) -> None:
-        self.plan = compiled(*steps, **plan)
+        self.plan = compiled(*steps, inner=bool(notes and notes.parent), **plan)
         self.record = Record(header(Status.PLANNED, deadline_ms=deadline_ms), self.plan)
         self.record.notes = notes or Notes()
         self.now_ms = self.began_ms = NOW
         self.room: dict[str, Any] = {"parallel": 100}
         self.calls: dict[str, Start] = {}
+        self.per_message = 0
         self.started: list[Start] = []
         self.here = 0
         self.next: Next = Wait()
@@ -156,7 +159,8 @@ class Play:
     def _room(self) -> Room:
         ends = {"checkpoint_ms": 7_500, "cutoff_ms": 8_000, "lease_ms": LEASE_MS}
         known: dict[str, Any] = {name: self.began_ms + after for name, after in ends.items()}
-        return Room(**(known | {"started": self.here} | self.room))
+        left = self.per_message - self.here if self.per_message else None
+        return Room(**(known | {"started": self.here, "starts_left": left} | self.room))
 
     def _go(self, event: Event) -> str:
         while True:

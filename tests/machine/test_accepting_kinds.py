@@ -107,7 +107,7 @@ def test_a_join_names_everything_that_it_leans_on(more: dict[str, Any]) -> None:
     steps = [A, B, call("c"), call("j", needs=["a", "b"], join="any", **more)]
     ((_, message),) = refused(*steps)
     assert "'c' is not among the needs that this step joins" in message
-    assert accepted(*steps[:3], steps[3] | {"needs": ["a", "b", "c"]})
+    assert accepted(*steps[:3], steps[3] | {"needs": ["a", "b", "c"]}).steps
 
 
 @pytest.mark.parametrize("output", ["${z.n}", {"x": "${item}"}, "${input.x}", "${a", "y" * 20_001])
@@ -126,7 +126,7 @@ def test_a_child_is_held_against_the_same_rules() -> None:
 def test_all_steps_of_all_plans_are_counted() -> None:
     """A limit is a limit."""
     small = Limits(steps=2, argument_bytes=1_000, step_ms=8_000)
-    assert accepted(A, B, limits=small)
+    assert accepted(A, B, limits=small).steps
     ((_, message),) = refused(A, {"name": "c", "child": CHILD}, limits=small)
     assert message == "3 steps, but MAX_PLAN_STEPS is 2"
 
@@ -137,7 +137,7 @@ def test_plans_stand_in_plans_four_levels_deep_at_most() -> None:
     def nested(levels: int) -> dict[str, Any]:
         return {"name": "c", "child": {"steps": [nested(levels - 1)]}} if levels else call("x")
 
-    assert accepted(nested(4))
+    assert accepted(nested(4)).steps
     ((place, message),) = refused(nested(5))
     assert place == "plan" + ".steps[0].child" * 5
     assert "4 levels deep at most" in message
@@ -176,8 +176,8 @@ def test_what_cannot_be_undone_comes_last_or_with_consent(steps: list[dict[str, 
     assert f"{named} may still fail after it" in message
     assert '"undo": {"leave": true}' in message
     agreed = [steps[0] | {"undo": {"leave": True}}, *steps[1:]]
-    assert accepted(*agreed, limits=_STRICT)
-    assert accepted(*steps), "where it is not asked for"
+    assert accepted(*agreed, limits=_STRICT).steps
+    assert accepted(*steps).steps, "where it is not asked for"
 
 
 @pytest.mark.parametrize(
@@ -195,11 +195,11 @@ def test_what_cannot_be_undone_comes_last_or_with_consent(steps: list[dict[str, 
 )
 def test_consent_is_asked_for_only_where_something_would_be_left(steps: list[dict[str, Any]]) -> None:
     """Nobody must say yes to nothing."""
-    assert accepted(*steps, limits=_STRICT)
+    assert accepted(*steps, limits=_STRICT).steps
 
 
 def test_the_inner_plan_is_looked_at_by_itself_too() -> None:
     """Its own failure leaves its own effects."""
     found = refused({"name": "c", "child": {"steps": [_UNSAFE, B]}}, limits=_STRICT)
     assert [place for place, _ in found] == ["plan.steps[0].child.steps[0].undo"]
-    assert accepted({"name": "c", "child": {"steps": [_AGREED, B]}}, limits=_STRICT)
+    assert accepted({"name": "c", "child": {"steps": [_AGREED, B]}}, limits=_STRICT).steps

@@ -186,3 +186,23 @@ def test_a_probe_is_asked_when_the_tool_that_took_over_is_silent() -> None:
     assert play.running == ["a"]
     assert [start.intent.probe for start in play.started] == [False, True, False]
     assert play.answer({"a": Unanswered(message="?")}) == "SUSPENDED settling"
+
+
+def test_no_event_passes_for_a_callback() -> None:
+    """Whoever may publish events has not the address of the step."""
+    play = Play(WAIT)
+    play.wake()
+    assert play.tell("event", name="(callback)", key="w", data="forged").wake() == "SUSPENDED callback"
+    assert play.lines("signal.moot")
+
+
+def test_a_call_is_repeated_with_the_address_it_had_although_it_was_called_back_meanwhile() -> None:
+    """The same key with other arguments would be refused."""
+    play = Play(call("a", args={"to": "${w.callback_url}"}), WAIT)
+    play.wake()
+    play.tell("callback", step="w", data=1)
+    play.answer({"a": Unanswered(message="?")})
+    play.tick(1_000)
+    assert play.cell("w") == "DONE"
+    first, second = play.started
+    assert first.intent.args == second.intent.args == {"to": "callback://exe_00_t/w"}
