@@ -366,7 +366,9 @@ class MemoryStore:
             cells=bytearray(birth.cells.encode()),
             fields=birth.fields,
             updated_ms=now,
-            history=[b'{"event":"execution.created"}'],
+            history=[b'{"event":"execution.created"}', *(wire.line(line) for line in birth.lines)],
+            results={cell: _encode(result) for cell, result in birth.given.items()},
+            order={cell: result.ended_ms for cell, result in birth.given.items()},
             notes=b"" if birth.notes == Notes() else _encode(birth.notes),
             account=_account(birth),
         )

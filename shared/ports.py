@@ -8,7 +8,7 @@ import msgspec
 
 from shared.machine.decision import Changes, Command, Line, Start
 from shared.machine.events import Outcome
-from shared.machine.state import Fault, Header, Hold, Intent, Notes, Signal
+from shared.machine.state import Fault, Header, Hold, Intent, Notes, Result, Signal
 from shared.machine.status import Status
 from shared.quota import Account, Allowance
 
@@ -54,6 +54,10 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
     """What its messages may cost; None: nobody counts."""
     commands: tuple[Command, ...] = ()
     """Stored with it, and carried out at least once."""
+    given: dict[int, Result] = {}
+    """Results that it begins with, by cell: each small enough to stand in the record."""
+    lines: tuple[Line, ...] = ()
+    """What its history says behind its creation."""
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):

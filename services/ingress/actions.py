@@ -8,14 +8,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.ingress import edge
+from services.ingress.edge import Deps
 from shared.actions import ACTIONS, Action, Cancel
+from shared.again import Again, Fork
 from shared.errors import NotFound, TooMany
 from shared.http import Json, decode
 from shared.logs import get_logger
 from shared.ports import Accepted
+from shared.requests import links
 
 log = get_logger()
 _DECODERS: Final["dict[str, msgspec.json.Decoder[Any]]"] = {name: msgspec.json.Decoder(kind) for name, kind in ACTIONS.items()}
+_again = msgspec.json.Decoder(Again)
+_fork = msgspec.json.Decoder(Fork)
 _NOT_AGAIN: Final = {"duplicate": "was cancelled before", "terminal": "is over already; nothing was cancelled"}
 
 
@@ -49,6 +54,34 @@ async def cancel(request: Request) -> Response:
     return Json({"id": execution, "result": _NOT_AGAIN[found.why], "status": header["status"]})
 
 
+async def restart(request: Request) -> Response:
+    """The same plan as a new execution. What stands of the old one must be accepted."""
+    deps, tenant = edge.known(request)
+    asked = decode(_again, await edge.body(request, 65_536) or b"{}")
+    return await _made(request, deps, tenant, asked)
+
+
+async def fork(request: Request) -> Response:
+    """A new execution from a step on: what came before it is given."""
+    deps, tenant = edge.known(request)
+    asked = decode(_fork, await edge.body(request, 65_536) or b"{}")
+    return await _made(request, deps, tenant, asked)
+
+
+async def _made(request: Request, deps: Deps, tenant: str, asked: Again) -> Response:
+    key = edge.idempotency_key(request)
+    by = edge.actor(request, tenant, asked.actor)
+    old = request.path_params["id"]
+    found = await deps.snapshots.load(old, tenant)
+    fields = await edge.told_of(deps, old, tenant)
+    if isinstance(asked, Fork):
+        told = await deps.repeater.fork(found, asked, by, fields, key)
+    else:
+        told = await deps.repeater.restart(found, asked, by, fields, key)
+    place = f"/api/executions/{told['id']}"
+    return Json(told | {"links": links(told["id"])}, status_code=202, headers={"Location": place})
+
+
 async def _action(request: Request, name: str) -> Action:
     raw = await edge.body(request, request.app.state.deps.settings.max_request_bytes)
     found: Action = decode(_DECODERS[name], raw or b"{}")
@@ -58,4 +91,6 @@ async def _action(request: Request, name: str) -> Action:
 ROUTES: Final = [
     Route("/api/executions/{id}/cancel", cancel, methods=["POST"]),
     *(Route(f"/api/executions/{{id}}/{name}", act, methods=["POST"]) for name in ACTIONS if name != "cancel"),
+    Route("/api/executions/{id}/restart", restart, methods=["POST"]),
+    Route("/api/executions/{id}/fork", fork, methods=["POST"]),
 ]

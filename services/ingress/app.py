@@ -7,10 +7,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from services.ingress import actions, dlq, edge, events, gates, quota, schedules, views, waits, why
+from services.ingress import actions, dlq, edge, events, finding, gates, quota, schedules, views, waits, why
 from services.ingress.edge import Deps
 from services.ingress.requests import Chat
-from shared.errors import BadRequest, NotFound
+from shared.errors import NotFound
 from shared.http import ERROR_HANDLERS, Json, decode
 from shared.logs import get_logger
 from shared.planner import Profile
@@ -21,7 +21,6 @@ log = get_logger()
 _execute = msgspec.json.Decoder(Execute)
 _chat = msgspec.json.Decoder(Chat)
 _profile = msgspec.json.Decoder(Profile)
-KEY_LIMIT = 255
 
 
 async def execute(request: Request) -> Response:
@@ -40,27 +39,13 @@ async def chat(request: Request) -> Response:
 
 
 async def _take(deps: Deps, tenant: str, asked: Execute, request: Request) -> Response:
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > KEY_LIMIT:
-        raise BadRequest(f"the Idempotency-Key is longer than {KEY_LIMIT} characters", at="Idempotency-Key")
+    key = edge.idempotency_key(request)
     taken = await deps.acceptor.take(tenant, asked, key)
     body = taken.body
     if not taken.created:
         view = await deps.reader.view(taken.execution, tenant, count=0)
         body = {**body, "status": view.fields["status"]}
     return Json(body, status_code=202, headers={"Location": f"/api/executions/{taken.execution}"})
-
-
-async def list_executions(request: Request) -> Response:
-    """A tenant's executions, newest first; `before` is the `next` of the page before, `status` filters."""
-    deps, tenant = edge.known(request)
-    count = edge.number(request, "limit", 50, edge.PAGE_LIMIT, least=1)
-    before = request.query_params.get("before", "").rpartition("_")[2]
-    found = await deps.reader.listing(tenant, before=before, count=count)
-    rows = [views.row(header) for header in await deps.reader.headers(found)]
-    status = request.query_params.get("status")
-    shown = [row for row in rows if status is None or row["status"] == status]
-    return Json({"executions": shown, "next": found[-1] if len(found) == count else None})
 
 
 async def get_execution(request: Request) -> Response:
@@ -135,7 +120,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
         routes=[
             Route("/api/execute", execute, methods=["POST"]),
             Route("/api/chat", chat, methods=["POST"]),
-            Route("/api/executions", list_executions, methods=["GET"]),
+            *finding.ROUTES,
             Route("/api/executions/{id}", get_execution, methods=["GET"]),
             Route("/api/executions/{id}/history", get_history, methods=["GET"]),
             Route("/api/executions/{id}/steps/{step}/output", get_output, methods=["GET"]),

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from shared.accepting import Acceptor
 from shared.actions import Operator, actor_of
+from shared.again import Repeater
 from shared.background import Background
 from shared.between import Between
 from shared.callers import Callers
@@ -25,6 +26,7 @@ from shared.tools.registry import Registry
 from shared.watchdog import Watchdog
 
 PAGE_LIMIT = 500
+KEY_LIMIT = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ class Deps:
     watchdog: Watchdog
     between: Between
     operator: Operator
+    repeater: Repeater
     snapshots: Snapshots
     quota: Keeper
     background: Background = field(default_factory=Background)
@@ -60,6 +63,20 @@ def known(request: Request) -> tuple[Deps, str]:
 def actor(request: Request, tenant: str, said: str) -> str:
     """Who acts, for the history: the caller's tenant, and the person that it names (`X-Actor`, or `actor` in the body)."""
     return actor_of(tenant, said or request.headers.get("X-Actor", ""))
+
+
+def idempotency_key(request: Request) -> str:
+    """The caller's Idempotency-Key; empty without one."""
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > KEY_LIMIT:
+        raise BadRequest(f"the Idempotency-Key is longer than {KEY_LIMIT} characters", at="Idempotency-Key")
+    return key
+
+
+async def told_of(deps: Deps, execution: str, tenant: str) -> dict[str, str]:
+    """What an execution was told about itself, for another that does the same."""
+    header = await deps.reader.header(execution, tenant)
+    return {name: text for name, text in header.items() if name in {"text", "user", "summary", "sources"}}
 
 
 async def body(request: Request, limit: int) -> bytes:

@@ -218,6 +218,24 @@ class Reader:
             if values[0] is not None
         ]
 
+    async def asked(self, executions: Sequence[str]) -> list[tuple[str, str, str, Hold]]:
+        """(execution, step, the plan's words, hold) of each approval that these wait for. Two round trips, and plans."""
+        pipe = self._redis.pipeline(transaction=False)
+        for execution in executions:
+            pipe.get(keys.cells(execution))
+        cells = dict(zip(executions, await self._ask(pipe.execute()) if executions else [], strict=True))
+        waiting = {one: [m.start() for m in re.finditer(b"w", text)][:NAMED] for one, text in cells.items() if text}
+        waiting = {one: found for one, found in waiting.items() if found}
+        pipe = self._redis.pipeline(transaction=False)
+        for execution, found in waiting.items():
+            pipe.hmget(keys.record(execution), [f"w:{cell}" for cell in found])
+            pipe.get(keys.plan(execution))
+        parts = await self._ask(pipe.execute()) if waiting else []
+        rows: list[tuple[str, str, str, Hold]] = []
+        for execution, texts, plan in zip(waiting, parts[::2], parts[1::2], strict=True):
+            rows += _approvals(execution, waiting[execution], texts, plan)
+        return rows
+
     async def ping(self) -> None:
         """Unavailable unless Redis answers and keeps everything: a store that evicts would lose executions."""
         await self._ask(self._redis.ping())
@@ -271,6 +289,16 @@ def _step(step: Step, number: int, layout: Layout, cells: bytes, part: Sequence[
         items=_items(layout, number, cells),
         child=hold.child if hold else "",
     )
+
+
+def _approvals(
+    execution: str, cells: Sequence[int], texts: Sequence[bytes | None], plan: bytes | None
+) -> list[tuple[str, str, str, Hold]]:
+    holds = [(cell, wire.hold(text)) for cell, text in zip(cells, texts, strict=True) if text is not None]
+    asked = [(cell, hold) for cell, hold in holds if hold.kind is Reason.APPROVAL]
+    steps = _plan.decode(plan).steps if plan and asked else ()
+    named = [(steps[cell], hold) for cell, hold in asked if cell < len(steps)]  # items of maps are not approved one by one
+    return [(execution, step.name, step.approve.message if step.approve else "", hold) for step, hold in named]
 
 
 def hold_view(hold: Hold) -> dict[str, Any]:

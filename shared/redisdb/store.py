@@ -122,8 +122,8 @@ class RedisStore:
         header = birth.header
         pp = keys.partition_of(header.id)
         fields = wire.header_fields(header, birth=True) | wire.notes_text(birth.notes) | birth.fields
-        fields |= wire.allowance_fields(birth.allowance)
-        lines = [b'{"event":"execution.created"}']
+        fields |= wire.allowance_fields(birth.allowance) | wire.given(birth.given)
+        lines = [b'{"event":"execution.created"}', *(wire.line(line) for line in birth.lines)]
         commands = wire.queue_entries(header, birth.commands)
         reply = await self._run(
             "create",

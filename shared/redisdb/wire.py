@@ -251,6 +251,12 @@ def notes_text(notes: Notes) -> dict[str, str]:
     return {} if notes == Notes() else {"notes": _encode(notes).decode()}
 
 
+def given(results: dict[int, Result]) -> dict[str, str]:
+    """The fields of results that an execution begins with."""
+    texts = {f"r:{cell}": _encode(result).decode() for cell, result in results.items()}
+    return texts | {f"c:{cell}": str(result.ended_ms) for cell, result in results.items()}
+
+
 def outputs(flat: Sequence[Any]) -> dict[int, object]:
     """Outputs of done steps, by cell; without those that are stored apart, which are loaded when they are needed."""
     found = {int(name.partition(":")[2]): _result.decode(value) for name, value in pairs(flat)}

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from shared.machine.decision import Line
+from shared.machine.state import Result
 from shared.machine.status import Status
 from shared.ports import Created, Exists, KeyConflict
 from shared.redisdb import keys
@@ -111,3 +113,12 @@ async def test_what_is_no_id_is_refused(store: Clocked, name: str) -> None:
         await store.touch(name, in_ms=0)
     with pytest.raises(ValueError, match="is no execution id"):
         await store.load_plan(name)
+
+
+async def test_an_execution_may_begin_with_results_that_are_given(store: Clocked) -> None:
+    """A fork: what came before is known, with when it was there; the history says so behind the creation."""
+    given = {0: Result(output={"n": 1}, attempt=1, started_ms=NOW, ended_ms=NOW + 5)}
+    await created(store, cells="dr....", given=given, lines=(Line(event="execution.forked"),))
+    assert await store.load_results(EXE, [0, 1]) == {0: {"n": 1}}
+    assert await store.load_order(EXE, [0]) == {0: NOW + 5}
+    assert (await leased(store)).cells == b"dr...."

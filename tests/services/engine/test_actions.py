@@ -275,3 +275,48 @@ async def test_what_is_shown_of_a_map_and_of_children(site: Site, stage: Stage) 
     assert kid["child"]["path"].endswith(kid["hold"]["child"])
     gone = await site.call("ingress", "GET", f"/api/executions/{execution}/steps/c/items", headers=ANNA)
     assert gone.status_code == 404
+
+
+async def again(site: Site, execution: str, action: str, expect: int = 202, key: str = "", **body: Any) -> dict[str, Any]:
+    """A restart or a fork; its answer."""
+    headers = ANNA | ({"Idempotency-Key": key} if key else {})
+    answer = await site.call("ingress", "POST", f"/api/executions/{execution}/{action}", json=body, headers=headers)
+    assert answer.status_code == expect, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_a_restart_is_another_execution_with_keys_of_its_own(site: Site, stage: Stage) -> None:
+    """Whoever asks is told what stands, and says that it may."""
+    old = await started(site, work("a"), work("b", "a"))
+    assert (await again(site, old, "restart", 409))["error"]["code"] == "still_running"
+    assert await run(stage, old) == "COMPLETED"
+    refused = (await again(site, old, "restart", 409))["error"]
+    assert (refused["code"], refused["details"]["standing"]) == ("effects_stand", ["a", "b"])
+    told = await again(site, old, "restart", acceptEffects=True, key="once")
+    assert (told["from"], told["by"], told["standing"]) == (old, "acme/anna", ["a", "b"])
+    repeated = await again(site, old, "restart", acceptEffects=True, key="once")
+    assert (repeated["id"], repeated["repeated"]) == (told["id"], True)
+    assert (await again(site, old, "fork", 409, key="once", acceptEffects=True, step="b"))["error"]["code"] == (
+        "idempotency_conflict"
+    )
+    assert await run(stage, told["id"]) == "COMPLETED"
+    assert [one.intent.key for one in stage.tools.started[-2:]] == [f"{told['id']}.a.1", f"{told['id']}.b.1"]
+    assert (await get(site, told["id"]))["origin"]["from"] == old
+    assert ("execution.restarted", "acme/anna") in await audit(stage, told["id"])
+
+
+async def test_a_fork_takes_the_results_along(site: Site, stage: Stage) -> None:
+    """And only the rest is called."""
+    old = await started(site, work("a"), work("b", args={"label": "${a.of}"}), work("c"))
+    assert await run(stage, old) == "COMPLETED"
+    told = await again(site, old, "fork", step="b", acceptEffects=True)
+    assert (told["given"], told["step"]) == (["a", "c"], "b")
+    stage.tools.started.clear()
+    assert await run(stage, told["id"]) == "COMPLETED"
+    assert [(one.step, one.intent.args) for one in stage.tools.started] == [("b", {"label": "a"})]
+    assert (await again(site, old, "fork", 422, step="zz", acceptEffects=True))["error"]["code"] == "no_such_step"
+    for action in ("restart", "fork"):
+        body = {"step": "b"} if action == "fork" else {}
+        answer = await site.call("ingress", "POST", f"/api/executions/{old}/{action}", json=body, headers=OTHER)
+        assert answer.status_code == 404

@@ -1,0 +1,153 @@
+"""Lists of executions by filters, a tenant's open approvals, and one action upon many."""
+
+import asyncio
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.ingress import edge, views
+from services.ingress.edge import Deps
+from shared.actions import ACTIONS, Action
+from shared.again import Again, check
+from shared.errors import BadRequest, IntentionError, Unprocessable
+from shared.http import Json, decode
+from shared.logs import get_logger
+from shared.machine.status import TERMINAL, Status
+from shared.redisdb.reader import hold_view
+from shared.search import Filter, search
+
+log = get_logger()
+
+MOST: Final = 200
+"""Executions that one bulk request acts upon; the answer says where the next one goes on."""
+AT_ONCE: Final = 8
+_OPEN: Final = tuple(sorted(set(Status) - TERMINAL))
+
+
+class Bulk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """`POST /api/executions/bulk`."""
+
+    action: Literal["cancel", "pause", "resume", "retry", "compensate", "restart"]
+    filter: Filter
+    having: Annotated[dict[str, Any], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=dict, name="with")
+    """What the action itself takes: `{"reason": ...}`, `{"undo": false}`, `{"acceptEffects": true}`."""
+    dry_run: bool = False
+    actor: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    before: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = MOST
+
+
+_bulk = msgspec.json.Decoder(Bulk)
+
+
+async def list_executions(request: Request) -> Response:
+    """A tenant's executions, newest first; `before` is the `next` of the page before."""
+    deps, tenant = edge.known(request)
+    count = edge.number(request, "limit", 50, edge.PAGE_LIMIT, least=1)
+    found = await search(deps.reader, tenant, _filter(request), before=request.query_params.get("before", ""), count=count)
+    return Json({"executions": [views.row(header) for header in found.rows], "next": found.next})
+
+
+def _filter(request: Request) -> Filter:
+    """Of the query string; `status` and `reason` may be given several times, or with commas."""
+    said: dict[str, Any] = {}
+    for name in ("status", "reason"):
+        if values := [part for text in request.query_params.getlist(name) for part in text.split(",") if part]:
+            said[name] = values
+    said |= {
+        name: request.query_params[name] for name in ("text", "createdAfter", "createdBefore") if name in request.query_params
+    }
+    try:
+        return msgspec.convert(said, Filter, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$.")
+        raise BadRequest(f"{place.rstrip('`') or 'the query'}: {text}", at=place.rstrip("`") or "query") from error
+
+
+async def approvals(request: Request) -> Response:
+    """What people are asked, newest execution first. A bounded look: `next` goes on where this page ended."""
+    deps, tenant = edge.known(request)
+    count = edge.number(request, "limit", 100, edge.PAGE_LIMIT, least=1)
+    before = request.query_params.get("before", "")
+    found = await search(deps.reader, tenant, Filter(status=_OPEN), before=before, count=count)
+    asked = await deps.reader.asked([row["id"] for row in found.rows])
+    rows = {row["id"]: row for row in found.rows}
+    shown = [
+        {
+            "executionId": execution,
+            "step": step,
+            "message": message or None,
+            **views.held(hold_view(hold)),
+            "text": rows[execution].get("text") or None,
+            "status": rows[execution]["status"],
+            "links": {name: f"/api/executions/{execution}/{name}" for name in ("approve", "reject")},
+        }
+        for execution, step, message, hold in asked
+    ]
+    return Json({"approvals": shown, "next": found.next})
+
+
+async def bulk(request: Request) -> Response:
+    """One action upon all that fit, each judged and noted by itself; `dryRun` only says what would be done."""
+    deps, tenant = edge.known(request)
+    asked = decode(_bulk, await edge.body(request, 262_144))
+    if not asked.filter:
+        raise Unprocessable("$.filter: an empty filter would mean everything: say which", code="empty_filter", at="$.filter")
+    by = edge.actor(request, tenant, asked.actor)
+    action = _action(asked)
+    found = await search(deps.reader, tenant, asked.filter, before=asked.before, count=asked.limit)
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(row: dict[str, str]) -> dict[str, Any]:
+        async with gate:
+            told = await _one(deps, tenant, row["id"], action, by, dry_run=asked.dry_run)
+        return {"id": row["id"], "status": row["status"]} | told
+
+    results = await asyncio.gather(*(one(row) for row in found.rows))
+    refused = sum(row["result"] == "refused" for row in results)
+    facts = {"action": asked.action, "by": by, "dryRun": asked.dry_run, "done": len(results) - refused, "refused": refused}
+    log.info("bulk.done", tenant=tenant, **facts)
+    answer = facts | {"looked": found.looked, "results": results, "next": found.next}
+    return Json(answer, status_code=200 if asked.dry_run else 202)
+
+
+def _action(asked: Bulk) -> Action | Again:
+    kind: Any = Again if asked.action == "restart" else ACTIONS[asked.action]
+    try:
+        found: Action | Again = msgspec.convert(asked.having, kind)
+    except msgspec.ValidationError as error:
+        raise Unprocessable(f"$.with: {error}", code="bad_action", at="$.with") from error
+    return found
+
+
+async def _one(deps: Deps, tenant: str, execution: str, action: Action | Again, by: str, *, dry_run: bool) -> dict[str, Any]:
+    try:
+        if isinstance(action, Again):
+            return await _restart(deps, tenant, execution, action, by, dry_run=dry_run)
+        if dry_run:
+            _, deed = await deps.operator.plan(execution, tenant, action, by, seen=False)
+            return {"result": "would", "will": deed.will}
+        told = await deps.operator.act(execution, tenant, action, by, seen=False)
+    except IntentionError as error:
+        return {"result": "refused", "code": error.error_code, "message": error.message}
+    return {"result": "done", "will": told["will"]}
+
+
+async def _restart(deps: Deps, tenant: str, execution: str, asked: Again, by: str, *, dry_run: bool) -> dict[str, Any]:
+    """Under a key of its own, so that a bulk request that is sent again restarts nothing twice."""
+    found = await deps.snapshots.load(execution, tenant)
+    if dry_run:
+        return {"result": "would", "will": f"it is run again; standing: {', '.join(check(found, asked)) or 'nothing'}"}
+    fields = await edge.told_of(deps, execution, tenant)
+    told = await deps.repeater.restart(found, asked, by, fields, f"bulk-restart-{execution}-{found.ver}")
+    return {"result": "done", "will": f"it is run again as {told['id']}", "new": told["id"]}
+
+
+ROUTES: Final = [
+    Route("/api/executions", list_executions, methods=["GET"]),
+    Route("/api/executions/bulk", bulk, methods=["POST"]),
+    Route("/api/approvals", approvals, methods=["GET"]),
+]

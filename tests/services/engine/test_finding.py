@@ -1,0 +1,156 @@
+"""Lists by filters, open approvals, and one action upon many, on a real store."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from shared.machine.status import Status
+from shared.search import Filter, search
+from tests.services.engine.site import NOBODY, Site
+from tests.services.engine.support import Stage, really
+from tests.services.engine.test_actions import ANNA, OTHER, act, get, refusing, run, started, work
+
+
+@pytest.fixture
+def stage(redis: Redis) -> Stage:
+    """In real time, as ingress is."""
+    return really(redis)
+
+
+async def listed(site: Site, expect: int = 200, **query: Any) -> dict[str, Any]:
+    """A page of the list."""
+    answer = await site.call("ingress", "GET", "/api/executions", params=query, headers=ANNA)
+    assert answer.status_code == expect, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def ids(site: Site, **query: Any) -> list[str]:
+    """The ids of a page."""
+    return [row["id"] for row in (await listed(site, **query))["executions"]]
+
+
+async def bulk(site: Site, expect: int = 202, **body: Any) -> dict[str, Any]:
+    """One action upon many."""
+    answer = await site.call("ingress", "POST", "/api/executions/bulk", json=body, headers=ANNA)
+    assert answer.status_code == expect, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def zoo(site: Site, stage: Stage) -> tuple[str, str, str]:
+    """One that failed, one that waits for approval, one that is completed."""
+    failed, asked, done = (
+        await started(site, work("a")),
+        await started(site, work("b", approve={"message": "sure?"})),
+        await started(site, work("c")),
+    )
+    stage.tools.acts["a"] = refusing()
+    for execution in (failed, asked, done):
+        await run(stage, execution)
+    return failed, asked, done
+
+
+async def test_filters_of_the_list(site: Site, stage: Stage) -> None:
+    """By status, reason, words and time; each alone and together."""
+    failed, asked, done = await zoo(site, stage)
+    assert await ids(site) == [done, asked, failed]
+    assert await ids(site, status="FAILED") == [failed]
+    assert await ids(site, status="FAILED,COMPLETED") == [done, failed]
+    assert await ids(site, reason="approval") == [asked]
+    assert await ids(site, status="FAILED", reason="approval") == []
+    assert await ids(site, text="ANONY") == [done, asked, failed]
+    assert await ids(site, text="nobody says so") == []
+    soon = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    assert await ids(site, createdBefore=soon) == [done, asked, failed]
+    assert await ids(site, createdAfter=soon) == []
+    assert await ids(site, createdBefore="2001-01-01T00:00:00Z") == []
+
+
+async def test_pages_end_and_miss_nothing(site: Site, stage: Stage) -> None:
+    """Also where one look ends before anything fits."""
+    failed, asked, done = await zoo(site, stage)
+    seen, page = [], await listed(site, limit=1)
+    while page["executions"]:
+        seen += [row["id"] for row in page["executions"]]
+        page = await listed(site, limit=1, before=page["next"])
+    assert seen == [done, asked, failed]
+    wanted, before, pages = Filter(status=(Status.FAILED,)), "", []
+    while not pages or pages[-1].next:
+        pages.append(await search(stage.reader, "acme", wanted, before=before, count=5, look=1))
+        before = pages[-1].next or ""
+    assert [[row["id"] for row in one.rows] for one in pages] == [[], [], [failed], []]
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [({"status": "BROKEN"}, "status"), ({"reason": "boredom"}, "reason"), ({"createdAfter": "monday"}, "createdAfter")],
+)
+async def test_a_filter_that_is_none_is_named(site: Site, query: dict[str, str], place: str) -> None:
+    """With what it would take."""
+    assert place in (await listed(site, 400, **query))["error"]["message"]
+
+
+async def test_a_time_without_its_offset_is_refused(site: Site) -> None:
+    """Nobody knows whose clock it is."""
+    assert "offset" in (await listed(site, 400, createdBefore="2026-01-01T00:00:00"))["error"]["message"]
+
+
+async def test_open_approvals_of_a_tenant(site: Site, stage: Stage) -> None:
+    """What is asked, by which hash it is answered; and nobody else sees it."""
+    _, asked, _ = await zoo(site, stage)
+    page = (await site.call("ingress", "GET", "/api/approvals", headers=ANNA)).json()
+    [one] = page["approvals"]
+    assert (one["executionId"], one["step"], one["message"], one["args"]) == (asked, "b", "sure?", {"label": "b"})
+    other = await site.call("ingress", "GET", "/api/approvals", headers=OTHER)
+    assert other.json() == {"approvals": [], "next": None}
+    await act(site, asked, "approve", step=one["step"], argsHash=one["argsHash"])
+    assert await run(stage, asked) == "COMPLETED"
+    assert (await site.call("ingress", "GET", "/api/approvals", headers=ANNA)).json()["approvals"] == []
+
+
+async def test_one_action_upon_all_that_fit(site: Site, stage: Stage) -> None:
+    """First said, then done; what does not fit is refused by itself, and each is noted."""
+    failed, asked, done = await zoo(site, stage)
+    said = await bulk(site, 200, action="retry", filter={"status": ["FAILED", "COMPLETED"]}, dryRun=True)
+    assert (said["done"], said["refused"]) == (1, 1)
+    assert (await get(site, failed))["status"] == "FAILED"
+    stage.tools.acts.clear()
+    told = await bulk(site, action="retry", filter={"status": ["FAILED", "COMPLETED"]}, actor="ben")
+    assert {row["id"]: row["result"] for row in told["results"]} == {failed: "done", done: "refused"}
+    assert await run(stage, failed) == "COMPLETED"
+    lines = await stage.reader.history(failed, "acme")
+    assert [line["detail"]["by"] for line in lines if line["event"] == "execution.reopened"] == ["acme/ben"]
+    body: dict[str, Any] = {"action": "cancel", "filter": {"ids": [asked]}, "with": {"reason": "late"}}
+    told = await bulk(site, **body)
+    assert (told["done"], told["next"]) == (1, None)
+    assert await run(stage, asked) == "CANCELLED"
+
+
+async def test_a_bulk_restart_that_is_sent_again_restarts_nothing_twice(site: Site, stage: Stage) -> None:
+    """Consent to what stands is asked for here too."""
+    _, _, done = await zoo(site, stage)
+    refused = await bulk(site, action="restart", filter={"ids": [done]})
+    assert refused["results"][0]["code"] == "effects_stand"
+    body: dict[str, Any] = {"action": "restart", "filter": {"ids": [done]}, "with": {"acceptEffects": True}}
+    first, second = await bulk(site, **body), await bulk(site, **body)
+    assert first["results"][0]["new"] == second["results"][0]["new"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "place"),
+    [
+        ({"action": "pause", "filter": {}}, 422, "$.filter"),
+        ({"action": "skip", "filter": {"status": ["FAILED"]}}, 400, "$.action"),
+        ({"action": "pause", "filter": {"status": ["FAILED"]}, "with": {"x": 1}}, 422, "$.with"),
+        ({"action": "pause", "filter": {"status": ["FAILED"]}, "limit": 1_000}, 400, "$.limit"),
+        ({"action": "pause", "filter": {"ids": [NOBODY]}}, 404, "there is no execution"),
+    ],
+)
+async def test_a_bulk_request_that_cannot_be_meant_is_refused(
+    site: Site, body: dict[str, Any], status: int, place: str
+) -> None:
+    """As a whole, before anything is done."""
+    assert place in str(await bulk(site, status, **body))
