@@ -55,8 +55,11 @@ bench-qstash: .venv/.dev ## Measure qstash_dev: messages a second, lag, memory
 bench-curves: .venv/.dev ## What a step costs as plans and maps grow
 	@$(BIN)/python -m bench.curves
 
+drill: .venv/.dev ## Ten sagas with kills and a 30 s sleep, a map of 1,000 items, a plan of 10,000 steps (about ten minutes)
+	@$(BIN)/python -m tests.system.drill $(ARGS)
+
 lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves sim mutants
+.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves sim mutants drill

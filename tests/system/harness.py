@@ -151,6 +151,7 @@ class System:
             "EXECUTOR_PORT": str(self.ports["step_executor"]),
             "RESUME_URL": url["resume"],
             "RESUME_PORT": str(self.ports["resume"]),
+            "INGRESS_URL": url["ingress"],
             "INGRESS_PORT": str(self.ports["ingress"]),
             **settings,
         }
@@ -196,6 +197,11 @@ class System:
         """kill -9 one process."""
         await asyncio.to_thread(self.processes[name].kill)
 
+    async def restart(self, name: str) -> None:
+        """kill -9 one process, and start it again."""
+        await self.kill(name)
+        await self.start(name)
+
     # speaking with it as a user does
 
     async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
@@ -218,7 +224,14 @@ class System:
     async def history(self, execution: str) -> list[dict[str, Any]]:
         """The execution's whole history."""
         url = f"{self.processes['ingress'].url}/api/executions/{execution}/history"
-        found: list[dict[str, Any]] = (await self.client.get(url)).json()["history"]
+        found: list[dict[str, Any]] = []
+        after = "-"
+        while after:
+            answer = await self.client.get(url, params={"after": after})
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            found += page["history"]
+            after = page["next"]
         return found
 
     async def ended(self, execution: str, *, within: float) -> dict[str, Any]:
@@ -243,9 +256,14 @@ class System:
 
     async def effects(self, execution: str) -> dict[str, int]:
         """How often the town applied each effect of an execution, by step name."""
+        return {row["key"].split(".")[1]: row["times_applied"] for row in await self.effect_rows(execution)}
+
+    async def effect_rows(self, execution: str) -> list[dict[str, Any]]:
+        """Every key of an execution that the town has seen: `key`, `kind`, `state`, `times_applied`, `standing`."""
         url = f"{self.processes['town'].url}/effects"
-        answer = await self.client.get(url, params={"prefix": execution, "limit": 500})
-        return {row["key"].split(".")[1]: row["times_applied"] for row in answer.json()["effects"]}
+        answer = await self.client.get(url, params={"prefix": execution, "limit": 10_000})
+        found: list[dict[str, Any]] = answer.json()["effects"]
+        return found
 
     async def messages(self, execution: str) -> int:
         """How many messages QStash took for an execution."""

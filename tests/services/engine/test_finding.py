@@ -77,7 +77,8 @@ async def test_pages_end_and_miss_nothing(site: Site, stage: Stage) -> None:
         seen += [row["id"] for row in page["executions"]]
         page = await listed(site, limit=1, before=page["next"])
     assert seen == [done, asked, failed]
-    wanted, before, pages = Filter(status=(Status.FAILED,)), "", []
+    wanted, before = Filter(status=(Status.FAILED,)), ""
+    pages: list[Found] = []
     while not pages or pages[-1].next:
         pages.append(await search(stage.reader, "acme", wanted, before=before, count=5, look=1))
         before = pages[-1].next or ""
