@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from shared.machine.status import Status
-from shared.search import Filter, search
+from shared.search import Filter, Found, search
 from tests.services.engine.site import NOBODY, Site
 from tests.services.engine.support import Stage, really
 from tests.services.engine.test_actions import ANNA, OTHER, act, get, refusing, run, started, work
