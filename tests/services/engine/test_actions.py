@@ -245,7 +245,7 @@ async def test_a_person_settles_what_nobody_knows(site: Site, stage: Stage) -> N
 
 async def test_a_person_settles_what_the_undo_could_not_reach(site: Site, stage: Stage) -> None:
     """While a request may still land nobody says that it did not happen; that it happened may be said at once."""
-    execution = await started(site, letter("a"))
+    execution = await started(site, letter("a") | {"undo": None})
     stage.tools.acts["a"] = lost
     assert await run(stage, execution) == "SUSPENDED"
     await act(site, execution, "cancel")

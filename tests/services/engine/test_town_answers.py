@@ -84,6 +84,7 @@ def test_the_effect_classes_are_what_the_town_can_keep() -> None:
         "book_ride": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
         "send_message": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
         "do_work": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
+        "do_long_work": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
         "post_letter": (Effect.PROBEABLE, Undo.SETTLED),
         "post_unregistered_letter": (Effect.UNSAFE, Undo.NONE),
     }
