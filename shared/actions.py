@@ -301,7 +301,7 @@ class Looks(Protocol):
         ...
 
 
-class Operator:
+class Actions:
     """Carries actions out, and notes who did what."""
 
     def __init__(self, store: Store, looks: Looks, schemas: Schemas, sender: Sender) -> None:

@@ -29,7 +29,7 @@ async def act(request: Request) -> Response:
     deps, tenant = edge.known(request)
     action = await _action(request, request.url.path.rpartition("/")[2])
     by = edge.actor(request, tenant, action.actor)
-    return Json(await deps.operator.act(request.path_params["id"], tenant, action, by), status_code=202)
+    return Json(await deps.actions.act(request.path_params["id"], tenant, action, by), status_code=202)
 
 
 async def cancel(request: Request) -> Response:

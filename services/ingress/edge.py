@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from shared.accepting import Acceptor
-from shared.actions import Operator, actor_of
+from shared.actions import Actions, actor_of
 from shared.again import Repeater
 from shared.background import Background
 from shared.between import Between
@@ -45,7 +45,7 @@ class Deps:
     callers: Callers
     watchdog: Watchdog
     between: Between
-    operator: Operator
+    actions: Actions
     repeater: Repeater
     snapshots: Snapshots
     quota: Keeper

@@ -128,9 +128,9 @@ async def _one(deps: Deps, tenant: str, execution: str, action: Action | Again, 
         if isinstance(action, Again):
             return await _restart(deps, tenant, execution, action, by, dry_run=dry_run)
         if dry_run:
-            _, deed = await deps.operator.plan(execution, tenant, action, by, seen=False)
+            _, deed = await deps.actions.plan(execution, tenant, action, by, seen=False)
             return {"result": "would", "will": deed.will}
-        told = await deps.operator.act(execution, tenant, action, by, seen=False)
+        told = await deps.actions.act(execution, tenant, action, by, seen=False)
     except IntentionError as error:
         return {"result": "refused", "code": error.error_code, "message": error.message}
     return {"result": "done", "will": told["will"]}

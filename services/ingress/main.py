@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 
 from services.ingress.app import build_app
 from services.ingress.edge import Deps
-from shared.actions import Operator
+from shared.actions import Actions
 from shared.again import Repeater
 from shared.callers import Callers
 from shared.intake import open_intake
@@ -39,7 +39,7 @@ def create(settings: Settings) -> Starlette:
                 callers=Callers(settings),
                 watchdog=engine.watchdog,
                 between=engine.between,
-                operator=Operator(engine.store, snapshots, intake.registry, engine.sender),
+                actions=Actions(engine.store, snapshots, intake.registry, engine.sender),
                 repeater=Repeater(engine.store, engine.sender),
                 snapshots=snapshots,
                 quota=engine.quota,

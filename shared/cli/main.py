@@ -9,8 +9,8 @@ from typing import Any
 import click
 import msgspec
 
+from shared.cli import api, judge, operate
 from shared.cli import doctor as doctors
-from shared.cli import judge
 from shared.cli.findings import Finding, show
 from shared.cli.setup import FIELDS, Refused, Setup
 from shared.cli.sim import sim
@@ -36,6 +36,8 @@ def intention() -> None:
 
 intention.add_command(tools)
 intention.add_command(sim)
+for command in operate.COMMANDS:
+    intention.add_command(command)
 
 
 def _value_options(command: Any) -> Any:
@@ -85,20 +87,13 @@ def doctor(env_file: Path, *, as_json: bool, wait_s: float, ingress_url: str | N
     except (UnicodeDecodeError, OSError):
         environ = merged("/dev/null")  # the file's own check says what is wrong with it
     environ.setdefault("INTENTION_MODE", _guessed_mode(environ))
-    sys.exit(asyncio.run(_doctor(environ, env_file, ingress_url or _ingress(environ), wait_s, as_json=as_json)))
+    sys.exit(asyncio.run(_doctor(environ, env_file, ingress_url or api.ingress_url(environ), wait_s, as_json=as_json)))
 
 
 def _guessed_mode(environ: dict[str, str]) -> str:
     """As `make run` sees it, unless QStash is not on this machine."""
     url = environ.get("QSTASH_URL", "")
     return "production" if url and not judge.is_loopback(url) else "local"
-
-
-def _ingress(environ: dict[str, str]) -> str:
-    host = environ.get("INGRESS_HOST", "")
-    if host in {"", "0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
-        host = "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{environ.get('INGRESS_PORT') or 3000}"
 
 
 async def _doctor(environ: dict[str, str], env_file: Path, ingress_url: str, wait_s: float, *, as_json: bool) -> int:

@@ -1,0 +1,361 @@
+"""`intention run|list|get|why|...`: what people do to executions, each verb one question to ingress."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+import httpx
+import msgspec
+
+from shared.cli import shown
+from shared.cli.api import Api, api_key, ingress_url
+from shared.environment import merged
+
+F = TypeVar("F", bound=Callable[..., Any])
+COMMANDS: Final[list[click.Command]] = []
+
+
+class Shell:
+    """What every verb needs: whom to ask, and how to show what comes of it."""
+
+    def __init__(self, api: Api, *, as_json: bool) -> None:
+        """`as_json`: the answer as it is, and nothing else on standard output."""
+        self.api = api
+        self._json = as_json
+
+    def show(self, found: Any, lines: Iterable[str]) -> None:
+        """The answer as JSON, or as lines."""
+        if self._json:
+            click.echo(msgspec.json.format(msgspec.json.encode(found)))
+        else:
+            for line in lines:
+                click.echo(line)
+
+    def act(self, execution: str, action: str, body: dict[str, Any], version: int | None = None) -> dict[str, Any]:
+        """Do it. Of an execution that is over, the version that it has now counts as seen, unless one is named."""
+        found = self.api.get(execution)
+        if version is None and found["endedAt"] is not None:
+            version = int(found["version"])
+        said = body | ({"version": version} if version is not None else {})
+        return self.api.ask("POST", f"/api/executions/{execution}/{action}", said)
+
+    def after(self, execution: str, told: dict[str, Any], wait_s: float | None) -> None:
+        """Show what an action came to; with --wait the end of the execution, whose outcome is the exit code."""
+        if wait_s is None:
+            self.show(told, [shown.acted(told)])
+            return
+        found = self.api.wait(execution, wait_s, _progress)
+        self.show(found, shown.execution(found))
+        sys.exit(shown.outcome(found["status"]))
+
+
+def _progress(found: dict[str, Any]) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"{shown.status_of(found)}  {found['doneSteps']}/{found['totalSteps']} steps", err=True)
+
+
+_COMMON: Final = (
+    click.option("--url", metavar="URL", help="Where ingress is; otherwise INTENTION_URL, or INGRESS_PORT on this machine."),
+    click.option("--key", metavar="KEY", help="An API key; otherwise INTENTION_KEY, or the first of API_KEYS."),
+    click.option("--actor", metavar="NAME", envvar="INTENTION_ACTOR", default="", help="Who acts, for the history."),
+    click.option("--json", "as_json", is_flag=True, help="The answer as JSON."),
+    click.option(
+        "--env-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path(".env"),
+        show_default=True,
+        help="Where settings that are not in the environment are.",
+    ),
+)
+_WAIT: Final = click.option(
+    "--wait", "wait_s", type=click.FloatRange(0.1, 86_400), flag_value=300.0, is_flag=False, default=None, metavar="[SECONDS]",
+    help="Wait for the end (300 s unless said); the exit code is the outcome.",
+)  # fmt: skip
+_VERSION: Final = click.option("--version", type=int, help="The version that you saw; refused if it has moved on.")
+_OUTPUT: Final = click.option("--output", metavar="JSON", help="What the step counts as having given.")
+_ID: Final = click.argument("execution", metavar="ID")
+_STEP: Final = click.argument("step")
+
+
+def _verb(name: str, *options: Callable[[Any], Any]) -> Callable[[F], click.Command]:
+    """A command whose function gets a Shell, and the whole id where it takes one."""
+
+    def made(function: F) -> click.Command:
+        @functools.wraps(function)
+        def body(
+            *, url: str | None, key: str | None, actor: str, as_json: bool, env_file: Path, **given: Any
+        ) -> None:  # a command without its common options would be another command
+            environ = merged(env_file)
+            token = key or api_key(environ)
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            with httpx.Client(base_url=url or ingress_url(environ), headers=headers, timeout=30) as client:
+                api = Api(client, actor)
+                if "execution" in given:
+                    given["execution"] = api.resolve(given["execution"])
+                function(Shell(api, as_json=as_json), **given)
+
+        command: Any = body
+        for option in reversed((*options, *_COMMON)):
+            command = option(command)
+        found = click.command(name)(command)
+        COMMANDS.append(found)
+        return found
+
+    return made
+
+
+def _json(option: str, text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise click.BadParameter(
+            f'{error}: write JSON, such as {{"label": "x"}} or "text" with its quotes', param_hint=option
+        ) from error
+
+
+def _object(option: str, text: str | None) -> dict[str, Any] | None:
+    found = _json(option, text)
+    if found is not None and not isinstance(found, dict):
+        raise click.BadParameter("arguments are a JSON object", param_hint=option)
+    return found
+
+
+# --- starting and looking
+
+
+@_verb(
+    "run",
+    click.argument("words", required=False),
+    click.option("--plan", type=click.File("rb"), help="A plan as JSON instead of words; - reads it from standard input."),
+    click.option("--user", default="anonymous", show_default=True, help="For whom."),
+    click.option("--timezone", default="", help="Where the words were said."),
+    click.option("--idempotency-key", default="", help="The same request under the same key runs once."),
+    _WAIT,
+)
+def run(
+    shell: Shell, *, words: str | None, plan: Any, user: str, timezone: str, idempotency_key: str, wait_s: float | None
+) -> None:
+    """Run words or a plan."""
+    if (words is None) == (plan is None):
+        raise click.UsageError("give either words or --plan")
+    what = {"intent": words} if plan is None else {"plan": _json("--plan", plan.read().decode())}
+    context = {"context": {"timezone": timezone}} if timezone else {}
+    told = shell.api.ask("POST", "/api/execute", {**what, **context, "userId": user}, key=idempotency_key)
+    shell.after(told["id"], told | {"will": "accepted"}, wait_s)
+
+
+@_verb(
+    "list",
+    click.option("--status", multiple=True, help="May be given several times."),
+    click.option("--reason", multiple=True, help="Why it is suspended; may be given several times."),
+    click.option("--text", default="", help="Part of the words, the summary or the user."),
+    click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True),
+    click.option("--before", default="", help="The `next` of the page before."),
+)
+def list_(shell: Shell, *, status: tuple[str, ...], reason: tuple[str, ...], text: str, limit: int, before: str) -> None:
+    """Executions, newest first."""
+    filters = {"status": ",".join(status), "reason": ",".join(reason), "text": text, "before": before}
+    params = {name: value for name, value in filters.items() if value} | {"limit": str(limit)}
+    found = shell.api.ask("GET", "/api/executions", params=params)
+    shell.show(found, [shown.row(row) for row in found["executions"]] or ["none"])
+
+
+@_verb("get", _ID)
+def get(shell: Shell, *, execution: str) -> None:
+    """One execution with its steps."""
+    found = shell.api.get(execution)
+    shell.show(found, shown.execution(found))
+
+
+@_verb("why", _ID)
+def why(shell: Shell, *, execution: str) -> None:
+    """What an execution waits for, and who moves it."""
+    found = shell.api.ask("GET", f"/api/executions/{execution}/why")
+    shell.show(found, shown.why(found))
+
+
+@_verb("approvals")
+def approvals(shell: Shell) -> None:
+    """What people are asked."""
+    found = shell.api.ask("GET", "/api/approvals")
+    shell.show(found, [shown.approval(one) for one in found["approvals"]] or ["none"])
+
+
+# --- the execution as a whole
+
+
+@_verb(
+    "cancel",
+    _ID,
+    click.option("--reason", default="", help="For the history."),
+    click.option("--no-undo", is_flag=True, help="Leave what was done."),
+    _WAIT,
+)
+def cancel(shell: Shell, *, execution: str, reason: str, no_undo: bool, wait_s: float | None) -> None:
+    """Stop, and undo what was done."""
+    body = {"reason": reason, "undo": not no_undo}
+    told = shell.api.ask("POST", f"/api/executions/{execution}/cancel", body)
+    shell.after(execution, told, wait_s)
+
+
+def _simple(name: str, about: str) -> None:
+    def act(shell: Shell, *, execution: str, version: int | None, wait_s: float | None = None) -> None:
+        shell.after(execution, shell.act(execution, name, {}, version), wait_s)
+
+    act.__doc__ = about
+    options = (_ID, _VERSION) if name == "pause" else (_ID, _VERSION, _WAIT)
+    _verb(name, *options)(act)
+
+
+_simple("pause", "Let nothing new start.")
+_simple("resume", "Go on after a pause.")
+_simple("compensate", "Stop and undo; of what is over, undo what stands.")
+
+
+@_verb(
+    "restart",
+    _ID,
+    click.option("--accept-effects", is_flag=True, help="What stands of the old execution may stand."),
+    click.option("--idempotency-key", default="", help="Once under this key."),
+    _WAIT,
+)
+def restart(shell: Shell, *, execution: str, accept_effects: bool, idempotency_key: str, wait_s: float | None) -> None:
+    """The same plan as a new execution."""
+    body = {"acceptEffects": accept_effects}
+    told = shell.api.ask("POST", f"/api/executions/{execution}/restart", body, key=idempotency_key)
+    shell.after(told["id"], told | {"will": f"runs what {execution} ran"}, wait_s)
+
+
+@_verb(
+    "fork",
+    _ID,
+    _STEP,
+    click.option("--accept-effects", is_flag=True, help="What stands of the old execution may stand."),
+    click.option("--idempotency-key", default="", help="Once under this key."),
+    _WAIT,
+)
+def fork(shell: Shell, *, execution: str, step: str, accept_effects: bool, idempotency_key: str, wait_s: float | None) -> None:
+    """A new execution from STEP on; what came before it is given."""
+    body = {"step": step, "acceptEffects": accept_effects}
+    told = shell.api.ask("POST", f"/api/executions/{execution}/fork", body, key=idempotency_key)
+    given = ", ".join(told["given"]) or "nothing"
+    shell.after(told["id"], told | {"will": f"runs from {step} on; given: {given}"}, wait_s)
+
+
+# --- one step
+
+
+@_verb("retry", _ID, click.argument("step", required=False, default=""), _VERSION, _WAIT)
+def retry(shell: Shell, *, execution: str, step: str, version: int | None, wait_s: float | None) -> None:
+    """Try STEP again at once; of what is over, without STEP all that failed."""
+    shell.after(execution, shell.act(execution, "retry", {"step": step}, version), wait_s)
+
+
+@_verb("skip", _ID, _STEP, _OUTPUT, _VERSION, _WAIT)
+def skip(shell: Shell, *, execution: str, step: str, output: str | None, version: int | None, wait_s: float | None) -> None:
+    """Go on as if STEP had given an output; of a failed undo: you have dealt with it."""
+    body = {"step": step, "output": _json("--output", output)}
+    shell.after(execution, shell.act(execution, "skip", body, version), wait_s)
+
+
+@_verb("edit", _ID, _STEP, click.option("--args", required=True, metavar="JSON", help="The new arguments."), _VERSION, _WAIT)
+def edit(shell: Shell, *, execution: str, step: str, args: str, version: int | None, wait_s: float | None) -> None:
+    """Other arguments for STEP, which has not happened."""
+    body = {"step": step, "args": _object("--args", args)}
+    shell.after(execution, shell.act(execution, "edit", body, version), wait_s)
+
+
+@_verb(
+    "approve",
+    _ID,
+    _STEP,
+    click.option("--args", metavar="JSON", help="Approve these arguments instead."),
+    click.option("--args-hash", help="Of the arguments that you saw; without it they are shown, and you are asked."),
+    click.option("--note", default="", help="For the history."),
+    click.option("--yes", is_flag=True, help="Do not ask."),
+    _WAIT,
+)
+def approve(
+    shell: Shell, *, execution: str, step: str, args: str | None, args_hash: str | None, note: str, yes: bool,
+    wait_s: float | None,
+) -> None:  # fmt: skip
+    """Say yes to exactly the arguments that STEP is to be called with."""
+    edited = _object("--args", args)
+    if args_hash is None:
+        args_hash = _seen(shell, execution, step, edited, yes=yes)
+    body = {"step": step, "argsHash": args_hash, "note": note} | ({} if edited is None else {"args": edited})
+    shell.after(execution, shell.api.ask("POST", f"/api/executions/{execution}/approve", body), wait_s)
+
+
+def _seen(shell: Shell, execution: str, step: str, edited: dict[str, Any] | None, *, yes: bool) -> str:
+    found = next((one for one in shell.api.get(execution)["steps"] if one["name"] == step), None)
+    hold = (found or {}).get("hold") or {}
+    if hold.get("kind") != "approval":
+        raise click.ClickException(f"{step} does not wait for approval: `intention why {execution}` says what it waits for")
+    if not yes:
+        click.confirm(f"{step} with {edited if edited is not None else hold['args']}?", abort=True, err=True)
+    return str(hold["argsHash"])
+
+
+@_verb("reject", _ID, _STEP, click.option("--note", default="", help="For the history."), _WAIT)
+def reject(shell: Shell, *, execution: str, step: str, note: str, wait_s: float | None) -> None:
+    """Say no."""
+    told = shell.api.ask("POST", f"/api/executions/{execution}/reject", {"step": step, "note": note})
+    shell.after(execution, told, wait_s)
+
+
+@_verb(
+    "settle",
+    _ID,
+    _STEP,
+    click.option("--happened/--did-not-happen", default=None, help="Whether the effect is there."),
+    _OUTPUT,
+    _VERSION,
+    _WAIT,
+)
+def settle(
+    shell: Shell, *, execution: str, step: str, happened: bool | None, output: str | None, version: int | None,
+    wait_s: float | None,
+) -> None:  # fmt: skip
+    """Say whether an effect that nobody knows of happened."""
+    if happened is None:
+        raise click.UsageError("say --happened or --did-not-happen")
+    body = {"step": step, "happened": happened, "output": _json("--output", output)}
+    shell.after(execution, shell.act(execution, "settle", body, version), wait_s)
+
+
+@_verb("signal", _ID, click.argument("name"), click.option("--data", metavar="JSON", help="What the event says."), _WAIT)
+def signal(shell: Shell, *, execution: str, name: str, data: str | None, wait_s: float | None) -> None:
+    """Tell an execution of the event NAME."""
+    told = shell.api.ask("POST", f"/api/executions/{execution}/events/{name}", {"data": _json("--data", data)})
+    shell.after(execution, told | {"id": execution}, wait_s)
+
+
+@_verb(
+    "bulk",
+    click.argument("action", type=click.Choice(["cancel", "pause", "resume", "retry", "compensate", "restart"])),
+    click.option("--status", multiple=True, help="May be given several times."),
+    click.option("--reason", multiple=True, help="May be given several times."),
+    click.option("--text", default="", help="Part of the words, the summary or the user."),
+    click.option("--id", "ids", multiple=True, help="These; may be given several times."),
+    click.option("--with", "having", metavar="JSON", help="What the action takes."),
+    click.option("--before", default="", help="The `next` of the request before."),
+    click.option("--dry-run", is_flag=True, help="Only say what would be done."),
+)
+def bulk(
+    shell: Shell, *, action: str, status: tuple[str, ...], reason: tuple[str, ...], text: str, ids: tuple[str, ...],
+    having: str | None, before: str, dry_run: bool,
+) -> None:  # fmt: skip
+    """One action upon all executions that fit. Try it with --dry-run first."""
+    chosen: dict[str, Any] = {"status": status, "reason": reason, "text": text, "ids": [shell.api.resolve(one) for one in ids]}
+    body = {"action": action, "filter": {name: value for name, value in chosen.items() if value}, "dryRun": dry_run}
+    body |= {"with": _object("--with", having) or {}, "before": before}
+    found = shell.api.ask("POST", "/api/executions/bulk", body)
+    shell.show(found, shown.bulk(found))
+    if found["refused"]:
+        sys.exit(1)

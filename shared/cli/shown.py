@@ -1,0 +1,115 @@
+"""Executions as lines for a terminal. Pure."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+OUTCOMES: Final = {
+    "COMPLETED": 0,
+    "FAILED": 10,
+    "CANCELLED": 11,
+    "TIMED_OUT": 12,
+    "COMPENSATED": 13,
+    "COMPENSATION_FAILED": 14,
+    "REJECTED": 15,
+}
+"""Exit codes with --wait."""
+STILL_RUNNING: Final = 20
+_MARKS: Final = {
+    "DONE": "done",
+    "FAILED": "FAILED",
+    "SKIPPED": "skipped",
+    "WAITING": "waits",
+    "INTENDED": "called",
+    "BACKOFF": "back-off",
+    "SETTLING": "settling",
+    "UNKNOWN": "UNKNOWN",
+    "IDLE": "-",
+}
+
+
+def outcome(status: str) -> int:
+    """The exit code of an execution that was waited for."""
+    return OUTCOMES.get(status, STILL_RUNNING)
+
+
+def status_of(found: dict[str, Any]) -> str:
+    """`SUSPENDED (approval)`."""
+    return f"{found['status']} ({found['reason']})" if found.get("reason") else str(found["status"])
+
+
+def row(found: dict[str, Any]) -> str:
+    """One execution in a list."""
+    return f"{found['id']}  {(found['createdAt'] or '')[:19]:<19}  {status_of(found):<28}  {found.get('text') or ''}"[:160]
+
+
+def execution(found: dict[str, Any]) -> Iterator[str]:
+    """One execution with its steps."""
+    yield f"{found['id']}  {status_of(found)}  version {found['version']}"
+    if found.get("text"):
+        yield f"  {found['text']}"
+    if found.get("cause"):
+        yield f"  stopped: {found['cause']}"
+    if found.get("pausedBy"):
+        yield f"  paused by {found['pausedBy']}"
+    if origin := found.get("origin"):
+        yield f"  {origin['kind']} of {origin['from']} by {origin['by']}"
+    for step in found["steps"]:
+        yield from _step(step)
+    if found["nextSteps"] is not None:
+        yield f"  ... {found['totalSteps'] - found['nextSteps']} more steps"
+    if undo := found.get("undo"):
+        told = [f"{kind}: {', '.join(undo[kind])}" for kind in ("done", "failed", "left", "unknown", "open") if undo[kind]]
+        yield f"  undo  {'; '.join(told)}"
+    if found.get("output") is not None:
+        yield f"  output  {found['output']}"
+
+
+def _step(step: dict[str, Any]) -> Iterator[str]:
+    mark = _MARKS.get(step["status"], step["status"].lower())
+    yield f"  {mark:<9} {step['name']:<20} {step['tool']}".rstrip() + _beside(step)
+
+
+def _beside(step: dict[str, Any]) -> str:
+    hold, error, undo = step.get("hold"), step.get("error"), step.get("undo")
+    told = ""
+    if hold and step["status"] == "WAITING":
+        told += f"  for {hold['kind']}" + (f" until {hold['until']}" if hold.get("until") else "")
+    if error:
+        told += f"  {error['code']}: {error['message'][:80]}"
+    if undo:
+        told += f"  undo {undo['status'].lower()}" + (f" by {undo['by']}" if undo.get("by") else "")
+    return told
+
+
+def why(found: dict[str, Any]) -> Iterator[str]:
+    """What an execution waits for."""
+    yield f"{found['id']}  {status_of(found)}"
+    yield f"  {found['why']}"
+    for one in found["waits"][3:]:
+        yield f"  also: {one['text']} [{one['owner']}]"
+    if found["dueAt"]:
+        yield f"  the watchdog looks at it by {found['dueAt']}"
+    if found["lastMessageId"]:
+        yield f"  last message: {found['lastMessageId']}"
+
+
+def approval(found: dict[str, Any]) -> str:
+    """One open approval."""
+    until = f"  until {found['until']}" if found.get("until") else ""
+    message = f"  {found['message']}" if found.get("message") else ""
+    return f"{found['executionId']}  {found['step']}{message}  {found['args']}{until}"
+
+
+def acted(found: dict[str, Any]) -> str:
+    """What an action came to."""
+    return f"{found['id']}: {found.get('will') or found.get('result') or 'accepted'}"
+
+
+def bulk(found: dict[str, Any]) -> Iterator[str]:
+    """What one action upon many came to."""
+    for one in found["results"]:
+        yield f"{one['result']:<8} {one['id']}  {one.get('will') or one.get('message')}"
+    verb = "would be done" if found["dryRun"] else "done"
+    yield f"{found['done']} {verb}, {found['refused']} refused" + (
+        "; more with --before " + found["next"] if found["next"] else ""
+    )
