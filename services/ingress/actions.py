@@ -90,7 +90,15 @@ async def _action(request: Request, name: str) -> Action:
 
 ROUTES: Final = [
     Route("/api/executions/{id}/cancel", cancel, methods=["POST"]),
-    *(Route(f"/api/executions/{{id}}/{name}", act, methods=["POST"]) for name in ACTIONS if name != "cancel"),
+    Route("/api/executions/{id}/pause", act, methods=["POST"]),
+    Route("/api/executions/{id}/resume", act, methods=["POST"]),
+    Route("/api/executions/{id}/compensate", act, methods=["POST"]),
+    Route("/api/executions/{id}/retry", act, methods=["POST"]),
+    Route("/api/executions/{id}/skip", act, methods=["POST"]),
+    Route("/api/executions/{id}/edit", act, methods=["POST"]),
+    Route("/api/executions/{id}/approve", act, methods=["POST"]),
+    Route("/api/executions/{id}/reject", act, methods=["POST"]),
+    Route("/api/executions/{id}/settle", act, methods=["POST"]),
     Route("/api/executions/{id}/restart", restart, methods=["POST"]),
     Route("/api/executions/{id}/fork", fork, methods=["POST"]),
 ]

@@ -1,5 +1,6 @@
 """`GET /api/executions/{id}/why`: what it waits for."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -52,18 +53,18 @@ async def _closed(deps: Deps, tenant: str, found: Snapshot) -> dict[str, str]:
     """What may be said of the plan's tools that must not be called now."""
     gates = {} if found.terminal else await deps.between.gate_store.closed()
     tools = {step.tool for step in found.execution.blueprint.plan.steps if step.tool}
-    told = {}
-    for tool in tools if gates else ():
-        shut = [gates[name] for name in (tenant_gate(tenant), tool_gate(tool), circuit(tool)) if name in gates]
-        if shut:
-            told[tool] = _said(shut[0])
-    return told
+    told = {tool: _said(gates, tenant, tool) for tool in tools} if gates else {}
+    return {tool: text for tool, text in told.items() if text}
 
 
-def _said(gate: Gate) -> str:
-    if gate.actor:
-        return f"{gate.actor} has paused it"
-    return f"it fails so often that nobody calls it before {moment(gate.until_ms)}"
+def _said(gates: Mapping[str, Gate], tenant: str, tool: str) -> str:
+    """Nobody's name: who paused a tool for everybody is shown to operators only."""
+    if tenant_gate(tenant) in gates:
+        return "calls of this tenant are paused, and somebody must resume them"
+    if tool_gate(tool) in gates:
+        return "it is paused for everybody, and somebody must resume it"
+    gate = gates.get(circuit(tool))
+    return f"it fails so often that nobody calls it before {moment(gate.until_ms)}" if gate else ""
 
 
 def _wait(one: Wait) -> dict[str, Any]:
