@@ -9,9 +9,10 @@ from shared.machine.decide import decide
 from shared.machine.decision import Changes, Decision, StartSteps, apply
 from shared.machine.events import Event
 from shared.machine.plan import Blueprint
-from shared.machine.state import Execution
-from shared.machine.status import Cause, Cell, Phase, Status
-from tests.machine.support import DONE, answered, blueprint, execution, header, starts, ticked, woke
+from shared.machine.state import Execution, Hold, Notes, Region
+from shared.machine.status import Cause, Cell, Phase, Reason, Status
+from tests.machine.play import compiled
+from tests.machine.support import DONE, NOW, answered, blueprint, execution, header, starts, ticked, woke
 
 CHAIN = 10_000
 WIDE = 5_000
@@ -53,14 +54,23 @@ def fan() -> Blueprint:
     return blueprint("first idem", *middle, f"last idem {','.join(f'm{n}' for n in range(WIDE))}")
 
 
-def watched(plan: Blueprint, cells: str = "", **parts: Any) -> Watched:
+def watched(
+    plan: Blueprint, cells: str = "", *, holds: dict[int, Hold] | None = None, notes: Notes | None = None, **parts: Any
+) -> Watched:
     """A working copy under observation, with counting indexes."""
     plain = execution(plan, cells, results={}, **parts)
     x = Watched(
-        header=plain.header, blueprint=plan, cells=bytes(plain.cells), intents=plain.intents, faults=plain.faults, results={}
+        header=plain.header,
+        blueprint=plan,
+        cells=bytes(plain.cells),
+        intents=plain.intents,
+        faults=plain.faults,
+        results={},
+        holds=holds,
+        notes=notes,
     )
     x.order = plain.order
-    for name in ("running", "backoff", "settling", "undoing", "waiting"):
+    for name in ("running", "backoff", "settling", "undoing", "waiting", "spread"):
         setattr(x, name, Counted(getattr(x, name)))
     return x
 
@@ -160,3 +170,68 @@ def test_a_new_owner_in_the_middle_of_undoing_looks_at_two_to_ask_for_the_order(
     head = header(Status.COMPENSATING, phase=Phase.UNDO, cause=Cause.CANCELLED)
     x = watched(chain, "d" * CHAIN + "r" * CHAIN, head=head)
     assert looked(lambda: decide(x, woke())) < CHAIN + 50
+
+
+ITEMS = 10_000
+
+
+@pytest.fixture(scope="module")
+def each() -> Blueprint:
+    """A map over ten thousand items, written out in the plan."""
+    return compiled(
+        {"name": "m", "tool": "idem", "map": {"over": list(range(ITEMS)), "concurrency": 8}, "args": {"n": "${item}"}}
+    )
+
+
+def spread_out(each: Blueprint, done: int) -> Watched:
+    """A map in the middle of its life: so many items are done and eight run."""
+    cells = "d" * done + "i" * 8 + "." * (ITEMS - done - 8)
+    return watched(
+        each,
+        "w." + cells.ljust(2 * ITEMS, "."),
+        holds={0: Hold(kind=Reason.MAP, since_ms=NOW)},
+        notes=Notes(maps=(Region(0, 2, ITEMS),)),
+    )
+
+
+@pytest.mark.parametrize("done", [1, ITEMS // 2, ITEMS - 20])
+def test_an_item_of_ten_thousand_costs_the_same_anywhere(each: Blueprint, done: int) -> None:
+    """Store its result, let the next one begin: nobody searches for it, and nobody makes the list again."""
+    x = spread_out(each, done)
+    decision = decide(x, answered({2 + done: DONE}))
+    assert starts(decision) == [f"m.{done + 8}"]
+    assert size(decision) <= 8
+    assert looked(lambda: decide(x, answered({2 + done: DONE}))) < 80
+    assert looked(lambda: follow(x, decision)) < 20
+
+
+def test_ten_thousand_items_in_one_segment_cost_ten_thousand_times_an_item(each: Blueprint) -> None:
+    """From the spreading to the list of their outputs."""
+    total, started = run_out(watched(each, "o."), woke())
+    assert len(started) == ITEMS
+    assert total < 60 * ITEMS
+
+
+@pytest.fixture(scope="module")
+def sleepers() -> Blueprint:
+    """Five thousand that sleep, and a chain of calls beside them."""
+    naps = [{"name": f"n{n}", "sleep": {"ms": 3_600_000 + n}} for n in range(WIDE)]
+    return compiled({"name": "a", "tool": "idem"}, {"name": "b", "tool": "idem", "needs": ["a"]}, *naps)
+
+
+def test_thousands_that_wait_cost_the_steps_beside_them_nothing(sleepers: Blueprint) -> None:
+    """Their alarms are asked for the next one, and not looked at one by one."""
+    holds = {2 + n: Hold(kind=Reason.SLEEP, since_ms=NOW, until_ms=NOW + 3_600_000 + n) for n in range(WIDE)}
+    x = watched(sleepers, "i." + "w" * WIDE, holds=holds)
+    decision = decide(x, answered({0: DONE}))
+    assert starts(decision) == ["b"]
+    assert looked(lambda: decide(x, answered({0: DONE}))) < 60
+
+
+def test_of_thousands_that_wait_only_those_whose_time_has_come_are_looked_at(sleepers: Blueprint) -> None:
+    """Three of five thousand."""
+    holds = {2 + n: Hold(kind=Reason.SLEEP, since_ms=0, until_ms=NOW + 10_000 * (n // 3)) for n in range(WIDE)}
+    x = watched(sleepers, "dd" + "w" * WIDE, holds=holds)
+    decision = decide(x, woke())
+    assert sorted(decision.kept.cells) == [2, 3, 4]
+    assert looked(lambda: decide(x, woke())) < 60
