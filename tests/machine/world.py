@@ -80,7 +80,8 @@ class Town:
     """The tools' side: which effects stand, by key."""
 
     def __init__(self, blueprint: Blueprint, execution: str) -> None:
-        self.contracts = {f"{execution}.{step.name}.1": blueprint.plan.contracts[step.tool] for step in blueprint.plan.steps}
+        calls = [step for step in blueprint.plan.steps if step.tool]
+        self.contracts = {f"{execution}.{step.name}.1": blueprint.plan.contracts[step.tool] for step in calls}
         self.stands: Counter[str] = Counter()
         self.landed: Counter[str] = Counter()
         self.tombstones: set[str] = set()
@@ -226,11 +227,14 @@ class Run:
         deadline_ms = self.now_ms + faults.deadline_ms if faults.deadline_ms else 0
         header = Header(id="exe_00_w", tenant="t", plan="p", status=Status.PLANNED, deadline_ms=deadline_ms)
         self.record = Record(header, blueprint)
-        self.town = Town(blueprint, header.id)
+        self.town = self._town(header.id)
         self.fates: Iterator[tuple[str, int]] = iter(faults.fates)
         self.moment = 0
         self.stop = Reason.NONE
         self.undo_starts: list[int] = []
+
+    def _town(self, execution: str) -> Town:
+        return Town(self.blueprint, execution)
 
     # the run
 
@@ -259,6 +263,10 @@ class Run:
         except Crashed:
             self._die()
             wake_ms = self.lease_ms + 1
+        self._rest(wake_ms)
+
+    def _rest(self, wake_ms: int) -> None:
+        """Until the next segment."""
         if self.record.header.status is Status.SUSPENDED and self.record.unseen():
             wake_ms = self.now_ms  # a signal wakes it
         self._at(max(wake_ms, self.now_ms))
@@ -287,7 +295,7 @@ class Run:
                     self._start(going.starts)
                 case _:
                     pass
-            event = self._wait(going.until_ms if isinstance(going, Wait) else None)
+            event = self._wait(going.until_ms if isinstance(going, Wait | StartSteps) else None)
 
     def _suspended(self, going: Suspend) -> int:
         if going.wake_at_ms <= self.now_ms:
@@ -335,7 +343,7 @@ class Run:
         """The working copy made anew of what is stored, what was loaded, and what is on its way to the store."""
         again = self.record.load(self.x.results)
         again.header = msgspec.structs.replace(again.header, stalled=self.x.header.stalled, segment=self.x.header.segment)
-        again.order = self.x.order
+        again.order, again.letters, again.slots = self.x.order, dict(self.x.letters), self.x.slots
         apply(again, self.pending)
         return again
 
@@ -346,6 +354,7 @@ class Run:
         if have or (wanted.order and self.x.order is not None):
             raise Broken("asked for what is at hand")
         self.x.results |= {cell: self.record.results[cell].output for cell in wanted.results}
+        self.x.letters |= self.record.letters(wanted.letters)
         if wanted.order:
             fresh = {cell: result.ended_ms for cell, result in self.pending.results.items()}
             stored = {cell: self.record.results[cell].ended_ms for cell in wanted.order if cell in self.record.results}
@@ -370,7 +379,7 @@ class Run:
         return ()
 
     def _absorbed(self, kept: Changes) -> None:
-        taken = [signal for signal in self.record.unseen() if signal.position <= kept.seen]
+        taken = [one for one in self.record.unseen() if one.position <= kept.seen and one.kind == "cancel"]
         phase = (kept.header or self.record.header).phase
         if taken and phase is Phase.FORWARD and not (kept.header or self.record.header).cause:
             raise Broken("a cancel was taken in and left no trace")
@@ -378,16 +387,16 @@ class Run:
     def _check_next(self, decision: Decision) -> None:
         going = decision.next
         if isinstance(going, StartSteps):
-            forward = [start for start in going.starts if not start.undo]
-            if forward and self.record.seen:
-                raise Broken("a forward intent after a cancel that was taken in")
+            if any(not is_undo(start) for start in going.starts) and self.record.header.cause:
+                raise Broken("a forward intent after what stopped the plan was taken in")
             if self.now_ms >= self.started_ms + 7_500:
                 raise Broken("started behind the checkpoint")
             if len(going.starts) + len(self.calls) > self.setting.parallel:
                 raise Broken("more calls at once than allowed")
         elif self.calls:
             raise Broken("left while calls were running")
-        if isinstance(going, Leave) and not self.started and not decision.kept.progress:
+        idle = not self.started and not decision.kept.progress
+        if isinstance(going, Leave) and idle and not going.changes.cells:
             raise Broken("a segment that did nothing asks for the next one at once")
 
     # calling
@@ -397,8 +406,8 @@ class Run:
             self.started += 1
             if any(call.start.intent.key == start.intent.key for call in self.calls):
                 raise Broken(f"{start.step} is started twice at once")
-            if start.undo:
-                self.undo_starts.append(start.cell - self.blueprint.size)
+            if is_undo(start):
+                self.undo_starts.append(self.x.layout.forward_of(start.cell))
             fate, took_ms = next(self.fates, self.faults.rest)
             took_ms = min(took_ms, start.timeout_ms)
             if took_ms == start.timeout_ms and fate == "ok":
@@ -443,7 +452,7 @@ class Run:
 
     def _well(self, start: Start) -> Outcome:
         key = start.intent.key.removesuffix(".undo")
-        if start.undo:
+        if is_undo(start):
             self.town.take_back(key)
         elif start.intent.probe:
             if not self.town.stands[key]:
@@ -457,7 +466,7 @@ class Run:
         key = call.start.intent.key.removesuffix(".undo")
         if call.start.intent.probe or call.fate == "lost":
             return
-        if call.start.undo:
+        if is_undo(call.start):
             self.town.take_back(key)
         elif call.fate == "late":
             self.town.coming.append((last_ms + 1_000, key))
@@ -472,10 +481,15 @@ class Run:
                 self._send(call, self.lease_ms if call.fate == "very late" else self.now_ms)
 
 
+def is_undo(start: Start) -> bool:
+    """Whether a call takes an effect back, be it by another tool."""
+    return start.intent.key.endswith(".undo")
+
+
 def remembered(x: Execution) -> tuple[bytes, ...]:
-    """All of a working copy that must not change while deciding: everything but its memos (`unmet`, `lane`)."""
-    parts = (x.header, x.intents, x.faults, x.results, x.seen, x.order, x.settled)
-    indexes = (list(x.running), list(x.backoff), list(x.settling), list(x.undoing))
+    """All of a working copy that must not change while deciding: everything but its memos (`unmet`, `lane`, `letters`)."""
+    parts = (x.header, x.intents, x.faults, x.results, x.seen, x.order, x.settled, x.holds, x.notes, x.tally)
+    indexes = (list(x.running), list(x.backoff), list(x.settling), list(x.undoing), list(x.waiting), list(x.spread))
     return (bytes(x.cells), *(msgspec.msgpack.encode(part) for part in (*parts, *indexes)))
 
 
