@@ -5,6 +5,8 @@ caller is gone. The routes know nothing of it. All of it is off until somebody a
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -56,6 +58,10 @@ class Counts(msgspec.Struct, kw_only=True):
     landing: int = 0
     """Their caller has gone; they land when land_late_ms have passed."""
     landed_late: int = 0
+    working: int = 0
+    """Effects being worked on now, also those whose caller has gone."""
+    working_most: int = 0
+    """The most there were at once."""
 
 
 class Board:
@@ -79,8 +85,9 @@ class Board:
         )
 
     def clear(self) -> None:
-        """All off, all counts to zero; what is held or landing stays counted."""
-        self.counts = Counts(held=self.counts.held, landing=self.counts.landing)
+        """All off, all counts to zero; what is held, landing or being worked on stays counted."""
+        now = self.counts
+        self.counts = Counts(held=now.held, landing=now.landing, working=now.working, working_most=now.working)
         self.turn(Knobs())
 
     def reaches(self, method: str, path: str) -> bool:
@@ -103,6 +110,16 @@ class Board:
             return "lose_answer"
         return None
 
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count an effect as being worked on. (`counts` is made anew by `clear`, so it is looked up each time.)"""
+        self.counts.working += 1
+        self.counts.working_most = max(self.counts.working_most, self.counts.working)
+        try:
+            yield
+        finally:
+            self.counts.working -= 1
+
     def shown(self) -> dict[str, Any]:
         """The knobs, whether any is on, and the counts."""
         return msgspec.structs.asdict(self.knobs) | {"on": self.on, "counts": self.counts}
@@ -116,7 +133,14 @@ class Faults:
         self._board = board
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let through what no knob reaches."""
+        """Count what has an effect, and let through what no knob reaches."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in EFFECT_PATHS:
+            with self._board.working():
+                await self._meet(scope, receive, send)
+        else:
+            await self._meet(scope, receive, send)
+
+    async def _meet(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self._board.on or not self._board.reaches(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
         else:

@@ -143,3 +143,14 @@ async def _delayed(town: Town) -> bool:
 async def _nothing_landing(town: Town) -> bool:
     counts = await town.counts()
     return counts["held"] == counts["landing"] == 0
+
+
+async def test_the_most_effects_at_once_are_counted(town: Town) -> None:
+    """Also without a knob; clearing begins anew."""
+    job = {"label": "x", "seconds": 0.3}
+    await asyncio.gather(*(town.post("/jobs", job, f"k{number}") for number in range(3)))
+    assert ((await town.counts())["working"], (await town.counts())["working_most"]) == (0, 3)
+    async with town.client() as client:
+        assert (await client.delete("/knobs")).json()["counts"]["working_most"] == 0
+    await town.post("/jobs", job, "k4")
+    assert (await town.counts())["working_most"] == 1
