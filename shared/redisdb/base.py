@@ -7,9 +7,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from shared.errors import Unavailable
-from shared.redisdb.lua import Script
-
-BARRIER_MS = 200
+from shared.redisdb.lua import BARRIER_MS, Script
 
 
 class Commanding:
@@ -38,7 +36,7 @@ class Commanding:
         script = self._scripts[name]
         if not (barrier and self._strict):
             return await self._plain(script.run(self._redis, names, full))
-        reply, synced = await self._plain(script.run_durably(self._redis, names, full, wait_ms=BARRIER_MS))
+        reply, synced = await self._plain(script.run_durably(self._redis, names, full))
         if not synced:
             raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
         return reply

@@ -203,6 +203,12 @@ def slot_grants(tag: str) -> str:
     return f"ie:{{k{tag}}}:sg"
 
 
+def disk_mark(beside: str) -> str:
+    """String: written beside a key, on its tag, by whoever waits for the disk. Has a TTL."""
+    tag = beside.partition("{")[2].partition("}")[0]
+    return f"ie:{{{tag}}}:disk"
+
+
 def gates() -> str:
     """Hash: what is closed, by name."""
     return "ie:{gates}:closed"

@@ -5,11 +5,16 @@ Every script must bear being applied twice: redis-py re-sends by itself after a 
 
 import hashlib
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
+from shared.redisdb.keys import disk_mark
+
+BARRIER_MS: Final = 200
+MARK_MS: Final = 60_000
 INCLUDE = "--@include "
 
 
@@ -39,19 +44,26 @@ class Script:
         except NoScriptError:
             return await redis.eval(self.text, len(keys), *keys, *args)
 
-    async def run_durably(self, redis: Redis, keys: list[str], args: list[Any], *, wait_ms: int) -> tuple[Any, bool]:
-        """The reply, and whether the write reached this server's disk within `wait_ms`.
-
-        WAITAOF speaks of its own connection only, so it goes out behind the script on the same one, in one round trip.
-        """
+    async def run_durably(self, redis: Redis, keys: list[str], args: list[Any]) -> tuple[Any, bool]:
+        """The reply, and whether all that it rests on reached this server's disk within BARRIER_MS. One round trip."""
         pipe = redis.pipeline(transaction=False)
         pipe.evalsha(self.digest, len(keys), *keys, *args)
-        pipe.execute_command("WAITAOF", 1, 0, wait_ms)
-        reply, synced = await pipe.execute(raise_on_error=False)
+        wait_for_disk(pipe, keys[0])
+        reply, *waited = await pipe.execute(raise_on_error=False)
         if isinstance(reply, NoScriptError):
             await redis.script_load(self.text)
-            return await self.run_durably(redis, keys, args, wait_ms=wait_ms)
-        for answer in (reply, synced):
+            return await self.run_durably(redis, keys, args)
+        for answer in (reply, *waited):
             if isinstance(answer, Exception):
                 raise answer
-        return reply, bool(synced[0])
+        return reply, bool(waited[-1][0])
+
+
+def wait_for_disk(pipe: Pipeline, beside: str) -> None:
+    """Wait until all that the server of the key `beside` holds now is on its disk; the last answer is (1 or 0, ...).
+
+    WAITAOF waits for writes of its own connection only. A command that finds its work done (a repeated create, a signal that
+    came before) writes nothing, and what it answers for may not be on disk yet; so the mark is written first.
+    """
+    pipe.set(disk_mark(beside), 1, px=MARK_MS)
+    pipe.execute_command("WAITAOF", 1, 0, BARRIER_MS)

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from shared.errors import NotFound, TooMany, Unavailable
 from shared.redisdb import keys
-from shared.redisdb.lua import Script
+from shared.redisdb.lua import BARRIER_MS, Script
 from shared.schedules.model import Schedule, Settled, State
 from shared.schedules.timing import Due
 
@@ -148,9 +148,9 @@ class RedisSchedules:
         script = self._scripts[name]
         if not (barrier and self._strict):
             return await self._plain(script.run(self._redis, names, [*head, *args]))
-        reply, synced = await self._plain(script.run_durably(self._redis, names, [*head, *args], wait_ms=200))
+        reply, synced = await self._plain(script.run_durably(self._redis, names, [*head, *args]))
         if not synced:
-            raise Unavailable("Redis did not confirm within 200 ms that the write is on disk; try again")
+            raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
         return reply
 
     async def _plain(self, call: Any) -> Any:

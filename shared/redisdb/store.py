@@ -36,7 +36,7 @@ from shared.ports import (
 )
 from shared.quota import Account
 from shared.redisdb import keys, wire
-from shared.redisdb.lua import Script
+from shared.redisdb.lua import BARRIER_MS, Script, wait_for_disk
 
 _TERMINAL: Final = f",{','.join(sorted(TERMINAL))},"
 WATCH_MS: Final = 2_000
@@ -114,7 +114,13 @@ class RedisStore:
     async def made_by(self, tenant: str, key: str) -> tuple[str, str] | None:
         """See the port."""
         name = keys.idempotency(keys.spread(f"{tenant}/{key}"), tenant, key)
-        execution, request_hash = await self._plain(self._redis.hmget(name, ["id", "hash"]))
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hmget(name, ["id", "hash"])
+        if self._strict:  # who made it may not have been answered yet
+            wait_for_disk(pipe, name)
+        (execution, request_hash), *waited = await self._plain(pipe.execute())
+        if waited and not waited[-1][0]:
+            raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that its writes are on disk; try again")
         return (execution.decode(), request_hash.decode()) if execution else None
 
     async def create(self, birth: Birth) -> Created | Exists | KeyConflict:
@@ -559,9 +565,9 @@ class RedisStore:
         head = ["" if self.now_ms is None else self.now_ms] if timed else []
         if not (barrier and self._strict):
             return await self._plain(script.run(self._redis, names, [*head, *args]))
-        reply, synced = await self._plain(script.run_durably(self._redis, names, [*head, *args], wait_ms=200))
+        reply, synced = await self._plain(script.run_durably(self._redis, names, [*head, *args]))
         if not synced:
-            raise Unavailable("Redis did not confirm within 200 ms that the write is on disk; try again")
+            raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
         return reply
 
     async def _plain(self, call: Any) -> Any:

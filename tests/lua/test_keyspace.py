@@ -23,6 +23,7 @@ SAMPLES: dict[str, Any] = {
     "tag": "0a",
     "tool": "book_ride",
     "cell": 3,
+    "beside": f"ie:{{p{PP}}}:due",
 }
 """An argument of each name that a key function takes."""
 TYPES = {"Hash": "hash", "String": "string", "Stream": "stream", "Sorted set": "zset"}
