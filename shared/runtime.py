@@ -14,17 +14,19 @@ from shared.background import Background
 from shared.between import Between, join, open_between
 from shared.children import Children
 from shared.commands import Commands
+from shared.durability import verdict
 from shared.errors import SettingsError
 from shared.executor_client import ExecutorClient
 from shared.qstash import QStashQueue
 from shared.quota_keeper import Keeper, Paid
-from shared.redisdb.connect import check_layout, connect
+from shared.redisdb.connect import check_layout, connect, fsync_of
 from shared.redisdb.quota import RedisLedger
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Relay, Sender
 from shared.settings import Settings, load
 from shared.watchdog import Watchdog
 
+log = logs.get_logger()
 DAY_MS = 86_400_000
 LIMITS = httpx.Limits(max_connections=100, keepalive_expiry=3)
 """Idle connections are given up before common servers close theirs (5 s): a request must not go into a closing one."""
@@ -52,6 +54,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     redis = connect(settings.redis_url)
     stack.push_async_callback(redis.aclose)
     await check_layout(redis)
+    await announce_durability(redis, settings)
     client = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
     store = RedisStore(
         redis,
@@ -89,6 +92,15 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         between=between,
         quota=quota,
     )
+
+
+async def announce_durability(redis: Redis, settings: Settings) -> None:
+    """Say what a crash of Redis's machine may take, before anything is promised."""
+    fsync = await fsync_of(redis)
+    found = verdict(settings.durability, fsync)
+    say = log.warning if found.weakened else log.info
+    weakened = list(found.weakened)
+    say("durability.chosen", durability=settings.durability, appendfsync=fsync, weakened=weakened, message=found.message)
 
 
 def run(name: str, create: Callable[[Settings], ASGIApp], *, address: Callable[[Settings], tuple[str, int]], port: str) -> None:

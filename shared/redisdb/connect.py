@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -9,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from shared.durability import Fsync
 from shared.errors import SettingsError
 from shared.redisdb import keys
 
@@ -29,6 +31,18 @@ def connect(url: str) -> Redis:
     except ValueError:  # its text may quote a part of the password
         raise SettingsError("REDIS_URL is not usable: write redis://host:port/0, or rediss:// for TLS") from None
     return Redis.from_pool(pool)  # closing the client closes the pool: with `connection_pool=` nobody would
+
+
+async def fsync_of(redis: Redis) -> Fsync:
+    """When this Redis syncs its append-only file."""
+    try:
+        found = await redis.config_get("appendonly", "appendfsync")
+    except (RedisError, OSError):
+        return "unknown"  # hosted Redis hides its configuration; or it is not up yet
+    if found.get("appendonly") != "yes":
+        return "off" if found else "unknown"
+    fsync: Fsync = msgspec.convert(found.get("appendfsync", "unknown"), Fsync)
+    return fsync
 
 
 async def check_layout(redis: Redis) -> None:

@@ -5,15 +5,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from redis.asyncio import Redis
 
+from shared.durability import Fsync, verdict
 from shared.errors import SettingsError, Unavailable
+from shared.ports import Created, Exists, NotAccepted
 from shared.redisdb import keys
-from shared.redisdb.connect import check_layout, connect
+from shared.redisdb.connect import check_layout, connect, fsync_of
 from shared.redisdb.lua import Script
 from shared.redisdb.reader import Reader
+from shared.redisdb.store import RedisStore
+from tests.support.executions import EXE, RETENTION_MS, birth
 from tests.support.valkey import Valkey, free_port
 
 ROOT = Path(__file__).parents[3]
@@ -76,8 +81,55 @@ async def test_a_script_is_loaded_again_when_the_server_forgot_it(redis: Redis) 
         assert await script.run(redis, names, ["", 1, 1]) == []
         assert await script.run(redis, names, ["", 1, 1]) == []
         await redis.script_flush()
-        reply, synced = await script.run_durably(redis, names, ["", 1, 1], wait_ms=500)
+        reply, synced = await script.run_durably(redis, names, ["", 1, 1])
         assert (reply, synced) == ([], True)
+
+
+async def test_strict_answers_for_what_another_connection_wrote_only_when_it_is_on_disk(redis: Redis) -> None:
+    """A repeat finds its work done and writes nothing: that is no proof that the first one's write is on disk."""
+    store = RedisStore(redis, retention_ms=RETENTION_MS, strict=True)
+    assert isinstance(await store.create(birth(EXE)), Created)
+    assert isinstance(await store.create(birth(EXE)), Exists)
+    await redis.config_set("appendfsync", "no")
+    try:
+        for command in (
+            store.create(birth(EXE)),
+            store.signal(EXE, tenant="acme", sid="s", kind="pause", payload={}),
+            store.signal(EXE, tenant="acme", sid="s", kind="pause", payload={}),
+        ):
+            with pytest.raises(Unavailable, match="on disk"):
+                await command
+    finally:
+        await redis.config_set("appendfsync", "always")
+    again = await store.signal(EXE, tenant="acme", sid="s", kind="pause", payload={})
+    assert isinstance(again, NotAccepted), "the first one was stored, and is on disk by now"
+
+
+@pytest.mark.parametrize(
+    ("durability", "fsync", "holds"),
+    [
+        ("fast", "everysec", False),
+        ("fast", "no", False),
+        ("fast", "unknown", False),
+        ("fast", "always", True),
+        ("fast", "off", False),
+        ("strict", "everysec", True),
+        ("strict", "unknown", True),
+        ("strict", "off", False),
+    ],
+)
+def test_what_a_power_cut_weakens_is_said(durability: Literal["fast", "strict"], fsync: Fsync, *, holds: bool) -> None:
+    """Promises 1, 2, 3, 5 and a part of 4, or none."""
+    found = verdict(durability, fsync)
+    assert [text[0] for text in found.weakened] == ([] if holds else ["1", "2", "3", "4", "5"])
+    assert found.message
+
+
+async def test_when_redis_syncs_is_asked_and_never_guessed(redis: Redis) -> None:
+    """Also of one that is away."""
+    assert await fsync_of(redis) == "always"
+    async with connect(f"redis://127.0.0.1:{free_port()}/0") as away:
+        assert await fsync_of(away) == "unknown"
 
 
 def test_a_missing_script_stops_the_start_up() -> None:
