@@ -131,6 +131,8 @@ class Oracle:
             return
         facts.cancelled |= kwargs["kind"] in _STOPS
         facts.sent.add(kwargs["kind"])
+        if kwargs["kind"] in {"pause", "resume", *_STOPS}:
+            facts.paused = kwargs["kind"] == "pause"
         if kwargs["kind"] in {"skip", "settle"}:
             facts.supplied.add(str(kwargs["payload"].get("step", "")))
         known.signals[seen.inbox] = self.now_ms
@@ -161,6 +163,7 @@ class Oracle:
         forward = [cell for cell in changes.intents if not layout.is_undo(cell)]
         stopped = forward and facts.cancelled
         must(not stopped, "no start after a cancel", f"cells {forward} of {seen.header.id} were intended")
+        must(not facts.paused or not changes.intents, "a pause is heard", f"{seen.header.id} starts {list(changes.intents)}")
         facts.intents |= {(one.key, one.attempt, one.probe, one.asked) for one in changes.intents.values()}
         known.starts[lease.fence] += len(changes.intents)
         most = self.scenario.setting.steps_per_message
@@ -248,15 +251,16 @@ class Oracle:
 
     def remember(self) -> bytes:
         """All that is tied to the record's history."""
-        return pickle.dumps((self._known, {execution: facts.cancelled for execution, facts in self.facts.items()}))
+        said = {execution: (facts.cancelled, facts.paused) for execution, facts in self.facts.items()}
+        return pickle.dumps((self._known, said))
 
     def forget(self, then: bytes) -> None:
         """The record is what it was: so is what may be asked of it."""
-        self._known, cancelled = pickle.loads(then)  # noqa: S301 - our own bytes
+        self._known, said = pickle.loads(then)  # noqa: S301 - our own bytes
         if not self.scenario.setting.strict:  # otherwise an accepted cancel is durable
             self.forgetful = True
             for execution, facts in self.facts.items():
-                facts.cancelled = cancelled.get(execution, False)
+                facts.cancelled, facts.paused = said.get(execution, (False, False))
 
     # at rest
 

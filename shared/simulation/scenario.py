@@ -65,7 +65,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def smooth(self) -> bool:
         """Whether the engine and its channels work all the time; partners and people may do what they like."""
         people = (*SIGNALS, HINT, ANSWER, "duplicate", "late_duplicate")
-        return self.setting.qstash and all(fault.stream == "call" or fault.kind in people for fault in self.faults)
+        fine = self.setting.qstash and not self.setting.twice
+        return fine and all(fault.stream == "call" or fault.kind in people for fault in self.faults)
 
     def has(self, *kinds: str) -> bool:
         """Whether a fault of one of these kinds is in the list; what befalls a call of a tool is none of them."""
@@ -112,6 +113,7 @@ _LENGTHS: Final[dict[str, tuple[int, ...]]] = {
 _REACH: Final = {"step": 22, "command": 7, "publish": 2, "message": 2, "delivery": 2, "call": 2, "sweep": 2, "moment": 40}
 """Events of a stream for each step of the plans, roughly: where faults are worth placing."""
 _WEIGHTS: Final = {"step": 5, "command": 4, "publish": 3, "message": 4, "delivery": 2, "call": 7, "sweep": 1, "moment": 1}
+_OFTEN: Final = {"cancel": 9, "pause": 4, "event": 4, "answer": 4, "kill": 14, "freeze": 14}
 _RARE: Final = frozenset({"failover", "restart", "resend", "hint", "callback", "retry", "skip", "edit", "resume"})
 
 
@@ -121,9 +123,9 @@ def of_seed(seed: int, *, strict: bool | None = None) -> Scenario:
     theme = dice.random()
     if theme < 0.03:
         return _ladder(dice, seed)
-    if theme < 0.10:
+    if theme < 0.12:
         return _two_holders(dice, seed)
-    if theme < 0.17:
+    if theme < 0.19:
         return _dead_callers(dice, seed)
     plans = tuple(plan(dice) for _ in range(dice.choice((1, 1, 1, 1, 2))))
     setting = _setting(dice)
@@ -210,7 +212,7 @@ def _faults(dice: random.Random, plans: Sequence[PlanDraft]) -> tuple[Fault, ...
 
 
 def _kind(dice: random.Random, stream: str) -> str:
-    return dice.choice([kind for kind in STREAMS[stream] for _ in range(1 if kind in _RARE else 2)])
+    return dice.choice([kind for kind in STREAMS[stream] for _ in range(_OFTEN.get(kind, 1 if kind in _RARE else 2))])
 
 
 def _fault(dice: random.Random, stream: str, kind: str, size: int, plans: int) -> Fault:

@@ -31,6 +31,7 @@ class Facts:
     scenario: Scenario
     now_ms: int = 0
     cancelled: bool = False
+    paused: bool = False
     reopened: bool = False
     stalled: int = 0
     """Fruitless segments before the latest one, with it."""

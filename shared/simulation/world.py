@@ -118,6 +118,7 @@ class World:
         self.executions: list[str] = []
         self.broken: Broken | None = None
         self.over = False
+        self._all_said = False
         self._connect()
         self._boot(contracts)
 
@@ -229,7 +230,7 @@ class World:
             await asyncio.sleep(LOOK_S)
 
     def _all_rest(self) -> bool:
-        ready = len(self.executions) == len(self.scenario.plans)
+        ready = self._all_said and len(self.executions) == len(self.scenario.plans)
         return ready and all(self.oracle.resting(execution) for execution in self._all())
 
     def _all(self) -> list[str]:
@@ -319,6 +320,7 @@ class World:
             await asyncio.sleep(max(0.0, fault.at * MOMENT_S - self.loop.time()))
             self.faults.injected[f"moment.{fault.kind}"] += 1
             await self._person(fault, "moment")
+        self._all_said = True
 
     async def _person(self, fault: Fault, when: str) -> None:
         if fault.target >= len(self.executions):
