@@ -33,6 +33,8 @@ class Wire:
         """`inner` is the partner: it does what is asked whenever a request lands."""
         self.before: Callable[[Start], None] = lambda _: None
         """Told of each call before it is sent."""
+        self.ended: Callable[[Start], None] = lambda _: None
+        """Told when nobody waits for the answer any more."""
         self.told: Callable[[Start, Outcome], None] = lambda *_: None
         """Told what a caller was told."""
         self.on_the_way = 0
@@ -49,7 +51,10 @@ class Wire:
         fault = self._faults.one("call")
         what = f"{'undo of ' if start.undo else 'probe of ' if start.intent.probe else ''}{start.step}"
         self._timeline.say("call", f"{what}, attempt {start.intent.attempt}{f': {fault.kind}' if fault else ''}")
-        outcome = await self._run(start, deadline_s, fault)
+        try:
+            outcome = await self._run(start, deadline_s, fault)
+        finally:
+            self.ended(start)
         self.told(start, outcome)
         self._timeline.say("call", f"{what}, attempt {start.intent.attempt}: {type(outcome).__name__}")
         return outcome

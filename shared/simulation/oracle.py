@@ -236,12 +236,15 @@ class Oracle:
         step = blueprint.plan.steps[blueprint.index[name]]
         return [(limit.key, limit.most) for limit in step.limits if not limit.per_ms]
 
+    def call_ended(self, start: Start) -> None:
+        """Its caller waits no longer, or is dead."""
+        self._calls[start.intent.key.split(".", 1)[0], start.intent.sent_by_ms] -= 1
+        for key, _ in self._limits(start):
+            self._limited[key] -= 1
+
     def told(self, start: Start, outcome: Outcome) -> None:
         """What a caller was told."""
         execution = start.intent.key.split(".", 1)[0]
-        self._calls[execution, start.intent.sent_by_ms] -= 1
-        for key, _ in self._limits(start):
-            self._limited[key] -= 1
         if isinstance(outcome, Unanswered):
             self.facts[execution].unanswered.add(start.intent.key)
         if isinstance(outcome, Refused) and not outcome.retryable:
@@ -292,7 +295,7 @@ class Oracle:
             return "forgotten"
         facts = self.facts[execution]
         facts.now_ms = self.now_ms
-        case = Case(seen, self._blueprints[execution], facts, self.town, self._ends_of_children(seen))
+        case = Case(seen, self._blueprints[execution], facts, self.town, self._children(seen))
         if self.forgetful:
             verdicts.consistent(case)
         else:
@@ -300,13 +303,13 @@ class Oracle:
         waits = "" if seen.over else f" ({seen.header.reason or 'a person'})"
         return f"{seen.status}{waits}"
 
-    def _ends_of_children(self, seen: Seen) -> dict[str, Status]:
-        found: dict[str, Status] = {}
+    def _children(self, seen: Seen) -> dict[str, Seen]:
+        found: dict[str, Seen] = {}
         for part in peek.parts(seen, self._blueprints[seen.header.id]):
             generation = seen.notes.generations.get(part.name, 1)
             child = peek.record(self.memory, child_id(seen.header.id, part.name, generation)) if part.step.child else None
             if child is not None:
-                found[part.name] = child.status
+                found[part.name] = child
         return found
 
     def ended(self, execution: str) -> Ended:

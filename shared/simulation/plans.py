@@ -48,11 +48,13 @@ def _free(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:
     return StepDraft(name=name, tool=dice.choice(_TOOL_NAMES), needs=_needs(dice, before))
 
 
-def _sleep(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:
+def sleeping(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:
+    """Lets time pass."""
     return StepDraft(name=name, needs=_needs(dice, before), sleep=Sleep(ms=dice.choice((1, 300, 1_900, 5_000, 90_000))))
 
 
-def _event(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:
+def waiting(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:
+    """Waits for events, of its own or by key."""
     events = [Awaited(name=EVENT, key=dice.choice(("", KEY)))]
     if dice.random() < 0.4:
         events.append(Awaited(name="stop", key=dice.choice(("", KEY))))
@@ -85,7 +87,7 @@ def _map(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:
 
 
 def _child(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:
-    makers = (call, call, _free, _sleep)
+    makers = (call, call, _free, sleeping, waiting)
     names = NAMES[: dice.choice((1, 2, 2, 3))]
     steps = [dice.choice(makers)(dice, one, names[:number]) for number, one in enumerate(names)]
     return StepDraft(name=name, needs=_needs(dice, before), child=PlanDraft(steps=tuple(steps)))
@@ -124,8 +126,8 @@ PLAIN: Final[Sequence[tuple[int, StepMaker]]] = ((1, call),)
 STEPS: Final[Sequence[tuple[int, StepMaker]]] = (
     (8, call),
     (3, _free),
-    (2, _sleep),
-    (2, _event),
+    (2, sleeping),
+    (2, waiting),
     (1, _callback),
     (2, _approval),
     (2, _map),

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.machine.plan import PlanDraft, StepDraft
+from shared.machine.plan import Limited, PlanDraft, StepDraft
 from shared.simulation.faults import STREAMS, Fault
-from shared.simulation.plans import EVENT, KEY, call, is_plain, plan
+from shared.simulation.plans import EVENT, KEY, call, is_plain, plan, sleeping, waiting
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -121,12 +121,10 @@ def of_seed(seed: int, *, strict: bool | None = None) -> Scenario:
     """The scenario of a seed. `strict`: durable barriers whatever the seed says, or never."""
     dice = random.Random(seed * 7_919 + 17)
     theme = dice.random()
-    if theme < 0.03:
-        return _ladder(dice, seed)
-    if theme < 0.12:
-        return _two_holders(dice, seed)
-    if theme < 0.19:
-        return _dead_callers(dice, seed)
+    for share, make in _THEMES:
+        if theme < share:
+            return make(dice, seed)
+        theme -= share
     plans = tuple(plan(dice) for _ in range(dice.choice((1, 1, 1, 1, 2))))
     setting = _setting(dice)
     if strict is not None:
@@ -174,6 +172,57 @@ def _dead_callers(dice: random.Random, seed: int) -> Scenario:
         faults.append(Fault(stream="call", kind="refused", at=dice.randrange(1, 6)))
     setting = Setting(executors=2, parallel=dice.choice((1, 8)), limit=dice.random() < 0.5, finally_="cancel")
     return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), setting=setting, faults=tuple(faults))
+
+
+def _in_line(dice: random.Random, seed: int) -> Scenario:
+    """Calls without an answer that must stand in line for their next attempt, and a plan that stops meanwhile."""
+    limit = Limited(key="shared", most=1, per_ms=dice.choice((0, 700, 5_000)))
+    names = "abc"[: dice.choice((1, 2, 3))]
+    tools = [dice.choice(("idem", "idem", "idem_settled", "unsafe_keyed")) for _ in names]
+    steps = tuple(StepDraft(name=name, tool=tool, limits=(limit,)) for name, tool in zip(names, tools, strict=True))
+    kinds = ("late", "landed", "lost", "busy", "very_late")
+    faults = [
+        Fault(stream="call", kind=dice.choice(kinds), at=dice.randrange(1, 4), ms=dice.choice((20, 900))) for _ in range(2)
+    ]
+    faults.append(Fault(stream="moment", kind="cancel", at=dice.randrange(1, 60)))
+    draft = PlanDraft(steps=steps, timeout_ms=dice.choice((None, 700, 2_500)))
+    return Scenario(seed=seed, plans=(draft,), setting=Setting(limit=dice.random() < 0.5), faults=tuple(faults))
+
+
+def _paused(dice: random.Random, seed: int) -> Scenario:
+    """Pauses and resumes on each other's heels, between any two steps of the code."""
+    names = "abcd"[: dice.choice((1, 2, 4))]
+    steps = tuple(call(dice, name, names[:number]) for number, name in enumerate(names))
+    faults = []
+    for _ in range(dice.choice((1, 2, 3))):
+        at = dice.randrange(1, 30)
+        faults.append(Fault(stream="step", kind="pause", at=at))
+        faults.append(Fault(stream="step", kind=dice.choice(("resume", "resume", "cancel")), at=at + dice.randrange(0, 4)))
+    setting = Setting(parallel=dice.choice((1, 8)), finally_=ANSWER)
+    return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), setting=setting, faults=tuple(faults))
+
+
+def _stopped_parents(dice: random.Random, seed: int) -> Scenario:
+    """A plan that stops while its child sleeps, waits or works, or before the child is born."""
+    inner = tuple(dice.choice((call, waiting, sleeping))(dice, name, "ab"[:number]) for number, name in enumerate("ab"))
+    steps = (StepDraft(name="a", tool=dice.choice(("idem", "pure"))), StepDraft(name="b", child=PlanDraft(steps=inner)))
+    faults = [Fault(stream=dice.choice(("step", "moment")), kind="cancel", at=dice.randrange(1, 40))]
+    if dice.random() < 0.5:
+        faults.append(Fault(stream="call", kind="refused", at=dice.randrange(1, 4)))
+    if dice.random() < 0.5:
+        faults.append(_fault(dice, "command", _kind(dice, "command"), 4, 1))
+    return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), faults=tuple(faults))
+
+
+_THEMES: Final[Sequence[tuple[float, Callable[[random.Random, int], Scenario]]]] = (
+    (0.03, _ladder),
+    (0.09, _two_holders),
+    (0.07, _dead_callers),
+    (0.05, _in_line),
+    (0.05, _paused),
+    (0.05, _stopped_parents),
+)
+"""Runs about one thing that chance alone would meet too seldom: (share of the seeds, maker)."""
 
 
 def around(draft: PlanDraft, seed: int) -> Scenario:

@@ -55,7 +55,8 @@ class Case:
     blueprint: Blueprint
     facts: Facts
     town: Town | None
-    ends_of_children: dict[str, Status]
+    children: dict[str, Seen]
+    """By the name of their step."""
 
     def __post_init__(self) -> None:
         self.parts = list(peek.parts(self.seen, self.blueprint))
@@ -245,9 +246,19 @@ def _effect(case: Case, part: Part, town: Town, *, pure: bool) -> None:
         must(not stands, "undone", f"{case.name} is {status}, and {what}")
 
 
+_OTHERS: Final = frozenset({Reason.EVENT, Reason.CALLBACK, Reason.APPROVAL})
+
+
 def _child(case: Case, part: Part) -> None:
     """A step's child ended as the step did."""
-    ended = case.ends_of_children.get(part.name)
+    child = case.children.get(part.name)
+    ended = child.status if child else None
+    if child is not None and case.seen.header.cause and not child.over:
+        must(
+            child.header.reason not in _OTHERS,
+            "a child is told to stop",
+            f"{part.name}'s child waits for {child.header.reason}",
+        )
     if part.where is Cell.DONE and case.seen.status is Status.COMPLETED and part.name not in case.facts.supplied:
         must(ended is Status.COMPLETED, "a child's end", f"{part.name} is done, and its child is {ended}")
     if case.seen.status is Status.COMPENSATED and ended is not None:

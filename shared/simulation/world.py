@@ -134,6 +134,7 @@ class World:
         self.server.forgot = self.oracle.forget
         self.wire.before = self._judged(self.oracle.before_call)
         self.wire.told = self.oracle.told
+        self.wire.ended = self.oracle.call_ended
         self.qstash.deliver = self._deliver
         self.qstash.bury = self._bury
 
