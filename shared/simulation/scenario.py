@@ -198,6 +198,10 @@ def _paused(dice: random.Random, seed: int) -> Scenario:
         at = dice.randrange(1, 30)
         faults.append(Fault(stream="step", kind="pause", at=at))
         faults.append(Fault(stream="step", kind=dice.choice(("resume", "resume", "cancel")), at=at + dice.randrange(0, 4)))
+    if dice.random() < 0.6:  # woken for something else, and resumed under its commit
+        faults = [Fault(stream="step", kind="pause", at=dice.randrange(2, 12))]
+        faults.append(Fault(stream="moment", kind="resend", at=20))
+        faults.append(Fault(stream="step", kind="resume", at=dice.randrange(8, 36)))
     setting = Setting(parallel=dice.choice((1, 8)), finally_=ANSWER)
     return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), setting=setting, faults=tuple(faults))
 
