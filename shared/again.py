@@ -6,11 +6,12 @@ none of the new one's: it is not undone with it. So whoever asks must say that t
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Final, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
 import msgspec
 
+from shared.background import Background
 from shared.clock import new_execution_id
 from shared.errors import Conflict, Unprocessable
 from shared.logs import get_logger
@@ -22,6 +23,8 @@ from shared.machine.plan import Blueprint, Step
 from shared.machine.state import Execution, Header, Notes, Result
 from shared.machine.status import SETTLED, Cell, Status
 from shared.ports import Birth, Created, Exists, KeyConflict, Store
+from shared.quota import demand_of
+from shared.quota_keeper import Keeper
 from shared.redisdb import keys
 from shared.redisdb.snapshots import Snapshot
 from shared.relay import Sender
@@ -49,9 +52,6 @@ class Fork(Again, frozen=True, kw_only=True):
     """`POST /api/executions/{id}/fork`: from this step on."""
 
     step: StepName
-
-
-Admit: TypeAlias = Callable[[Birth], Awaitable[Birth]]
 
 
 class New(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,11 +153,12 @@ def _check_size(x: Execution, results: Mapping[int, Result]) -> None:
 class Repeater:
     """Makes the new executions."""
 
-    def __init__(self, store: Store, sender: Sender, admit: Admit | None = None) -> None:
-        """`admit`: what every new execution must pass, or raises."""
+    def __init__(self, store: Store, sender: Sender, background: Background, quota: Keeper | None = None) -> None:
+        """`quota` None: nobody counts. `background` gives back what was reserved for what was there already."""
         self._store = store
         self._sender = sender
-        self._admit = admit
+        self._background = background
+        self._quota = quota
 
     async def restart(self, found: Snapshot, asked: Again, by: str, fields: dict[str, str], key: str) -> dict[str, Any]:
         """The whole plan once more; 202's body."""
@@ -179,8 +180,10 @@ class Repeater:
         self, x: Execution, new: New, stands: list[str], fields: dict[str, str], key: str, origin: dict[str, Any]
     ) -> dict[str, Any]:
         birth = _birth(x, new, fields, key, origin | {"standing": stands[:100]})
-        birth = await self._admit(birth) if self._admit else birth
+        birth = await self._admitted(birth)
         made = await self._store.create(birth)
+        if not isinstance(made, Created) and self._quota and birth.allowance:
+            self._background.start(self._quota.check(x.header.tenant, birth.header.id))
         if isinstance(made, KeyConflict):
             raise Conflict(f"the Idempotency-Key {key[:80]!r} was used for another request", code="idempotency_conflict")
         execution = made.execution if isinstance(made, Exists) else birth.header.id
@@ -190,6 +193,14 @@ class Repeater:
         given = [x.name_of(cell) for cell in sorted(new.given)]
         told = {"id": execution, "executionId": execution, "repeated": isinstance(made, Exists)}
         return told | origin | {"standing": stands[:100], "given": given[:100]}
+
+    async def _admitted(self, birth: Birth) -> Birth:
+        """With what its messages may cost; TooMany if its tenant has no more."""
+        if self._quota is None:
+            return birth
+        header, plan = birth.header, Blueprint(birth.plan).plan
+        given = await self._quota.admit(header.tenant, header.id, demand_of(plan), low=False)
+        return msgspec.structs.replace(birth, allowance=given)
 
 
 def _facts(origin: dict[str, Any]) -> dict[str, Any]:

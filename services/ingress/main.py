@@ -40,7 +40,7 @@ def create(settings: Settings) -> Starlette:
                 watchdog=engine.watchdog,
                 between=engine.between,
                 actions=Actions(engine.store, snapshots, intake.registry, engine.sender),
-                repeater=Repeater(engine.store, engine.sender),
+                repeater=Repeater(engine.store, engine.sender, engine.background, engine.quota),
                 snapshots=snapshots,
                 quota=engine.quota,
                 background=engine.background,

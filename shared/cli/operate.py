@@ -57,6 +57,25 @@ def _progress(found: dict[str, Any]) -> None:
         click.echo(f"{shown.status_of(found)}  {found['doneSteps']}/{found['totalSteps']} steps", err=True)
 
 
+class Json(click.ParamType[Any]):
+    """JSON, looked at before anybody is asked; `of`: what it must be."""
+
+    name = "JSON"
+
+    def __init__(self, of: type[Any] = object) -> None:
+        self._of = of
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value; BadParameter says how it is written."""
+        try:
+            found = msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            self.fail(f'{error}: write JSON, such as {{"label": "x"}}, or "text" with its quotes', param, ctx)
+        if not isinstance(found, self._of):
+            self.fail(f"{value[:40]} is no JSON {'object' if self._of is dict else self._of.__name__}", param, ctx)
+        return found
+
+
 _COMMON: Final = (
     click.option("--url", metavar="URL", help="Where ingress is; otherwise INTENTION_URL, or INGRESS_PORT on this machine."),
     click.option("--key", metavar="KEY", help="An API key; otherwise INTENTION_KEY, or the first of API_KEYS."),
@@ -75,7 +94,7 @@ _WAIT: Final = click.option(
     help="Wait for the end (300 s unless said); the exit code is the outcome.",
 )  # fmt: skip
 _VERSION: Final = click.option("--version", type=int, help="The version that you saw; refused if it has moved on.")
-_OUTPUT: Final = click.option("--output", metavar="JSON", help="What the step counts as having given.")
+_OUTPUT: Final = click.option("--output", type=Json(), help="What the step counts as having given.")
 _ID: Final = click.argument("execution", metavar="ID")
 _STEP: Final = click.argument("step")
 
@@ -107,24 +126,6 @@ def _verb(name: str, *options: Callable[[Any], Any]) -> Callable[[F], click.Comm
     return made
 
 
-def _json(option: str, text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise click.BadParameter(
-            f'{error}: write JSON, such as {{"label": "x"}} or "text" with its quotes', param_hint=option
-        ) from error
-
-
-def _object(option: str, text: str | None) -> dict[str, Any] | None:
-    found = _json(option, text)
-    if found is not None and not isinstance(found, dict):
-        raise click.BadParameter("arguments are a JSON object", param_hint=option)
-    return found
-
-
 # --- starting and looking
 
 
@@ -143,10 +144,17 @@ def run(
     """Run words or a plan."""
     if (words is None) == (plan is None):
         raise click.UsageError("give either words or --plan")
-    what = {"intent": words} if plan is None else {"plan": _json("--plan", plan.read().decode())}
+    what = {"intent": words} if plan is None else {"plan": _plan(plan.read())}
     context = {"context": {"timezone": timezone}} if timezone else {}
     told = shell.api.ask("POST", "/api/execute", {**what, **context, "userId": user}, key=idempotency_key)
     shell.after(told["id"], told | {"will": "accepted"}, wait_s)
+
+
+def _plan(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise click.BadParameter(f"{error}: a plan is JSON", param_hint="--plan") from error
 
 
 @_verb(
@@ -257,16 +265,16 @@ def retry(shell: Shell, *, execution: str, step: str, version: int | None, wait_
 
 
 @_verb("skip", _ID, _STEP, _OUTPUT, _VERSION, _WAIT)
-def skip(shell: Shell, *, execution: str, step: str, output: str | None, version: int | None, wait_s: float | None) -> None:
+def skip(shell: Shell, *, execution: str, step: str, output: Any, version: int | None, wait_s: float | None) -> None:
     """Go on as if STEP had given an output; of a failed undo: you have dealt with it."""
-    body = {"step": step, "output": _json("--output", output)}
+    body = {"step": step, "output": output}
     shell.after(execution, shell.act(execution, "skip", body, version), wait_s)
 
 
-@_verb("edit", _ID, _STEP, click.option("--args", required=True, metavar="JSON", help="The new arguments."), _VERSION, _WAIT)
-def edit(shell: Shell, *, execution: str, step: str, args: str, version: int | None, wait_s: float | None) -> None:
+@_verb("edit", _ID, _STEP, click.option("--args", type=Json(dict), required=True, help="The new arguments."), _VERSION, _WAIT)
+def edit(shell: Shell, *, execution: str, step: str, args: dict[str, Any], version: int | None, wait_s: float | None) -> None:
     """Other arguments for STEP, which has not happened."""
-    body = {"step": step, "args": _object("--args", args)}
+    body = {"step": step, "args": args}
     shell.after(execution, shell.act(execution, "edit", body, version), wait_s)
 
 
@@ -274,21 +282,20 @@ def edit(shell: Shell, *, execution: str, step: str, args: str, version: int | N
     "approve",
     _ID,
     _STEP,
-    click.option("--args", metavar="JSON", help="Approve these arguments instead."),
+    click.option("--args", type=Json(dict), help="Approve these arguments instead."),
     click.option("--args-hash", help="Of the arguments that you saw; without it they are shown, and you are asked."),
     click.option("--note", default="", help="For the history."),
     click.option("--yes", is_flag=True, help="Do not ask."),
     _WAIT,
 )
 def approve(
-    shell: Shell, *, execution: str, step: str, args: str | None, args_hash: str | None, note: str, yes: bool,
+    shell: Shell, *, execution: str, step: str, args: dict[str, Any] | None, args_hash: str | None, note: str, yes: bool,
     wait_s: float | None,
 ) -> None:  # fmt: skip
     """Say yes to exactly the arguments that STEP is to be called with."""
-    edited = _object("--args", args)
     if args_hash is None:
-        args_hash = _seen(shell, execution, step, edited, yes=yes)
-    body = {"step": step, "argsHash": args_hash, "note": note} | ({} if edited is None else {"args": edited})
+        args_hash = _seen(shell, execution, step, args, yes=yes)
+    body = {"step": step, "argsHash": args_hash, "note": note} | ({} if args is None else {"args": args})
     shell.after(execution, shell.api.ask("POST", f"/api/executions/{execution}/approve", body), wait_s)
 
 
@@ -319,20 +326,20 @@ def reject(shell: Shell, *, execution: str, step: str, note: str, wait_s: float 
     _WAIT,
 )
 def settle(
-    shell: Shell, *, execution: str, step: str, happened: bool | None, output: str | None, version: int | None,
+    shell: Shell, *, execution: str, step: str, happened: bool | None, output: Any, version: int | None,
     wait_s: float | None,
 ) -> None:  # fmt: skip
     """Say whether an effect that nobody knows of happened."""
     if happened is None:
         raise click.UsageError("say --happened or --did-not-happen")
-    body = {"step": step, "happened": happened, "output": _json("--output", output)}
+    body = {"step": step, "happened": happened, "output": output}
     shell.after(execution, shell.act(execution, "settle", body, version), wait_s)
 
 
-@_verb("signal", _ID, click.argument("name"), click.option("--data", metavar="JSON", help="What the event says."), _WAIT)
-def signal(shell: Shell, *, execution: str, name: str, data: str | None, wait_s: float | None) -> None:
+@_verb("signal", _ID, click.argument("name"), click.option("--data", type=Json(), help="What the event says."), _WAIT)
+def signal(shell: Shell, *, execution: str, name: str, data: Any, wait_s: float | None) -> None:
     """Tell an execution of the event NAME."""
-    told = shell.api.ask("POST", f"/api/executions/{execution}/events/{name}", {"data": _json("--data", data)})
+    told = shell.api.ask("POST", f"/api/executions/{execution}/events/{name}", {"data": data})
     shell.after(execution, told | {"id": execution}, wait_s)
 
 
@@ -343,18 +350,18 @@ def signal(shell: Shell, *, execution: str, name: str, data: str | None, wait_s:
     click.option("--reason", multiple=True, help="May be given several times."),
     click.option("--text", default="", help="Part of the words, the summary or the user."),
     click.option("--id", "ids", multiple=True, help="These; may be given several times."),
-    click.option("--with", "having", metavar="JSON", help="What the action takes."),
+    click.option("--with", "having", type=Json(dict), help="What the action takes."),
     click.option("--before", default="", help="The `next` of the request before."),
     click.option("--dry-run", is_flag=True, help="Only say what would be done."),
 )
 def bulk(
     shell: Shell, *, action: str, status: tuple[str, ...], reason: tuple[str, ...], text: str, ids: tuple[str, ...],
-    having: str | None, before: str, dry_run: bool,
+    having: dict[str, Any] | None, before: str, dry_run: bool,
 ) -> None:  # fmt: skip
     """One action upon all executions that fit. Try it with --dry-run first."""
     chosen: dict[str, Any] = {"status": status, "reason": reason, "text": text, "ids": [shell.api.resolve(one) for one in ids]}
     body = {"action": action, "filter": {name: value for name, value in chosen.items() if value}, "dryRun": dry_run}
-    body |= {"with": _object("--with", having) or {}, "before": before}
+    body |= {"with": having or {}, "before": before}
     found = shell.api.ask("POST", "/api/executions/bulk", body)
     shell.show(found, shown.bulk(found))
     if found["refused"]:

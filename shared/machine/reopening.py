@@ -61,6 +61,7 @@ def skip(x: Execution, *, step: str, output: Any, by: str, now_ms: int) -> Chang
     then = Draft(after, now_ms)
     _end_items(then, cell)
     then.say("step.skipped_by", cell, by=by)
+    then.note(supplied=(*then.notes.supplied, cell))
     then.done(cell, Result(output=output, attempt=then.attempt(cell), started_ms=now_ms, ended_ms=now_ms))
     return merge(first, then.kept)
 

@@ -93,6 +93,13 @@ def test_a_supplied_output_lets_the_plan_go_on() -> None:
     assert starts(decision) == ["b"]
 
 
+def test_what_a_person_supplied_is_no_effect_to_be_undone() -> None:
+    """There was none."""
+    changes = reopening.skip(failed(), step="b", output=1, by=BY, now_ms=NOW)
+    assert changes.notes is not None
+    assert changes.notes.supplied == (1,)
+
+
 def test_edited_arguments_are_the_ones_that_are_called() -> None:
     """Under a new key."""
     x = failed()
