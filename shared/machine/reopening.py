@@ -91,6 +91,8 @@ def compensate(x: Execution, *, by: str, now_ms: int) -> Changes:
     """Undo what stands of a finished execution."""
     if x.header.status is Status.COMPENSATION_FAILED:
         return _undo_again(x, "", by, now_ms)
+    if x.header.status is Status.COMPLETED and x.notes.parent is not None:
+        raise NotReopened(f"its parent {x.notes.parent.execution} relies on it: compensate the parent, which undoes this too")
     if not undoing.standing(Draft(x, now_ms)):
         raise NotReopened("nothing of it stands: there is nothing to undo")
     draft = _opened(x, Status.COMPENSATING, "compensate", "", by, now_ms)

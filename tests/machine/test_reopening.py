@@ -165,6 +165,10 @@ def test_a_child_is_not_reopened_behind_its_parents_back() -> None:
     x.grow(Notes(parent=Parent(execution="exe_p", step="s")))
     with pytest.raises(NotReopened, match="its parent exe_p"):
         reopening.retry(x, step="b", by=BY, now_ms=NOW)
+    x = execution(PLAN, "ddd", head=header(Status.COMPLETED))
+    x.grow(Notes(parent=Parent(execution="exe_p", step="s")))
+    with pytest.raises(NotReopened, match="its parent exe_p relies on it"):
+        reopening.compensate(x, by=BY, now_ms=NOW)
 
 
 # --- undoing
