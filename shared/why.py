@@ -120,6 +120,9 @@ def _whole(found: Snapshot) -> Iterator[Wait]:
     if x.header.reason is Reason.UNDELIVERABLE:
         text = "segments came to nothing again and again: look at its dead letters, and resend it"
         yield Wait(kind=Reason.UNDELIVERABLE, owner="person", text=text)
+    if x.header.reason is Reason.QUOTA:
+        text = "no message can be paid for, and nobody calls directly: it goes on when the tenant's quota has more"
+        yield Wait(kind=Reason.QUOTA, owner="limit", text=text, until_ms=found.wake_ms)
     yield from _letters(found)
     yield from _outbox(found)
     if x.header.status in _MOVING and not found.held and not any(one.kind == MESSAGE for one in found.outbox):

@@ -147,6 +147,12 @@ def test_the_execution_as_a_whole(found: Snapshot, text: str) -> None:
     assert (told.text, told.broken) == (text, "")
 
 
+def test_a_used_up_quota_is_a_limit_that_time_lifts() -> None:
+    """It needs nobody."""
+    told = why(snapshot(cells="dr.", head={"reason": Reason.QUOTA}, timed=False))
+    assert (told.waits[0].kind, told.waits[0].owner, told.broken) == ("quota", "limit", "")
+
+
 def test_a_wait_that_is_timed_is_not_told_as_a_message_that_is_late() -> None:
     """Its message waits in the outbox because it must."""
     found = snapshot(cells="d..", outbox=(entry("wake", not_before_ms=LATER),))
