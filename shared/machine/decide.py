@@ -15,6 +15,8 @@ from shared.machine.status import Cause, Cell, Phase, Reason, Status
 
 AUDIT_MS = 24 * 3_600_000
 """A wait without an end of its own is looked at again after a day: nothing non-terminal is without a due time."""
+UNDOS_AT_ONCE = 100
+"""Undos that fail before any call (of a map's items, thousands may) are looked at so many in one decision."""
 IDLE_SEGMENT_MS = 1_000
 """How long a segment that could start nothing (it came too late) waits for the next one; doubled each time."""
 QUOTA_MS = 60_000
@@ -111,7 +113,18 @@ def _pause(draft: Draft) -> Next:
 
 
 def _forward(draft: Draft, room: Room) -> Next | None:
-    """The forward lane's next move; None when choosing what to start found a reason to stop."""
+    """The forward lane's next move; None when something was found that stops it."""
+    while True:
+        moves = draft.moves
+        found = _advance(draft, room)
+        if found is not None or draft.header.cause:
+            return None if draft.header.cause else found
+        if draft.moves == moves:
+            return _no_start(draft, room)
+        # Something came to rest without a call (its arguments could not be made, and it may fail): others may go on.
+
+
+def _advance(draft: Draft, room: Room) -> Next | None:
     while True:
         if load := waits.take_overtaken(draft) or waits.open_all(draft) or maps.advance(draft):
             return load
@@ -121,12 +134,7 @@ def _forward(draft: Draft, room: Room) -> Next | None:
         return None
     if draft.settled_steps() == draft.blueprint.size and not draft.running():
         return _complete(draft)
-    chosen = choose(draft, room)
-    if draft.header.cause:
-        return None
-    if chosen is not None:
-        return chosen
-    return _no_start(draft, room)
+    return choose(draft, room)
 
 
 def _complete(draft: Draft) -> Next:
@@ -185,9 +193,16 @@ def _await_last(draft: Draft, room: Room) -> Next:
 
 
 def _undo_next(draft: Draft, room: Room) -> Next:
-    cell = undoing.next_cell(draft)
-    if cell is None:
-        return _end(draft, undoing.verdict(draft))
+    for _ in range(UNDOS_AT_ONCE):
+        cell = undoing.next_cell(draft)
+        found = _end(draft, undoing.verdict(draft)) if cell is None else _undo_one(draft, room, cell)
+        if found is not None:
+            return found
+    return _leave(draft, room)
+
+
+def _undo_one(draft: Draft, room: Room, cell: int) -> Next | None:
+    """What is to be done about one undo; None when it has failed, and the next one is to be looked at."""
     if draft.cell(cell) is Cell.WAITING:
         return _suspend(draft, Reason.CHILD, draft.now_ms + AUDIT_MS, timed=False)
     if draft.blueprint.undo_of(draft.layout.step(cell)) is Undo.CHILD:
@@ -197,8 +212,8 @@ def _undo_next(draft: Draft, room: Room) -> Next:
     if at_ms > draft.now_ms:
         return _sit_or_suspend(draft, room, at_ms, reason)
     chosen = choose(draft, room, only=cell)
-    if chosen is None and draft.cell(cell) is Cell.FAILED:  # its arguments cannot be made: the next one
-        return _undo_next(draft, room)
+    if chosen is None and draft.cell(cell) is Cell.FAILED:  # its arguments cannot be made
+        return None
     return chosen if chosen is not None else _leave(draft, room)
 
 

@@ -34,6 +34,8 @@ class Draft:
         self._out = self.kept
         self._cells: dict[int, Cell] = {}
         self._unmet: dict[int, int] = {}
+        self.moves = 0
+        """How often a cell was moved."""
         self._layout = execution.layout
 
     def go_on(self) -> None:
@@ -233,6 +235,7 @@ class Draft:
     def put(self, cell: int, target: Cell, fault: Fault | None = None, hold: Hold | None = None) -> None:
         """Move a cell, and note how it failed, or what it waits for."""
         self._out.cells[cell] = self._cells[cell] = target
+        self.moves += 1
         if fault is not None:
             self._out.faults[cell] = fault
         if hold is not None:

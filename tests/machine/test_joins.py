@@ -158,3 +158,15 @@ def test_the_deadline_of_a_step_counts_from_its_first_attempt() -> None:
     play.answer({"a": busy}, 100)
     assert play.code("a") == "deadline"
     assert "later" in play.record.faults[0].message
+
+
+def test_a_step_that_may_fail_and_has_no_arguments_lets_the_plan_go_on() -> None:
+    """It fails without a call: nobody would come back for what waits for it."""
+    play = Play(call("a"), call("b", args={"x": "${a.nothing}"}, may_fail=True), call("c", when="failed(b)"))
+    play.wake()
+    play.answer({"a": DONE})
+    assert play.code("b") == "bad_reference"
+    assert play.running == ["c"]
+    play = Play(call("a"), call("b", args={"x": "${a.nothing}"}, may_fail=True))
+    play.wake()
+    assert play.answer({"a": DONE}) == "COMPLETED"

@@ -238,3 +238,18 @@ def test_a_cancel_in_the_middle_undoes_the_items_that_are_done() -> None:
     play.answer({"-m.1": DONE})
     assert play.answer({"-m.0": DONE}) == "COMPENSATED"
     assert [play.cell(f"m.{n}") for n in range(4)] == ["DONE", "DONE", "IDLE", "IDLE"]
+
+
+def test_undos_that_cannot_be_made_fail_in_portions() -> None:
+    """However many there are: a decision has an end."""
+    undo = {"tool": "idem", "args": {"id": "${m.nothing}"}}
+    play = Play(spread([0] * 250, undo=undo, concurrency=100), call("z", needs=["m"]))
+    play.wake()
+    while play.running != ["z"]:
+        play.answer({play.running[0]: DONE})
+    play.answer({"z": NO})
+    for _ in range(3):
+        if isinstance(play.next, Leave):
+            play.wake()
+    assert play.stands == "COMPENSATION_FAILED"
+    assert {play.cell(f"-m.{n}") for n in range(250)} == {"FAILED"}

@@ -147,11 +147,12 @@ def test_whatever_happens_to_whatever_plan_it_ends_and_the_promises_hold(
 
 
 @_EXAMPLES
-@given(plan=plans(), setting=_SETTINGS, crashes=_MOMENTS, people=_PEOPLE)
+@given(plan=plans(), setting=_SETTINGS, crashes=st.frozensets(st.integers(1, 80), max_size=2), people=_PEOPLE)
 def test_crashes_change_nothing_about_what_comes_of_it(
     plan: Blueprint, setting: Setting, crashes: frozenset[int], people: People
 ) -> None:
-    """Where everything else goes well, whether and when a process died is not to be seen in the end."""
+    """Where everything else goes well, and attempts outnumber them: nobody sees in the end whether a process died."""
+    assume(all(step.retry.attempts > len(crashes) for step in plan.plan.steps))
     note(msgspec.json.encode(plan.plan.steps).decode())
     quiet = People(answers=(), took_ms=people.took_ms)
     runs = [WideRun(plan, Faults(crashes=some), setting, quiet) for some in (frozenset[int](), crashes)]
