@@ -41,7 +41,18 @@ class WideTown(Town):
 
     def __init__(self, blueprint: Blueprint, execution: str) -> None:
         super().__init__(blueprint, execution)
+        self._blueprint = blueprint
         self.contracts = _Contracts(blueprint, execution)
+
+    def take_back(self, key: str) -> None:
+        """An undo by another tool leaves the key as it was: an idempotent tool still knows it, and does nothing twice."""
+        super().take_back(key)
+        if self.contracts[key].effect is Effect.IDEMPOTENT and self._undone_by_call(key):
+            self.tombstones.add(key)
+
+    def _undone_by_call(self, key: str) -> bool:
+        name = key.split(".")[1]
+        return self._blueprint.undo_of(self._blueprint.index[name]) is Undo.CALL
 
 
 class _Contracts(dict[str, Contract]):
@@ -299,11 +310,6 @@ def _check_order(run: WideRun) -> None:
     times = [run.record.results[cell].ended_ms if cell in run.record.results else float("inf") for cell in first]
     if times != sorted(times, reverse=True):
         raise Broken(f"undone in the order {first}, which is not the reverse of the order of completion")
-
-
-def undo_is(contract: Contract) -> Undo:
-    """How an effect is taken back."""
-    return contract.undo
 
 
 def same_bytes(value: Any) -> bytes:
