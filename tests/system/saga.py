@@ -1,6 +1,7 @@
 """A saga with everything in it that cannot succeed: what it asks of the world around it, and what must be left of it."""
 
 import asyncio
+import contextlib
 import random
 from typing import Any, Final
 
@@ -115,7 +116,8 @@ async def run(system: System, seed: int, kills: list[Kill], *, nap_ms: int, with
         found = await around.until_over(within=within + nap_ms / 1000)
     finally:
         killing.cancel()
-        await asyncio.gather(killing, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await killing
     for name in {kill.name for kill in kills}:  # a cancelled restart leaves a process behind that is not there, or is not ready
         await system.restart(name)
     return found, killer.done
