@@ -133,7 +133,7 @@ class Oracle:
         facts.sent.add(kwargs["kind"])
         if kwargs["kind"] in {"pause", "resume", *_STOPS}:
             facts.paused = kwargs["kind"] == "pause"
-        if kwargs["kind"] in {"skip", "settle"}:
+        if kwargs["kind"] in {"skip", "settle", "callback"}:
             facts.supplied.add(str(kwargs["payload"].get("step", "")))
         known.signals[seen.inbox] = self.now_ms
 

@@ -171,9 +171,14 @@ def _unknown(case: Case) -> bool:
     """Only an unsafe or probeable call, and only if nobody answered it, or its caller died. Or a child that left something."""
     unknown = [part for part in case.parts if part.where is Cell.UNKNOWN]
     calls = [part for part in unknown if not part.step.child]
-    classes = {part.contract.effect for part in calls} <= {Effect.UNSAFE, Effect.PROBEABLE}
+    classes = all(part.contract.effect in {Effect.UNSAFE, Effect.PROBEABLE} or _borne(part) for part in calls)
     died = case.facts.scenario.has(*DEATHS) or {part.key for part in calls} <= case.facts.unanswered
     return bool(unknown) and classes and died
+
+
+def _borne(part: Part) -> bool:
+    """Whether the plan goes on without it: then an effect that may exist does not stop it, and a person must say."""
+    return part.step.may_fail or (part.step.map is not None and part.step.map.min_successful is not None)
 
 
 def _undeliverable(case: Case) -> bool:
@@ -243,7 +248,8 @@ def _effect(case: Case, part: Part, town: Town, *, pure: bool) -> None:
         told = part.undo in {Cell.FAILED, Cell.LEFT}
         must(not stands or told, "undone or told", f"{what}, and nobody says so")
     elif status in TERMINAL:
-        must(not stands, "undone", f"{case.name} is {status}, and {what}")
+        wanted = part.undo is Cell.LEFT and part.step.undo is not None and part.step.undo.leave
+        must(not stands or wanted, "undone", f"{case.name} is {status}, and {what}")
 
 
 _OTHERS: Final = frozenset({Reason.EVENT, Reason.CALLBACK, Reason.APPROVAL})

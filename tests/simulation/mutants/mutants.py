@@ -46,7 +46,8 @@ STORE_MUTANTS: Sequence[Mutant] = (
             Patch(
                 STORE,
                 "return NoLease(why=No.HELD, ms=record.lease_until - now)\n        return None",
-                "return NoLease(why=No.HELD, ms=record.lease_until - now)\n        return NoLease(why=No.HELD, ms=1_000) if record.owner else None",
+                "return NoLease(why=No.HELD, ms=record.lease_until - now)\n"
+                "        return NoLease(why=No.HELD, ms=1_000) if record.owner else None",
             ),
         ),
     ),
@@ -93,7 +94,10 @@ STORE_MUTANTS: Sequence[Mutant] = (
             Patch(
                 STORE,
                 "        record.epoch += 1\n        part.due.set(execution, now + WATCH_MS)\n        return Accepted(",
-                "        return Accepted(entry=None)\n        record.epoch += 1\n        part.due.set(execution, now + WATCH_MS)\n        return Accepted(",
+                "        return Accepted(entry=None)\n"
+                "        record.epoch += 1\n"
+                "        part.due.set(execution, now + WATCH_MS)\n"
+                "        return Accepted(",
             ),
         ),
     ),
@@ -155,7 +159,9 @@ SEGMENT_MUTANTS: Sequence[Mutant] = (
             Patch(
                 RUN,
                 "                self._applied(decision.kept)\n                if isinstance(stored, Flags):\n",
-                "                if isinstance(stored, Flags):\n                    self._applied(decision.kept)\n                if isinstance(stored, Flags):\n",
+                "                if isinstance(stored, Flags):\n"
+                "                    self._applied(decision.kept)\n"
+                "                if isinstance(stored, Flags):\n",
             ),
             Patch(
                 RUN,
@@ -170,7 +176,9 @@ SEGMENT_MUTANTS: Sequence[Mutant] = (
             Patch(
                 RUN,
                 "                if isinstance(stored, Lost):\n",
-                "                if isinstance(stored, Lost):\n                    stored = Committed(ver=self.ver)\n                if isinstance(stored, Lost):\n",
+                "                if isinstance(stored, Lost):\n"
+                "                    stored = Committed(ver=self.ver)\n"
+                "                if isinstance(stored, Lost):\n",
             ),
         ),
     ),
@@ -339,7 +347,9 @@ MACHINE_MUTANTS: Sequence[Mutant] = (
         (
             Patch(
                 DECIDE,
-                "    if timer is not None:\n        return _sit_or_suspend(draft, room, *timer)\n    return _suspend(draft, _awaited",
+                "    if timer is not None:\n"
+                "        return _sit_or_suspend(draft, room, *timer)\n"
+                "    return _suspend(draft, _awaited",
                 "    return _suspend(draft, _awaited",
             ),
         ),
@@ -351,9 +361,15 @@ KIND_MUTANTS: Sequence[Mutant] = (
         "an effect is forgotten while its step stands in line",
         (
             Patch(
-                UNDOING, "_TRIES_AGAIN = frozenset({Cell.BACKOFF, Cell.GRANTED})", "_TRIES_AGAIN = frozenset({Cell.BACKOFF})"
+                UNDOING,
+                "_TO_BE_TRIED = frozenset({Cell.BACKOFF, Cell.WAITING, Cell.GRANTED})",
+                "_TO_BE_TRIED = frozenset({Cell.BACKOFF})",
             ),
-            Patch(DRAFT, "return Cell.UNKNOWN if fault is not None and fault.doubt else Cell.SKIPPED", "return Cell.SKIPPED"),
+            Patch(
+                "shared.machine.waits",
+                "draft.put(cell, Cell.BACKOFF if fault is not None and fault.doubt else Cell.SKIPPED)",
+                "draft.put(cell, Cell.SKIPPED)",
+            ),
         ),
     ),
     _one(
@@ -368,18 +384,26 @@ KIND_MUTANTS: Sequence[Mutant] = (
         'return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)',
         'return going.kind in {"intents", "end"}',
     ),
-    _one(
+    Mutant(
         "any step takes a callback up",
-        "shared.machine.waits",
-        "return hold is not None and hold.kind is Reason.CALLBACK",
-        "return True",
+        (
+            Patch(
+                "shared.machine.waits",
+                "    return waits and draft.step(cell).wait is None\n",
+                "    return draft.cell(cell) is Cell.WAITING\n",
+            ),
+        ),
     ),
     _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
-    _one(
+    Mutant(
         "a child is not told to stop",
-        "shared.machine.children",
-        '    draft.command(f"cancel_child:{draft.name(cell)}", "cancel_child", hold.child, _about(draft, cell))\n',
-        "",
+        (
+            Patch(
+                "shared.machine.children",
+                '"cancel_child", hold.child, about)',
+                '"cancel_child", hold.child, about) if False else None',
+            ),
+        ),
     ),
     _one(
         "a parent does not hear of its child",
