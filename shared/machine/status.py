@@ -39,16 +39,22 @@ MOVES: Final = MappingProxyType(
     {
         _S.RECEIVED: frozenset({_S.PLANNING, _S.REJECTED, _S.CANCELLED}),
         _S.PLANNING: frozenset({_S.PLANNED, _S.REJECTED}) | _ENDS_EMPTY,
-        _S.PLANNED: frozenset({_S.AWAITING_CONFIRMATION, _S.EXECUTING}) | _ENDS_EMPTY,
+        _S.PLANNED: frozenset({_S.AWAITING_CONFIRMATION, _S.EXECUTING}),
         _S.AWAITING_CONFIRMATION: frozenset({_S.EXECUTING, _S.PAUSED, _S.REJECTED, _S.CANCELLED, _S.TIMED_OUT}),
-        _S.EXECUTING: frozenset({_S.SUSPENDED, _S.PAUSED, _S.COMPENSATING, _S.COMPLETED}) | _ENDS_EMPTY | _ENDS_UNDONE,
-        _S.SUSPENDED: frozenset({_S.EXECUTING, _S.PAUSED, _S.COMPENSATING, _S.COMPLETED}) | _ENDS_EMPTY | _ENDS_UNDONE,
-        _S.PAUSED: frozenset({_S.AWAITING_CONFIRMATION, _S.EXECUTING, _S.SUSPENDED, _S.COMPENSATING, _S.CANCELLED}),
+        _S.EXECUTING: frozenset({_S.SUSPENDED, _S.PAUSED, _S.COMPENSATING, _S.COMPLETED}) | _ENDS_EMPTY,
+        _S.SUSPENDED: frozenset({_S.EXECUTING, _S.COMPENSATING}),
+        _S.PAUSED: frozenset({_S.AWAITING_CONFIRMATION, _S.EXECUTING, _S.COMPENSATING}),
         _S.COMPENSATING: frozenset({_S.SUSPENDED, _S.PAUSED}) | _ENDS_UNDONE,
     }
     | {end: frozenset[Status]() for end in TERMINAL}
 )
-"""From each status, where it may go. A terminal status is left only by the store's explicit `reopen`."""
+"""From each status, where it may go. A terminal status is left only by the store's explicit `reopen`.
+
+What rests is EXECUTING or COMPENSATING again before anything else becomes of it; one commit may store several moves.
+"""
+
+UNPLANNED: Final = frozenset({_S.RECEIVED, _S.PLANNING, _S.AWAITING_CONFIRMATION, _S.REJECTED})
+"""Of planning and confirming, which need somebody else's answer. A plan that is accepted at once skips them."""
 
 REOPENINGS: Final = MappingProxyType(
     {
@@ -144,3 +150,14 @@ def check_move(origin: Status, target: Status) -> Status:
     if target != origin and target not in MOVES[origin]:
         raise IllegalMove(f"{origin} may not become {target}")
     return target
+
+
+def way(origin: Status, target: Status) -> list[Status]:
+    """The shortest way by legal moves, both ends included; empty if three moves do not lead there."""
+    ways = [[origin]]
+    for one in ways:
+        if one[-1] is target:
+            return one
+        if len(one) < 4:
+            ways += [[*one, further] for further in sorted(MOVES[one[-1]] - set(one))]  # a queue: it is read while it grows
+    return []

@@ -16,7 +16,7 @@ from shared.machine.decision import Changes, Start
 from shared.machine.events import Outcome, Refused, Unanswered
 from shared.machine.plan import Blueprint
 from shared.machine.state import Layout
-from shared.machine.status import MOVES, TERMINAL, Cell, Reason, Status
+from shared.machine.status import TERMINAL, Cell, Reason, Status, way
 from shared.memory import MemoryStore
 from shared.ports import Accepted, Committed, Created, Entry, Flags, Going, Lease, NoLease, Reopened
 from shared.redisdb import wire
@@ -195,7 +195,7 @@ class Oracle:
             return
         must(origin not in TERMINAL, "nothing terminal wakes", f"{origin} became {target}")
         facts.ended_ms = self.now_ms if target in TERMINAL else 0
-        path = _path(origin, target)
+        path = way(origin, target)
         must(path, "legal moves", f"{origin} became {target}")
         self.moves.update(pairwise(path))
 
@@ -363,15 +363,3 @@ def _execution_of(args: tuple[Any, ...]) -> str:
             return str(first.execution)
         case _:
             return ""
-
-
-def _path(origin: Status, target: Status) -> list[Status]:
-    """The shortest way by legal moves, both ends included; empty if there is none. One commit may make two moves."""
-    ways = [[origin]]
-    for way in ways:
-        for further in sorted(MOVES[way[-1]] - set(way)):
-            if further is target:
-                return [*way, further]
-            if len(way) < 3:
-                ways.append([*way, further])  # a queue: it is read while it grows
-    return []

@@ -46,7 +46,7 @@ from shared.machine.events import (
 from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Blueprint, Effect, Undo
 from shared.machine.state import Execution, Fault, Header, Hold, Intent, Notes, Result, Signal
-from shared.machine.status import OVER, TERMINAL, Cell, Phase, Reason, Status, check_move
+from shared.machine.status import OVER, TERMINAL, Cell, Phase, Reason, Status, way
 
 LEASE_MS = 11_000
 FATES = ("ok", "refused", "busy", "busy for long", "not sent", "lost", "landed", "late", "very late")
@@ -166,7 +166,8 @@ class Record:
     def write(self, changes: Changes) -> None:
         """Store; a result is written once."""
         if changes.header is not None:
-            check_move(self.header.status, changes.header.status)
+            if not way(self.header.status, changes.header.status):
+                raise Broken(f"{self.header.status} became {changes.header.status}")
             self.header = msgspec.structs.replace(changes.header, segment=self.header.segment, stalled=self.header.stalled)
         if changes.progress:
             self.header = msgspec.structs.replace(self.header, stalled=0)
