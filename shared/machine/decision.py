@@ -171,6 +171,8 @@ def _count_needs(execution: Execution, cell: int, target: Cell) -> None:
     for dependent in execution.blueprint.dependents[cell]:
         if dependent in execution.unmet:
             execution.unmet[dependent] -= 1
+        if dependent in execution.met:
+            execution.met[dependent] += target is Cell.DONE
 
 
 def merge(first: Changes, second: Changes) -> Changes:

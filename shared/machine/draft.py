@@ -34,6 +34,7 @@ class Draft:
         self._out = self.kept
         self._cells: dict[int, Cell] = {}
         self._unmet: dict[int, int] = {}
+        self._met: dict[int, int] = {}
         self.moves = 0
         """How often a cell was moved."""
         self._layout = execution.layout
@@ -335,13 +336,22 @@ class Draft:
         for dependent in self.blueprint.dependents[cell]:
             left = self._open_needs(dependent) - 1
             self._unmet[dependent] = left
-            if self.cell(dependent) is Cell.IDLE and (left == 0 or self._joined(dependent)):
+            joined = self._joins_now(dependent, cell)
+            if self.cell(dependent) is Cell.IDLE and (left == 0 or joined):
                 self.put(dependent, Cell.OPENING if self._to_be_looked_at(dependent) else Cell.READY)
 
-    def _joined(self, cell: int) -> bool:
-        """Enough of the needs of an `any` or k-of-n join are done."""
+    def _joins_now(self, cell: int, need: int) -> bool:
+        """Whether, with this need, enough of those of an `any` or k-of-n join are done: counted on, as open needs are."""
         join = self.blueprint.plan.steps[cell].join
-        return bool(join) and self.needs_done(cell) >= join
+        if not join:
+            return False
+        known = self._met.get(cell)
+        if known is None:
+            known = self.x.met.get(cell)
+        if known is None:
+            known = self.x.met[cell] = sum(1 for one in self.blueprint.needs[cell] if self.x.cell(one) is Cell.DONE)
+        self._met[cell] = known + (self.cell(need) is Cell.DONE)
+        return self._met[cell] >= join
 
     def needs_done(self, cell: int) -> int:
         """How many of a step's needs are done, and not only settled."""

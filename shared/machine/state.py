@@ -246,6 +246,7 @@ class Execution:
         "lane",
         "layout",
         "letters",
+        "met",
         "notes",
         "order",
         "results",
@@ -316,6 +317,8 @@ class Execution:
         self._find_undoing()
         self.unmet: dict[int, int] = {}
         """Memo of `decide`: open needs of joins, counted when first touched."""
+        self.met: dict[int, int] = {}
+        """Memo of `decide`: done needs of `any` and k-of-n joins, in the same way."""
         self.lane: list[int] | None = None
         """Memo of `decide`: open undo cells, the next one last; sorted once the order is known."""
 

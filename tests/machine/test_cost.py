@@ -235,3 +235,16 @@ def test_of_thousands_that_wait_only_those_whose_time_has_come_are_looked_at(sle
     decision = decide(x, woke())
     assert sorted(decision.kept.cells) == [2, 3, 4]
     assert looked(lambda: decide(x, woke())) < 60
+
+
+@pytest.mark.parametrize("done", [10, WIDE // 2 - 20])
+def test_a_join_of_so_many_counts_on(done: int) -> None:
+    """Its needs are counted once a segment; each that is done adds one."""
+    many = [{"name": f"m{n}", "tool": "idem"} for n in range(WIDE)]
+    join = {"name": "j", "tool": "idem", "needs": [one["name"] for one in many], "join": WIDE // 2}
+    x = watched(compiled(*many, join), "d" * done + "i" * 8 + "r" * (WIDE - done - 8) + ".")
+    follow(x, decide(x, answered({done: DONE})))
+    assert looked(lambda: decide(x, answered({done + 1: DONE}))) < 60
+    assert x.met == {WIDE: done + 1}
+    loaded = watched(x.blueprint, x.cells.decode(), intents=x.intents)
+    assert decide(loaded, answered({done + 1: DONE})) == decide(x, answered({done + 1: DONE}))
