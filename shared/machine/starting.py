@@ -1,6 +1,6 @@
 """Which cells start now: ready, and fitting into what is left of the invocation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
@@ -21,8 +21,25 @@ COMMIT_RESERVE_MS = 200
 def startable(draft: Draft, room: Room) -> Iterator[int]:
     """Cells that could start now: what has waited long enough, the longest due first; then the ready, in the plan's order."""
     due = sorted((at_ms, cell) for at_ms, cell in _waiting(draft) if at_ms <= draft.now_ms)
-    cells = chain((cell for _, cell in due), draft.ready())
+    cells = _within_maps(draft, chain((cell for _, cell in due), draft.ready()))
     return (cell for cell in cells if _closed_until(draft, room, cell) <= draft.now_ms) if room.closed else cells
+
+
+def _within_maps(draft: Draft, cells: Iterable[int]) -> Iterator[int]:
+    """Without items beyond what their map calls at once: an unknown one leaves its place, and may come back."""
+    first, layout, called = 2 * draft.blueprint.size, draft.layout, dict[int, int]()
+    for cell in cells:
+        region = layout.region(cell) if cell >= first else None
+        each = draft.step(cell).map
+        if region is None or each is None or draft.cell(cell) is Cell.SETTLING:
+            yield cell
+            continue
+        start, end = region.start, region.start + region.count
+        if start not in called:
+            called[start] = draft.count(start, end, Cell.INTENDED, Cell.SETTLING, Cell.WAITING)
+        if called[start] < each.concurrency:
+            called[start] += 1
+            yield cell
 
 
 def _closed_until(draft: Draft, room: Room, cell: int) -> int:

@@ -253,3 +253,20 @@ def test_undos_that_cannot_be_made_fail_in_portions() -> None:
             play.wake()
     assert play.stands == "COMPENSATION_FAILED"
     assert {play.cell(f"-m.{n}") for n in range(250)} == {"FAILED"}
+
+
+def test_an_item_that_comes_back_from_a_persons_word_waits_for_its_place() -> None:
+    """It had left it to another while nobody knew of it."""
+    play = Play(spread([0, 1, 2], "unsafe"))
+    play.wake()
+    play.answer({"m.0": LOST})
+    play.answer({"m.1": LOST})
+    assert play.running == ["m.2"]
+    for name in ("m.0", "m.1"):
+        play.tell("settle", step=name, happened=False, actor="ann")
+    play.answer({"m.2": DONE})
+    play.wake(60_000)
+    assert play.running == ["m.0"]
+    play.answer({"m.0": DONE})
+    assert play.running == ["m.1"]
+    assert play.answer({"m.1": DONE}) == "COMPLETED"
