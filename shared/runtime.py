@@ -69,7 +69,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     executor = ExecutorClient(client, settings)
     direct = executor if settings.direct_calls else None
     background = Background()
-    quota = Keeper(ledger=RedisLedger(redis), store=store, settings=settings, background=background)
+    ledger = RedisLedger(redis, strict=settings.durability == "strict")
+    quota = Keeper(ledger=ledger, store=store, settings=settings, background=background)
     queue = Commands(Paid(qstash, direct, quota, store), store)
     Children(store, quota).register(queue)
     relay = Relay(store, queue, acks)

@@ -13,7 +13,8 @@ from redis.exceptions import NoScriptError
 
 from shared.redisdb.keys import disk_mark
 
-BARRIER_MS: Final = 200
+BARRIER_MS: Final = 500
+"""`everysec` confirms after 50 to 200 ms, and under load a little later."""
 MARK_MS: Final = 60_000
 INCLUDE = "--@include "
 

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from shared.errors import Unavailable
 from shared.quota import LOOK_MS, PENDING_MS, TAIL_MS, Account, Answer, Book, Full, Limits
 from shared.redisdb import keys
-from shared.redisdb.lua import Script
+from shared.redisdb.lua import BARRIER_MS, Script
 
 _FULL: Final[tuple[Full, ...]] = ("", "day", "month", "concurrent")
 _SCRIPTS: Final = ("quota_admit", "quota_top_up", "quota_settle", "quota_book")
@@ -19,9 +19,10 @@ _SCRIPTS: Final = ("quota_admit", "quota_top_up", "quota_settle", "quota_book")
 class RedisLedger:
     """See `shared.quota.Ledger` for what each method promises."""
 
-    def __init__(self, redis: Redis, *, now_ms: int | None = None) -> None:
-        """`now_ms`: tests only."""
+    def __init__(self, redis: Redis, *, strict: bool = False, now_ms: int | None = None) -> None:
+        """`strict`: what is reserved is on disk, so that a failover does not give it twice. `now_ms`: tests only."""
         self._redis = redis
+        self._strict = strict
         self.now_ms = now_ms
         self.calls: dict[str, int] = defaultdict(int)
         self._scripts = {name: Script("shared.redisdb", name) for name in _SCRIPTS}
@@ -29,12 +30,12 @@ class RedisLedger:
     async def admit(self, tenant: str, execution: str, units: int, lines: Limits) -> Answer:
         """See the port."""
         args = [execution, units, lines.day, lines.month, lines.concurrent, PENDING_MS]
-        return _answer(await self._run("quota_admit", tenant, lines.offset_ms, args))
+        return _answer(await self._run("quota_admit", tenant, lines.offset_ms, args, barrier=True))
 
     async def top_up(self, tenant: str, execution: str, *, ver: int, used: int, want: int, limits: Limits) -> Answer:
         """See the port. What was settled since gets nothing, and says so as a full day."""
         args = [execution, ver, used, want, limits.day, limits.month, LOOK_MS]
-        reply = await self._run("quota_top_up", tenant, limits.offset_ms, args)
+        reply = await self._run("quota_top_up", tenant, limits.offset_ms, args, barrier=True)
         return _answer([1, *reply[1:]] if reply[0] == 3 else reply)
 
     async def settle(self, execution: str, account: Account, offset_ms: int) -> Book:
@@ -62,11 +63,17 @@ class RedisLedger:
         seconds, micros = await self._plain(self._redis.time())
         return int(seconds) * 1000 + int(micros) // 1000
 
-    async def _run(self, name: str, tenant: str, offset_ms: int, args: Sequence[Any]) -> Any:
+    async def _run(self, name: str, tenant: str, offset_ms: int, args: Sequence[Any], *, barrier: bool = False) -> Any:
         self.calls[name] += 1
         names = [keys.quota_sums(tenant), keys.quota_accounts(tenant), keys.quota_tails(tenant), keys.quota_looks(tenant)]
         now = "" if self.now_ms is None else self.now_ms
-        return await self._plain(self._scripts[name].run(self._redis, names, [now, offset_ms, *args]))
+        script, full = self._scripts[name], [now, offset_ms, *args]
+        if not (barrier and self._strict):
+            return await self._plain(script.run(self._redis, names, full))
+        reply, synced = await self._plain(script.run_durably(self._redis, names, full))
+        if not synced:
+            raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
+        return reply
 
     async def _plain(self, call: Any) -> Any:
         try:

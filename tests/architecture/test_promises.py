@@ -42,6 +42,6 @@ def test_every_test_that_is_named_exists(name: str) -> None:
 
 
 def test_what_is_said_at_the_start_is_what_the_page_says() -> None:
-    """What a service names as weakened is what needs the disk; slots wait for it too, and are told of on the page only."""
+    """What a service names as weakened is what needs the disk; limits do too, and are told of on the page only."""
     needy = {number for number, cells in ROWS.items() if "on disk" in cells[3]}
     assert needy == {int(text.split()[0]) for text in WEAKENED} | {8}

@@ -13,9 +13,11 @@ from redis.asyncio import Redis
 from shared.durability import Fsync, verdict
 from shared.errors import SettingsError, Unavailable
 from shared.ports import Created, Exists, NotAccepted
+from shared.quota import Limits
 from shared.redisdb import keys
 from shared.redisdb.connect import check_layout, connect, fsync_of
 from shared.redisdb.lua import Script
+from shared.redisdb.quota import RedisLedger
 from shared.redisdb.reader import Reader
 from shared.redisdb.store import RedisStore
 from tests.support.executions import EXE, RETENTION_MS, birth
@@ -90,9 +92,13 @@ async def test_strict_answers_for_what_another_connection_wrote_only_when_it_is_
     store = RedisStore(redis, retention_ms=RETENTION_MS, strict=True)
     assert isinstance(await store.create(birth(EXE)), Created)
     assert isinstance(await store.create(birth(EXE)), Exists)
+    ledger, lines = RedisLedger(redis, strict=True), Limits(day=10)
+    assert (await ledger.admit("acme", EXE, 1, lines)).full == ""
     await redis.config_set("appendfsync", "no")
     try:
         for command in (
+            ledger.admit("acme", EXE, 1, lines),
+            ledger.top_up("acme", EXE, ver=0, used=0, want=1, limits=lines),
             store.create(birth(EXE)),
             store.signal(EXE, tenant="acme", sid="s", kind="pause", payload={}),
             store.signal(EXE, tenant="acme", sid="s", kind="pause", payload={}),
