@@ -339,8 +339,9 @@ _CHECKS: Final[dict[str, Callable[..., None]]] = {
 
 def _reminds(seen: Seen) -> bool:
     """Whether it wakes only to remind a person."""
-    asked = [hold for _, hold in seen.waiting() if hold.kind is Reason.APPROVAL]
-    return seen.header.reason is Reason.APPROVAL and any(hold.remind_ms and not hold.until_ms for hold in asked)
+    holds = [hold for _, hold in seen.waiting()]
+    asked = any(hold.kind is Reason.APPROVAL and hold.remind_ms for hold in holds)
+    return seen.header.reason is Reason.APPROVAL and asked and not any(hold.until_ms for hold in holds)
 
 
 def _entries_of(answer: Any) -> list[Entry]:

@@ -10,6 +10,7 @@ from shared.machine.status import TERMINAL, Cell, Status
 from shared.memory import MemoryStore
 from shared.memory_events import MemoryEvents
 from shared.memory_slots import MemorySlots
+from shared.ports import MESSAGE
 from shared.redisdb import keys, wire
 
 
@@ -132,6 +133,12 @@ def record(memory: MemoryStore, execution: str) -> Seen | None:
 def executions(memory: MemoryStore) -> list[str]:
     """All there are, children too, in the order of their birth."""
     return list(memory._records)  # noqa: SLF001
+
+
+def commands_open(memory: MemoryStore) -> bool:
+    """Whether one execution still wants something of another."""
+    found = memory._partitions.values()  # noqa: SLF001
+    return any(entry.kind != MESSAGE for part in found for entry in part.entries.values())
 
 
 def anything_due(memory: MemoryStore, events: MemoryEvents, slots: MemorySlots, now_ms: int) -> bool:

@@ -217,6 +217,7 @@ class World:
                 await self._finally(self.scenario.setting.finally_)
             if not self.broken:
                 await self._drain()
+                await self._until_rest()
                 self._judge()
         except Broken as broken:
             self._break(broken)
@@ -232,6 +233,7 @@ class World:
 
     def _all_rest(self) -> bool:
         ready = self._all_said and len(self.executions) == len(self.scenario.plans)
+        ready = ready and not peek.commands_open(self.server.memory)
         return ready and all(self.oracle.resting(execution) for execution in self._all())
 
     def _all(self) -> list[str]:
