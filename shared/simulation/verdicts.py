@@ -281,18 +281,19 @@ def _undo_order(case: Case) -> None:
         fair = ended.get(earlier.cell, _LATEST) >= ended.get(later.cell, _LATEST)
         must(fair, "undo order", f"{case.name} was undone in the order {names}: not the reverse of completion")
     for number, part in enumerate(first):
-        needed = _all_needs(case.blueprint, case.blueprint.index[part.step.name])
+        needed = _all_needs(case.blueprint, case.blueprint.index[part.step.name], case.facts.supplied)
         before = {case.blueprint.index[other.step.name] for other in first[:number]} & needed
         must(not before, "undo order", f"{part.name} of {case.name} was undone after {before}, which it needed")
 
 
-def _all_needs(blueprint: Blueprint, cell: int) -> set[int]:
-    """What must have been done before it; a join goes on without some of its needs."""
+def _all_needs(blueprint: Blueprint, cell: int, supplied: set[str]) -> set[int]:
+    """What must have been done before it; a join goes on without some of its needs, what a person supplied without any."""
     found: set[int] = set()
     todo = [cell]
     while todo:
         step = todo.pop()
-        needs = () if blueprint.plan.steps[step].join else blueprint.needs[step]
+        free = blueprint.plan.steps[step].join or blueprint.plan.steps[step].name in supplied
+        needs = () if free else blueprint.needs[step]
         todo += [need for need in needs if need not in found]
         found |= set(needs)
     return found
