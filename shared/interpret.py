@@ -355,7 +355,10 @@ class Segment:
                 raise IntentionError(f"results of steps {sorted(missing)} are gone", code="result_missing")
             self.x.results.update(found)
         if wanted.letters:
-            self.x.letters |= await store.load_letters(execution, wanted.letters)
+            said = await store.load_letters(execution, wanted.letters)
+            if missing := set(wanted.letters) - set(said):
+                raise IntentionError(f"signals {sorted(missing)} are gone", code="signal_missing")
+            self.x.letters |= said
         if wanted.order:
             self.x.order = await store.load_order(execution, wanted.order) | self._ended_ms
         return Ticked(now_ms=self.now_ms(), room=self.room())
