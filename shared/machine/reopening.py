@@ -71,6 +71,8 @@ def settle(x: Execution, *, step: str, happened: bool, output: Any, by: str, now
     cell = _cell(x, step)
     if x.cell(cell) is not Cell.UNKNOWN:
         raise NotReopened(f"{step} is not unknown")
+    if x.cell(x.layout.undo_of(cell)) is Cell.DONE:
+        raise NotReopened(f"{step} was undone by its key: whether it had happened changes nothing")
     intent = x.intents.get(cell)
     if not happened and intent is not None and now_ms < intent.settle_at_ms:
         raise NotReopened(f"a request of {step} may still land for {intent.settle_at_ms - now_ms} ms: ask again then")

@@ -76,6 +76,7 @@ def reopened(run: WideRun, changes: Changes) -> None:
     """As the store does it: the status is left although the table of moves has no such move, and the deadline goes."""
     header: Any = changes.header
     run.record.header = msgspec.structs.replace(header, deadline_ms=0, stalled=0, segment=run.record.header.segment)
+    run.undo_starts.clear()  # what is undone now comes behind what was undone before, whenever it completed
     rest = msgspec.structs.replace(changes, header=None)
     run.record.write(rest)
 

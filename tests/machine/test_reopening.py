@@ -270,6 +270,7 @@ def test_a_terminal_status_is_left_as_the_table_says_or_not_at_all(act: str, sta
         ("skip", Status.COMPENSATION_FAILED, "dd.f..", "no effect of 'b' is left"),
         ("retry", Status.COMPENSATION_FAILED, "dd..l.", "no undo of it failed"),
         ("settle", Status.COMPENSATION_FAILED, "dd..l.", "b is not unknown"),
+        ("settle", Status.COMPENSATION_FAILED, "fu.fd.", "b was undone by its key"),
         ("compensate", Status.COMPLETED, "dkk", "nothing of it stands"),
         ("compensate", Status.COMPENSATED, "dd..d.", "nothing of it stands"),
     ],
