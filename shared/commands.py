@@ -12,6 +12,7 @@ import msgspec
 from shared.errors import IntentionError
 from shared.logs import get_logger
 from shared.ports import MESSAGE, Accepted, Entry, NotAccepted, Queue, Receipt, Store
+from shared.relay import Acks
 
 log = get_logger()
 
@@ -30,9 +31,10 @@ class SignalTo(msgspec.Struct, frozen=True, kw_only=True):
 class Commands:
     """The Queue of the engine: QStash behind it for messages."""
 
-    def __init__(self, messages: Queue, store: Store) -> None:
-        """`messages` takes what is none of ours."""
+    def __init__(self, messages: Queue, store: Store, acks: Acks | None = None) -> None:
+        """`messages` takes what is none of ours. Without `acks` the relay repeats the messages that commands send at once."""
         self._messages = messages
+        self._acks = acks
         self._store = store
         self._handlers: dict[str, Handler] = {"signal": self._signal}
 
@@ -52,7 +54,9 @@ class Commands:
         except (IntentionError, msgspec.ValidationError) as error:
             return Receipt(error=str(error))
         if woken is not None:  # sent at once for speed; the relay of its partition has it in any case
-            await self._messages.publish(woken)
+            receipt = await self._messages.publish(woken)
+            if receipt.ok and self._acks is not None:
+                self._acks.add(woken, receipt.message)
         return Receipt()
 
     async def _signal(self, entry: Entry) -> Entry | None:

@@ -71,7 +71,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     background = Background()
     ledger = RedisLedger(redis, strict=settings.durability == "strict")
     quota = Keeper(ledger=ledger, store=store, settings=settings, background=background)
-    queue = Commands(Paid(qstash, direct, quota, store), store)
+    queue = Commands(Paid(qstash, direct, quota, store), store, acks)
     Children(store, quota).register(queue)
     relay = Relay(store, queue, acks)
     stack.push_async_callback(background.close)  # first to be closed: its work needs everything above

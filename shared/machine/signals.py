@@ -167,13 +167,14 @@ def _settle(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
         _supply(draft, cell, payload.get("output"))
         return
     intent, fault = draft.x.intents.get(cell), draft.fault(cell)
-    settle_at_ms = intent.settle_at_ms if intent else draft.now_ms
+    if intent is not None and intent.settle_at_ms > draft.now_ms:  # what is called again now could happen a second time
+        raise Misfit(f"a request for {draft.name(cell)} may still land until {intent.settle_at_ms}: say so after that")
     draft.say("step.settled", cell, by=_actor(payload), happened=False)
     last = fault is None or fault.attempt >= draft.policy(cell).attempts
     if fault is None or last or draft.header.cause or not draft.step(cell).tool:
         draft.refuse(cell, "did_not_happen", f"{_actor(payload)} says that it did not happen")
     else:
-        again = msgspec.structs.replace(fault, retry_at_ms=max(settle_at_ms, draft.now_ms), doubt=False)
+        again = msgspec.structs.replace(fault, retry_at_ms=draft.now_ms, doubt=False)
         draft.put(cell, Cell.BACKOFF, again)
 
 

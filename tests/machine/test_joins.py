@@ -103,6 +103,7 @@ def test_what_is_borne_and_may_have_happened_is_a_persons_to_say() -> None:
     play = Play(call("seven", may_fail=True, retry={"attempts": 1}), call("eight", when="failed(seven)"))
     play.wake()
     assert play.answer({"seven": Unanswered(message="?")}) == "SUSPENDED unknown effect"
+    play.wake(60_000)
     assert play.tell("settle", step="seven", happened=False, actor="ann").wake() == "EXECUTING"
     assert play.running == ["eight"]
 

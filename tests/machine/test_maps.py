@@ -152,6 +152,7 @@ def test_an_item_given_up_in_doubt_stops_the_plan_only_if_the_map_needs_it(least
     play.answer({"m.0": LOST})
     assert play.answer({"m.1": DONE}) == stands
     if least == 1:
+        play.wake(60_000)
         assert play.tell("settle", step="m.0", happened=False).wake() == "COMPLETED"
         assert play.output("m") == [None, DONE.output]
     else:
@@ -262,10 +263,11 @@ def test_an_item_that_comes_back_from_a_persons_word_waits_for_its_place() -> No
     play.answer({"m.0": LOST})
     play.answer({"m.1": LOST})
     assert play.running == ["m.2"]
-    for name in ("m.0", "m.1"):
-        play.tell("settle", step=name, happened=False, actor="ann")
     play.answer({"m.2": DONE})
     play.wake(60_000)
+    for name in ("m.0", "m.1"):
+        play.tell("settle", step=name, happened=False, actor="ann")
+    play.wake()
     assert play.running == ["m.0"]
     play.answer({"m.0": DONE})
     assert play.running == ["m.1"]

@@ -148,10 +148,10 @@ def test_a_retry_does_not_wait_and_counts_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("happened", "stands", "running"), [(True, "COMPLETED", []), (False, "SUSPENDED back-off", [])], ids=["yes", "no"]
+    ("happened", "stands", "running"), [(True, "COMPLETED", []), (False, "SUSPENDED unknown effect", [])], ids=["yes", "no"]
 )
 def test_what_a_person_says_of_an_unknown_effect(happened: bool, stands: str, running: list[str]) -> None:  # noqa: FBT001 - a row
-    """Happened: it is done. Not: it is tried again, but not while a request may still land."""
+    """Happened: it is done. Not: nobody can know that while a request may still land; after that it is tried again."""
     play = Play(call("a", "unsafe"))
     play.wake()
     play.answer({"a": Unanswered(message="?")})
@@ -160,7 +160,8 @@ def test_what_a_person_says_of_an_unknown_effect(happened: bool, stands: str, ru
     assert play.wake() == stands
     assert play.running == running
     if not happened:
-        assert play.wake(30_000) == "EXECUTING"
+        play.wake(60_000)
+        assert play.tell("settle", step="a", happened=False, actor="ann").wake() == "EXECUTING"
         assert play.running == ["a"]
 
 
