@@ -55,7 +55,7 @@ bench-qstash: .venv/.dev ## Measure qstash_dev: messages a second, lag, memory
 bench-curves: .venv/.dev ## What a step costs as plans and maps grow
 	@$(BIN)/python -m bench.curves
 
-drill: .venv/.dev ## Ten sagas with kills and a 30 s sleep, a map of 1,000 items, a plan of 10,000 steps (about ten minutes)
+drill: .venv/.dev ## Sagas under kills and power cuts with a 30 s sleep, a map of 1,000 items, 10,000 steps (fifteen minutes)
 	@$(BIN)/python -m tests.system.drill $(ARGS)
 
 lock: ## Resolve the locked requirements again (needs uv)

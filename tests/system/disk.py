@@ -36,7 +36,6 @@ class Disk:
         """The server dies, what was not synced is gone, and the server comes back with the rest."""
         await self._system.kill("valkey")
         with self._file().open("r+b") as file:
-            assert self._synced < file.seek(0, 2), "something was written since"
             file.truncate(self._synced)
         await self._system.start("valkey")
         await self.every_second()

@@ -1,8 +1,8 @@
 """What takes too long for the suite: `make drill`, or `python -m tests.system.drill saga --seeds 1-10 --nap-ms 30000`.
 
-Real processes. `saga`: the saga of `tests/system/saga.py` under eight kills, once for each seed. `map`: 1,000 items at the
-town, with three kills of the executor. `plan`: 10,000 steps at the town. One line a run; the exit code is 1 if anything was not
-as promised.
+Real processes. `saga`: the saga of `tests/system/saga.py` under eight kills, once for each seed; `power`: the same with strict
+durability and power cuts. `map`: 1,000 items at the town, with three kills of the executor. `plan`: 10,000 steps at the town.
+One line a run; the exit code is 1 if anything was not as promised.
 """
 
 import argparse
@@ -16,10 +16,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.system import saga
+from tests.system.disk import Disk
 from tests.system.harness import QUICK, System, until
-from tests.system.kills import drawn
+from tests.system.kills import POWER, drawn
 
 KILLS = 8
+ALL = ("saga", "power", "map", "plan")
 LINES = 55
 
 
@@ -36,6 +38,21 @@ async def one_saga(seed: int, nap_ms: int) -> str:
     told = ", ".join(f"{name} {names.count(name)}x" for name in sorted(set(names)))
     ended = f"{found['status']} after {took:.1f} s, {found['segment']} segments"
     return f"saga, seed {seed}, sleep {nap_ms} ms: {ended}; killed {told}"
+
+
+async def one_power_cut(seed: int, nap_ms: int) -> str:
+    """The same saga with `DURABILITY=strict` on a Redis that syncs every second, under four kills and three power cuts."""
+    with TemporaryDirectory() as folder:
+        async with System(Path(folder), **QUICK, DURABILITY="strict") as system:
+            disk = Disk(system)
+            await disk.every_second()
+            seats, began = await saga.seats_left(system), time.monotonic()
+            cuts = drawn(seed, 3, lines=LINES, names=[POWER])
+            kills = sorted([*drawn(seed, 4, lines=LINES), *cuts])
+            found, killed = await saga.run(system, seed, kills, nap_ms=nap_ms, within=240, disk=disk)
+            took = time.monotonic() - began
+            await saga.check(system, found, seats)
+    return f"power, seed {seed}: {found['status']} after {took:.1f} s; {', '.join(kill.name for kill in killed)}"
 
 
 async def one_map(items: int) -> str:
@@ -96,7 +113,7 @@ def numbers(text: str) -> Sequence[int]:
 def asked_for() -> Iterator[tuple[str, Coroutine[Any, Any, str]]]:
     """What the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=["saga", "map", "plan", []], default=["saga", "map", "plan"])
+    parser.add_argument("what", nargs="*", choices=[*ALL, []], default=ALL)
     parser.add_argument("--seeds", type=numbers, default=numbers("1-10"))
     parser.add_argument("--nap-ms", type=int, default=30_000)
     parser.add_argument("--items", type=int, default=1_000)
@@ -104,6 +121,8 @@ def asked_for() -> Iterator[tuple[str, Coroutine[Any, Any, str]]]:
     asked = parser.parse_args()
     if "saga" in asked.what:
         yield from ((f"saga, seed {seed}", one_saga(seed, asked.nap_ms)) for seed in asked.seeds)
+    if "power" in asked.what:
+        yield from ((f"power, seed {seed}", one_power_cut(seed, asked.nap_ms)) for seed in asked.seeds)
     if "map" in asked.what:
         yield "map", one_map(asked.items)
     if "plan" in asked.what:
