@@ -271,9 +271,15 @@ class Segment:
         return account is not None and msgspec.structs.replace(account, undo=undo).left(self.lease.now_ms) < 1
 
     async def _top_up(self) -> None:
-        """Ask for more when the next message could not be paid. Only the owner of the lease spends, so once is enough."""
+        """Ask for more when the next message could not be paid; while there is plenty, when not with its retries.
+
+        A message without them is lost with the first answer that is. Only the owner of the lease spends, so once is enough.
+        """
         quota, account = self.engine.quota, self.lease.account
-        if quota is None or account is None or account.left(self.lease.now_ms) > 0:
+        if quota is None or account is None:
+            return
+        plenty = quota.level(account.tenant) is Level.NORMAL
+        if account.left(self.lease.now_ms) > (account.tail if plenty else 0):
             return
         granted = await quota.top_up(self.lease.header.id, account, wake=False)
         self._refused = not granted and not self.engine.direct

@@ -82,9 +82,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         held = self.held if now_ms - self.held_ms < TAIL_MS else 0
         return self.allow - self.used - held - (0 if self.undo else self.floor)
 
-    def more(self) -> int:
-        """The allowance to ask for when little is left: four messages, one of them with all that may come of it."""
-        return self.used + self.held + self.floor + 4 + self.tail
+    def more(self, *, plenty: bool = False) -> int:
+        """The allowance to ask for when little is left: four messages, one of them with its tail, in `plenty` all."""
+        return self.used + self.held + self.floor + 4 + (4 if plenty else 1) * self.tail
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,7 +111,7 @@ class Keeper:
 
     async def top_up(self, execution: str, account: Account, *, wake: bool) -> bool:
         """Ask for more for an execution that has next to nothing left; `wake` if nobody holds it."""
-        want = account.more()
+        want = account.more(plenty=self.level(account.tenant) is Level.NORMAL)
         answer = await self._ledger.top_up(
             account.tenant, execution, ver=account.ver, used=account.used, want=want, limits=self.limits
         )

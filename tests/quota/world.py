@@ -104,7 +104,7 @@ class World:
             return False
         message.retried += 1
         self.counted()
-        await self.store.count(message.entry.execution, message.name, message.retried)
+        await self._count(message)
         return True
 
     async def call_back(self, message: Message) -> None:
@@ -115,7 +115,14 @@ class World:
         if message.called < message.callbacks and 0 <= self.now - message.from_ms < TAIL_MS:
             message.called += 1
             self.counted()
-            await self.store.count(message.entry.execution, message.name, message.retried + message.called)
+            await self._count(message)
+
+    async def _count(self, message: Message) -> None:
+        """As the executor and the failure callback do: what comes of an execution that is over is settled at once."""
+        execution = message.entry.execution
+        await self.store.count(execution, message.name, message.retried + message.called)
+        if self.store.header(execution).status is Status.COMPLETED:
+            await self.keeper.settle(execution)
 
     # the engine
 
