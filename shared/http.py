@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -98,13 +98,18 @@ ERROR_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] =
 }
 
 
-def serve(app: ASGIApp, *, host: str, port: int, name: str, port_setting: str) -> None:
-    """Run one service until SIGINT or SIGTERM. A busy port is a clear message, not a traceback."""
+def serve(
+    app: ASGIApp, *, host: str, port: int, name: str, port_setting: str, ws: Literal["none", "websockets-sansio"] = "none"
+) -> None:
+    """Run one service until SIGINT or SIGTERM. A busy port is a clear message, not a traceback.
+
+    `ws`: who reads websockets. Services without any do not load a library for them because it happens to be installed.
+    """
     import uvicorn  # late: `shared` is imported by code that never serves
 
     listener = _listen(host, port, name, port_setting)
     config = uvicorn.Config(
-        app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=12, timeout_keep_alive=65
+        app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=12, timeout_keep_alive=65, ws=ws
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -24,6 +24,8 @@ DEV_TOKEN = "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3J
 DEV_CURRENT_KEY = "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r"
 DEV_NEXT_KEY = "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs"
 LOCAL_INTERNAL_KEY = "local-internal-key-for-loopback-only"
+DEV_ABLY_KEY = "local.dev:public-development-key-for-loopback-only"
+"""ably_dev's public key, in Ably's form `appid.keyid:secret`: accepted in local mode on loopback only."""
 PUBLIC_KEYS = frozenset(
     {
         DEV_CURRENT_KEY,
@@ -52,6 +54,7 @@ OWN_PREFIXES = (
     "INTERNAL_",
     "BREAKER_",
     "QUOTA_",
+    "ABLY_DEV_",
 )
 # Read by Upstash's own SDKs, so a user may well have them set; they mean nothing here.
 FOREIGN = re.compile(r"QSTASH_DEV|QSTASH_DEV_(LOG_PORT|QUOTA)|QSTASH_REGION|UPSTASH_QSTASH_URL")
@@ -120,6 +123,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """qstash_dev refuses to bind to anything but loopback unless this is true (a container network, say)."""
     qstash_dev_hosts: str = ""
     """`name=http://127.0.0.1:port` pairs, comma separated: where qstash_dev takes messages for these hosts."""
+    ably_dev_host: str = "127.0.0.1"
+    ably_dev_port: Port = 8090
+    ably_dev_allow_public: bool = False
+    """ably_dev refuses to bind to anything but loopback unless this is true (a container network, say)."""
+    ably_dev_key: Secret = Secret("")
+    """`appid.keyid:secret`, the key that may do everything."""
+    ably_dev_keys: Secret = Secret("")
+    """More keys, with what each may do: `{"appid.keyid:secret": {"channel": ["publish"]}}`."""
+    ably_dev_rules: Secret = Secret("")
+    """Webhook rules, a JSON list in the shape of Ably's Control API; a secret, because of the headers in it."""
+    ably_dev_faults: str = ""
+    """Faults that are on from the start, `{"faults": [{"kind": "lose"}]}`."""
     town_host: str = "127.0.0.1"
     town_port: Port = 3010
     town_url: str = "http://127.0.0.1:3010"
@@ -237,6 +252,7 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     "qstash_current_signing_key": DEV_CURRENT_KEY,
     "qstash_next_signing_key": DEV_NEXT_KEY,
     "internal_signing_key": LOCAL_INTERNAL_KEY,
+    "ably_dev_key": DEV_ABLY_KEY,
     "log_format": "console",
     "archive_folder": ".intention/archive",
     "operators": "local",

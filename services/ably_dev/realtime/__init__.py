@@ -1,0 +1,1 @@
+"""Connections: what a websocket says, what it hears, and how long it may."""

@@ -1,0 +1,1 @@
+"""Messages handed on to HTTP addresses by rules, as Ably's integrations do."""

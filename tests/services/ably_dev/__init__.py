@@ -1,0 +1,1 @@
+"""ably_dev over real sockets, judged by the official clients."""
