@@ -1,5 +1,5 @@
 # One file for every service:  docker build --build-arg SERVICE=ingress -t intention-ingress .
-# SERVICE: ingress | step_executor | resume | qstash_dev | town. A service's image holds its locked third-party packages,
+# SERVICE: ingress | step_executor | resume | qstash_dev | ably_dev | town. A service's image holds its locked third-party packages,
 # `shared/` and its own folder, nothing of its neighbours. It runs as uid 10001 and writes nothing below /app.
 ARG SERVICE
 
@@ -43,6 +43,14 @@ COPY services/qstash_dev/ services/qstash_dev/
 ENV QSTASH_DEV_HOST=0.0.0.0 QSTASH_DEV_PORT=8080 PORT_SETTING=QSTASH_DEV_PORT
 EXPOSE 8080
 CMD ["python", "-m", "services.qstash_dev.main"]
+
+# The same of ABLY_DEV_ALLOW_PUBLIC and ABLY_DEV_KEY: its public development key is for loopback only.
+FROM libraries AS service-ably_dev
+COPY services/__init__.py services/
+COPY services/ably_dev/ services/ably_dev/
+ENV ABLY_DEV_HOST=0.0.0.0 ABLY_DEV_PORT=8090 PORT_SETTING=ABLY_DEV_PORT
+EXPOSE 8090
+CMD ["python", "-m", "services.ably_dev.main"]
 
 # The partner service of the examples. /data belongs to the user, so that a volume mounted there does too.
 FROM libraries AS service-town

@@ -16,17 +16,17 @@ help: ## Show what there is
 	@echo "installing for development (hashed, locked) ..." && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# The official JavaScript clients, as judges of qstash_dev. Without npm their tests are skipped, and say so.
-JS := tests/services/qstash_dev/js
-$(JS)/node_modules/.stamp: $(JS)/package.json $(JS)/package-lock.json
-	@if command -v npm >/dev/null; then cd $(JS) && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error; \
-	  else echo "npm is not there: the tests with the JavaScript clients are skipped"; mkdir -p $(JS)/node_modules; fi
+# The official JavaScript clients, as judges of qstash_dev and ably_dev. Without npm their tests are skipped, and say so.
+JS := tests/services/qstash_dev/js tests/services/ably_dev/js
+%/node_modules/.stamp: %/package.json %/package-lock.json
+	@if command -v npm >/dev/null; then cd $* && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error; \
+	  else echo "npm is not there: the tests with the JavaScript clients are skipped"; mkdir -p $*/node_modules; fi
 	@touch $@
 
 run: .venv/.run ## Run the whole system on this machine
 	@exec $(BIN)/python -m shared.local
 
-test: .venv/.dev $(JS)/node_modules/.stamp ## Run the tests (real Valkey, real HTTP, real processes)
+test: .venv/.dev $(JS:%=%/node_modules/.stamp) ## Run the tests (real Valkey, real HTTP, real processes)
 	@$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 setup: .venv/.run ## Enter the credentials; each is checked before .env is written
@@ -59,7 +59,7 @@ drill: .venv/.dev ## Sagas under kills and power cuts with a 30 s sleep, a map o
 	@$(BIN)/python -m tests.system.drill $(ARGS)
 
 lock: ## Resolve the locked requirements again (needs uv)
-	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "town town"; do set -- $$pair; \
+	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
 .PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves sim mutants drill

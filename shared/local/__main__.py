@@ -57,6 +57,8 @@ def topology(settings: Settings, data: Path) -> tuple[list[Service], list[Servic
             ready="/readyz",
         ),
     ]
+    command = _module("services.ably_dev.main")
+    rest.insert(0, Service(name="ably_dev", command=command, port=s.ably_dev_port, setting="ABLY_DEV_PORT", ready="/readyz"))
     if urlsplit(s.qstash_url).hostname in {"127.0.0.1", "localhost"}:
         command = _module("services.qstash_dev.main")
         rest.insert(

@@ -18,11 +18,16 @@ from urllib.parse import urlsplit
 import pytest
 import yaml  # type: ignore[import-untyped] # the locked release ships no types
 
-from shared.settings import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN, Settings, load
+from shared.settings import DEV_ABLY_KEY, DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN, Settings, load
 
 ROOT = Path(__file__).parents[2]
-OURS = ("ingress", "qstash_dev", "resume", "step_executor", "town")
-PUBLISHED = {"ingress": "127.0.0.1:3000:3000", "qstash_dev": "127.0.0.1:8080:8080", "town": "127.0.0.1:3010:3010"}
+OURS = ("ably_dev", "ingress", "qstash_dev", "resume", "step_executor", "town")
+PUBLISHED = {
+    "ably_dev": "127.0.0.1:8090:8090",
+    "ingress": "127.0.0.1:3000:3000",
+    "qstash_dev": "127.0.0.1:8080:8080",
+    "town": "127.0.0.1:3010:3010",
+}
 NO_SETTINGS = {"MODULE", "PORT_SETTING", "PROBE_PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 """Variables of the containers that our services do not read."""
 
@@ -247,7 +252,7 @@ def test_everything_waits_until_what_it_needs_is_healthy() -> None:
         for needed, how in found.items():
             assert how["condition"] == ("service_completed_successfully" if needed == "keys" else "service_healthy")
 
-    assert set(needs["qstash_dev"]) == {"keys", "valkey"}
+    assert set(needs["qstash_dev"]) == set(needs["ably_dev"]) == {"keys", "valkey"}
     assert set(needs["step_executor"]) == {"keys", "valkey", "qstash_dev", "town"}
     assert set(needs["resume"]) == {"keys", "valkey", "qstash_dev", "step_executor"}
     assert set(needs["ingress"]) == set(needs) - {"ingress"}
@@ -334,10 +339,24 @@ def test_the_first_start_makes_keys_of_its_own_and_later_ones_leave_them(tmp_pat
     (tmp_path / "two").mkdir()
     first, again, other = make_keys(tmp_path / "one"), make_keys(tmp_path / "one"), make_keys(tmp_path / "two")
 
-    assert set(first) == {"QSTASH_TOKEN", "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY", "INTERNAL_SIGNING_KEY"}
+    signing = {"QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY", "INTERNAL_SIGNING_KEY"}
+    assert set(first) == {"QSTASH_TOKEN", "ABLY_DEV_KEY", *signing}
     assert first == again
-    assert len({*first.values(), *other.values()}) == 8
-    assert not {DEV_TOKEN, DEV_CURRENT_KEY, DEV_NEXT_KEY} & set(first.values())
+    assert len({*first.values(), *other.values()}) == 10
+    assert not {DEV_TOKEN, DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_ABLY_KEY} & set(first.values())
     assert all(len(value) >= 32 for value in first.values())
     assert (tmp_path / "one" / "env").stat().st_mode & 0o777 == 0o444
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["env"]
+
+
+def test_a_key_that_a_later_release_needs_is_added_to_those_that_are_there(tmp_path: Path) -> None:
+    """A volume of an earlier release: its keys stay, the missing one is made."""
+    first = make_keys(tmp_path)
+    kept = [f"{name}={value}" for name, value in first.items() if name != "ABLY_DEV_KEY"]
+    (tmp_path / "env").chmod(0o644)
+    (tmp_path / "env").write_text("\n".join(kept) + "\n")
+
+    second = make_keys(tmp_path)
+
+    assert second == {**first, "ABLY_DEV_KEY": second["ABLY_DEV_KEY"]}
+    assert second["ABLY_DEV_KEY"] not in ("", first["ABLY_DEV_KEY"])

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.system
 
 def environment(folder: Path) -> dict[str, str]:
     """Free ports for everything, data in `folder`."""
-    names = ("QSTASH_DEV_PORT", "TOWN_PORT", "EXECUTOR_PORT", "RESUME_PORT", "INGRESS_PORT", "valkey")
+    names = ("QSTASH_DEV_PORT", "ABLY_DEV_PORT", "TOWN_PORT", "EXECUTOR_PORT", "RESUME_PORT", "INGRESS_PORT", "valkey")
     ports = {name: str(port) for name, port in zip(names, free_ports(len(names)), strict=True)}
     base = "http://127.0.0.1:"
     return {
@@ -83,7 +83,7 @@ def test_ctrl_c_stops_every_process_and_the_data_survives_a_restart(tmp_path: Pa
     environ = environment(tmp_path)
     with running(environ, tmp_path / "first.log") as process:
         children = pids(environ)
-        assert set(children) == {"valkey", "town", "qstash_dev", "step_executor", "resume", "ingress"}
+        assert set(children) == {"valkey", "town", "qstash_dev", "ably_dev", "step_executor", "resume", "ingress"}
         taken = ask(environ, "/api/execute", {"intent": "Book a table for 2 at 7pm", "userId": "test-user"}).json()
         wait_for(lambda: ended(environ, taken["id"]), within=20, describe="the execution ends")
         process.send_signal(signal.SIGINT)
