@@ -42,6 +42,8 @@ class Deps:
     faults: Board
     timing: Timing
     now_ms: Callable[[], int]
+    public: bool = False
+    """The public development key is good here, so pages of the web must be kept out."""
 
 
 def deps(connection: HTTPConnection) -> Deps:

@@ -110,6 +110,7 @@ async def running(config: Settings, timing: Timing = Timing(), pace: Pace = Pace
             faults=faults,
             timing=timing,
             now_ms=now_ms,
+            public=config.ably_dev_key == DEV_ABLY_KEY,
         )
 
 

@@ -65,7 +65,7 @@ class Frame(msgspec.Struct, kw_only=True, rename="camel"):
     channel: str = ""
     channel_serial: str | None = None
     flags: int = 0
-    params: dict[str, str] | None = None
+    params: dict[str, Any] | None = None
     msg_serial: int | None = None
     messages: list[Any] | None = None
     presence: list[Any] | None = None

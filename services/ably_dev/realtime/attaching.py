@@ -32,7 +32,7 @@ async def attach(connection: "Connection", frame: Frame) -> None:
     """Answer ATTACH. Refused (for the channel) when the name is none or nothing is permitted there."""
     name = names.read(frame.channel)
     modes = granted(connection.caller, name.base, Flag(frame.flags & 0xFFFFFF))
-    params = name.params | (frame.params or {})
+    params = name.params | {key: str(value) for key, value in (frame.params or {}).items()}
     found = connection.attachments.get(frame.channel)
     if found:  # after a renewed token: the place is kept, and nothing is sent twice
         found.modes = modes

@@ -10,9 +10,12 @@ from services.ably_dev.log import Placed
 from services.ably_dev.protocol import Action, Flag
 from services.ably_dev.serials import Position
 from shared.errors import Unavailable
+from shared.logs import get_logger
 
 if TYPE_CHECKING:  # they know each other
     from services.ably_dev.realtime.connection import Connection
+
+log = get_logger()
 
 AGAIN_S = 0.5
 LOST = Refused(90003, 400, "unable to recover channel: messages are gone")
@@ -36,12 +39,19 @@ class Attachment:
     def start(self) -> None:
         """Send what is behind `at`, and what comes."""
         self._task = asyncio.create_task(self._run(), name=f"attachment {self.name}")
+        self._task.add_done_callback(self._ended)
 
     def close(self) -> None:
         """Nothing is sent any more."""
         self._closed = True
         if self._task:
             self._task.cancel()
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """A fault of ours must not leave a subscriber connected and deaf: dropped, it comes back to its place."""
+        if not task.cancelled() and (error := task.exception()):
+            log.error("attachment.crashed", exc_info=error, channel=self.channel)
+            self.connection.drop(1011)
 
     def attached(self, flags: Flag, error: Refused | None = None, params: dict[str, str] | None = None) -> dict[str, Any]:
         """The ATTACHED of this place."""

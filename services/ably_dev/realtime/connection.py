@@ -43,10 +43,17 @@ class Connection:
         self._out: asyncio.Queue[dict[str, Any] | int] = asyncio.Queue()
         self._renewed = asyncio.Event()
         self._closed = False
+        self._overrun = False
 
     def send(self, frame: dict[str, Any]) -> None:
         """Behind everything that waits already."""
-        if self._out.qsize() > MAX_WAITING:
+        if self._overrun:
+            return
+        if self._out.qsize() >= MAX_WAITING:
+            self._overrun = True
+            log.warning("connection.overrun", connection=self.id, waiting=self._out.qsize())
+            while not self._out.empty():
+                self._out.get_nowait()
             self.drop(1008)
             return
         self._out.put_nowait(frame)
@@ -63,15 +70,17 @@ class Connection:
     async def run(self, error: Refused | None) -> None:
         """Until either side closes."""
         self.deps.hub.connections[self.id] = self
+        await self._remember()  # first: a client must not know a key that a kill would forget
         self.send(self._connected(error))
         work = [asyncio.create_task(one()) for one in (self._write, self._read, self._keep, self._watch_token)]
         try:
-            await self._remember()
             await asyncio.wait(work[:2], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in work:
                 task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
+            for crash in await asyncio.gather(*work, return_exceptions=True):
+                if isinstance(crash, Exception):
+                    log.error("connection.crashed", exc_info=crash, connection=self.id)
             await self._leave()
 
     def _connected(self, error: Refused | None = None) -> dict[str, Any]:
@@ -125,7 +134,7 @@ class Connection:
     # --- what comes in ---
 
     async def _read(self) -> None:
-        while not self._closed:
+        while True:  # also after CLOSE: ending here would cut the writer off before CLOSED is sent
             try:
                 message = await self._socket.receive()
             except RuntimeError:  # closed by the writer
@@ -185,9 +194,10 @@ class Connection:
     async def close(self, _: Frame) -> None:
         """CLOSED: this connection is not resumed."""
         self._closed = True
-        self.end({"action": Action.CLOSED})
-        await self.deps.log.end(self.caller.app, self.id)
         self._absent()
+        with contextlib.suppress(Unavailable):  # then its record ends by itself
+            await self.deps.log.end(self.caller.app, self.id)
+        self.end({"action": Action.CLOSED})
 
     async def renew(self, frame: Frame) -> None:
         """A new token on the living connection."""
@@ -258,8 +268,11 @@ class Connection:
             await self._remember()
 
     async def _watch_token(self) -> None:
-        while self.caller.expires_ms is not None:
+        while True:
             self._renewed.clear()
+            if self.caller.expires_ms is None:  # came with a key; it may send a token later
+                await self._renewed.wait()
+                continue
             left = self.caller.expires_ms - self.deps.now_ms()
             if await self._renewed_within(left - min(self.deps.timing.renew_before, left / 2)):
                 continue

@@ -1,5 +1,7 @@
 """The websocket's door, at any path: who comes, and does an earlier connection go on?"""
 
+from urllib.parse import urlsplit
+
 from starlette.websockets import WebSocket
 
 from services.ably_dev import access, protocol
@@ -16,7 +18,7 @@ EXPIRED = Refused(80008, 400, "unable to resume connection: it has expired")
 async def connect(socket: WebSocket) -> None:
     """One connection, from the upgrade to its end."""
     parts = deps(socket)
-    if parts.faults.fires("refuse_connections"):
+    if parts.faults.fires("refuse_connections") or (parts.public and not _of_this_machine(socket.headers.get("origin", ""))):
         await socket.close()
         return
     await socket.accept()
@@ -29,6 +31,14 @@ async def connect(socket: WebSocket) -> None:
         await _turn_away(socket, protocol.disconnected(Refused(80003, 400, from_ours(unavailable).message)))
     else:
         await Connection(socket, parts, caller, resumed=resumed).run(error)
+
+
+def _of_this_machine(origin: str) -> bool:
+    """Any page in a browser may open a websocket to this machine, and everybody knows the public key."""
+    try:
+        return not origin or urlsplit(origin).hostname in {"localhost", "127.0.0.1", "::1"}
+    except ValueError:
+        return False
 
 
 def _caller(socket: WebSocket, parts: Deps) -> Caller:

@@ -6,6 +6,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -67,6 +68,7 @@ class Call(msgspec.Struct, frozen=True):
     headers: dict[str, str]
 
 
+_HEADER, _VALUE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"), re.compile(r"[\x20-\x7e]*")
 _rules = msgspec.json.Decoder(list[Rule])
 
 
@@ -90,8 +92,10 @@ def _checked(place: int, rule: Rule, keys: Mapping[str, Key]) -> Rule:
         re.compile(rule.source.channel_filter)
     except re.error as error:
         raise SettingsError(f"{where}.source.channelFilter is not a regular expression: {error}") from error
-    if not re.match(r"https?://[^/\s]+", rule.target.url):
+    if not _is_address(rule.target.url):
         raise SettingsError(f"{where}.target.url is not an http address")
+    if not all(_HEADER.fullmatch(header.name) and _VALUE.fullmatch(header.value) for header in rule.target.headers):
+        raise SettingsError(f"{where}.target.headers has a name or a value that is none of a header")
     signing = rule.target.signing_key_id
     if signing and signing not in keys:
         raise SettingsError(f"{where}.target.signingKeyId is {signing}, which is no key of this server: write app.keyid")
@@ -102,6 +106,14 @@ def _checked(place: int, rule: Rule, keys: Mapping[str, Key]) -> Rule:
         raise SettingsError(f"{where}.appId is missing, and there are several apps")
     named = hashlib.blake2b(msgspec.json.encode(rule), digest_size=6).hexdigest()
     return msgspec.structs.replace(rule, app_id=rule.app_id or apps.pop(), rule_id=rule.rule_id or named)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", text)
+    except ValueError:
+        return False
 
 
 def batch(rule: Rule, entries: Sequence[tuple[str, Placed]], key: Key | None, *, forged: bool = False) -> Call:

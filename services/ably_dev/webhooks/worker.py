@@ -19,6 +19,7 @@ from shared.logs import get_logger
 
 log = get_logger()
 
+AGAIN_S = 0.5
 SINGLES = 25
 """Single calls at a time, as on Ably's free plan."""
 TIMED_OUT = 0
@@ -82,7 +83,10 @@ class Worker:
                 try:
                     await step()
                 except Unavailable:
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(AGAIN_S)
+                except Exception:  # a fault of ours must not end the rule
+                    log.exception("webhook.crashed", rule=self.rule.rule_id)
+                    await asyncio.sleep(AGAIN_S)
         finally:
             for task in self._calling.values():
                 task.cancel()

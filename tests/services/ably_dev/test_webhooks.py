@@ -184,6 +184,9 @@ def test_the_delays_of_a_batch_grow_by_the_root_of_two_up_to_a_minute() -> None:
     [
         ("{}", "JSON list"),
         ('[{"target": {"url": "ftp://x"}}]', "http address"),
+        ('[{"target": {"url": "http://x:99999"}}]', "http address"),
+        ('[{"target": {"url": "http://x", "headers": [{"name": "a b", "value": "c"}]}}]', "headers"),
+        ('[{"target": {"url": "http://x", "headers": [{"name": "a", "value": "c\\n"}]}}]', "headers"),
         ('[{"target": {"url": "http://x"}, "source": {"channelFilter": "["}}]', "regular expression"),
         ('[{"target": {"url": "http://x", "signingKeyId": "no.key"}}]', "no key of this server"),
         ('[{"requestMode": "single", "target": {"url": "http://x", "signingKeyId": "local.dev"}}]', "signs batches only"),
