@@ -22,6 +22,8 @@ Kind: TypeAlias = Literal[
     "refuse_connections",
     "hook_lose",
     "hook_duplicate",
+    "hook_late",
+    "hook_reorder",
     "hook_bad_signature",
 ]
 MEANING: dict[Kind, str] = {
@@ -35,6 +37,8 @@ MEANING: dict[Kind, str] = {
     "refuse_connections": "a websocket is refused with 403 before it is one",
     "hook_lose": "a call of a webhook is not made, and counts as done",
     "hook_duplicate": "a call of a webhook is made twice",
+    "hook_late": "a call of a webhook is made `ms` late (of single calls: later ones overtake it)",
+    "hook_reorder": "the publishes of a batch stand in it in reverse order",
     "hook_bad_signature": "a call of a webhook carries a signature that does not fit",
 }
 Deed: TypeAlias = Literal[

@@ -121,7 +121,10 @@ class Worker:
 
     async def _call_batch(self, found: list[Waiting]) -> None:
         forged = bool(self._faults.fires("hook_bad_signature"))
-        call = rules.batch(self.rule, [(one.channel, one.placed) for one in found], self._key, forged=forged)
+        entries = [(one.channel, one.placed) for one in found]
+        if self._faults.fires("hook_reorder"):
+            entries.reverse()
+        call = rules.batch(self.rule, entries, self._key, forged=forged)
         status = await self._call(call)
         if 200 <= status < 300:
             self._failures = 0
@@ -173,6 +176,8 @@ class Worker:
         """The status; TIMED_OUT for none in time, 503 for a host that cannot be reached."""
         if self._faults.fires("hook_lose"):
             return 200
+        if late := self._faults.fires("hook_late"):
+            await asyncio.sleep(late.ms / 1_000)
         status = await self._post(call)
         if self._faults.fires("hook_duplicate"):
             await self._post(call)

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.services.ably_dev.receiving import receiver
-from tests.services.ably_dev.support import Process, Server, raw
+from tests.services.ably_dev.support import Process, Server, raw, serving
 from tests.services.ably_dev.test_official_realtime import Subscriber
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
@@ -106,6 +106,33 @@ async def test_what_a_webhook_has_not_taken_is_handed_on_after_a_kill(redis: Red
                 assert there.ids() == ["ce-1"]
             finally:
                 await process.end()
+
+
+async def test_while_redis_is_away_everything_is_refused_in_a_way_that_brings_clients_back(tmp_path: Path) -> None:
+    """503, NACK, DETACHED, DISCONNECTED with a 400; after it the old subscriber goes on where it was."""
+    valkey = Valkey(tmp_path)
+    valkey.start()
+    try:
+        async with serving(valkey.url) as server, raw(server) as client:
+            await client.attach("orders")
+            await server.publish("orders", {"data": "before"})
+            await client.gets(15)
+            valkey.kill()
+            refused = await server.http.post("/channels/orders/messages", json={"data": "x"})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, 50003)
+            assert (await server.http.get("/readyz")).status_code == 503
+            await client.send(action=15, channel="orders", msgSerial=0, messages=[{"data": "x"}])
+            assert (await client.gets(2))["error"]["statusCode"] == 503
+            await client.send(action=10, channel="others")
+            assert (await client.gets(13))["channel"] == "others"
+            async with raw(server, resume="some!key") as other:
+                assert (other.frames[0]["action"], other.frames[0]["error"]["statusCode"]) == (6, 400)
+            valkey.start()
+            await server.publish("orders", {"data": "after"})
+            assert (await client.gets(15))["messages"][0]["data"] == "after"
+            assert (await client.attach("others"))["channel"] == "others"
+    finally:
+        valkey.kill()
 
 
 async def test_a_server_told_to_stop_closes_its_connections_and_ends(process: Process) -> None:

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from services.ably_dev.webhooks import rules
 from services.ably_dev.webhooks.worker import Pace
 from shared.errors import SettingsError
-from tests.services.ably_dev.receiving import Receiver, receiver
+from tests.services.ably_dev.receiving import Call, Receiver, receiver
 from tests.services.ably_dev.support import KEY, Server, serving
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
@@ -166,6 +166,28 @@ async def test_faults_of_webhooks_are_seen_by_their_receiver(there: Receiver, va
         await server.publish("mesh:a", {"id": "three"})
         await eventually(lambda: "three" in there.ids(), describe="the next one")
         assert "lost" not in there.ids()
+
+
+async def test_what_comes_late_or_reordered_is_all_there(there: Receiver, valkey: Valkey) -> None:
+    """A batch in reverse order; a single call that a later one overtakes."""
+    async with serving(valkey.url, pace=Pace(collect=200), ABLY_DEV_RULES=rule(there)) as server:
+        await server.fault({"kind": "hook_reorder"})
+        for name in ("one", "two", "three"):
+            await server.publish("mesh:a", {"id": name})
+        await eventually(lambda: len(there.ids()) == 3, describe="all three")
+    assert [message for call in there.seen for message in _ids(call)[::-1]] == ["one", "two", "three"]
+    there.seen.clear()
+    async with serving(valkey.url, pace=QUICK, ABLY_DEV_RULES=rule(there, "single")) as server:
+        await server.fault({"kind": "hook_late", "count": 1, "ms": 300})
+        await server.publish("mesh:a", {"id": "late"})
+        await eventually(lambda: _fired(server), describe="the delay")
+        await server.publish("mesh:a", {"id": "early"})
+        await eventually(lambda: len(there.seen) == 2, describe="both calls")
+    assert [call.json["messages"][0]["id"] for call in there.seen] == ["early", "late"]
+
+
+def _ids(call: Call) -> list[str]:
+    return [message["id"] for item in call.json["items"] for message in item["data"]["messages"]]
 
 
 async def _fired(server: Server) -> bool:
