@@ -66,7 +66,7 @@ async def test_publishes_of_a_moment_come_in_one_batch_in_their_order(there: Rec
         await eventually(lambda: len(there.ids()) == 60, describe="all of them")
     assert there.ids() == [f"m{n}" for n in range(60)]
     assert max(len(call.json["items"]) for call in there.seen) <= 50
-    assert len(there.seen) < 10
+    assert max(len(call.json["items"]) for call in there.seen) > 1
 
 
 async def test_a_batch_that_is_not_taken_is_sent_again_until_it_is(there: Receiver, valkey: Valkey) -> None:
@@ -83,9 +83,9 @@ async def test_a_batch_that_is_not_taken_is_sent_again_until_it_is(there: Receiv
 
 
 async def test_what_is_older_than_five_minutes_is_dropped(there: Receiver, valkey: Valkey, redis: Redis) -> None:
-    """Here after a third of a second: an outage that is longer than that loses the event, retries or not."""
+    """Here after two seconds: an outage that is longer than that loses the event, retries or not."""
     there.status = 500
-    pace = Pace(collect=10, drop=300, wait=lambda _: 50)
+    pace = Pace(collect=10, drop=2_000, wait=lambda _: 50)
     async with serving(valkey.url, pace=pace, ABLY_DEV_RULES=rule(there)) as server:
         await server.publish("mesh:resume", {"id": "old"})
         await eventually(lambda: there.seen, describe="a first call")
@@ -178,7 +178,7 @@ async def test_what_comes_late_or_reordered_is_all_there(there: Receiver, valkey
     assert [message for call in there.seen for message in _ids(call)[::-1]] == ["one", "two", "three"]
     there.seen.clear()
     async with serving(valkey.url, pace=QUICK, ABLY_DEV_RULES=rule(there, "single")) as server:
-        await server.fault({"kind": "hook_late", "count": 1, "ms": 300})
+        await server.fault({"kind": "hook_late", "count": 1, "ms": 1_500})
         await server.publish("mesh:a", {"id": "late"})
         await eventually(lambda: _fired(server), describe="the delay")
         await server.publish("mesh:a", {"id": "early"})
