@@ -106,7 +106,7 @@ def _stored(message: Incoming, caller: Caller, name: str) -> Stored:
         data=data,
         encoding=encoding,
         client_id=_client_id(message.client_id, caller),
-        extras=message.extras,
+        extras=_both_forms(message.extras),
     )
     if any(_UTF8.search(text) for text in (found.id, found.name, found.data, found.client_id) if text):
         raise malformed("a message has half a surrogate pair in it: send valid Unicode")
@@ -132,9 +132,21 @@ def to_text(data: Any, encoding: str | None) -> tuple[str | None, str | None]:
     if isinstance(data, dict | list):
         try:
             return msgspec.json.encode(data).decode(), _with(encoding, "json")
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise Refused(40013, 400, f"a message's data cannot be written as JSON: {error}") from error
     raise Refused(40013, 400, "a message's data must be text, bytes, a JSON object or a JSON array")
+
+
+def _both_forms(extras: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Extras that a reader of JSON and one of msgpack both can be told: an integer of more than 64 bits, say, is none."""
+    if not extras:
+        return None
+    try:
+        found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(extras))
+        msgspec.msgpack.encode(found)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise malformed(f"a message's extras cannot be told in JSON and in msgpack: {error}") from error
+    return found
 
 
 def _with(encoding: str | None, last: str) -> str:
@@ -143,10 +155,7 @@ def _with(encoding: str | None, last: str) -> str:
 
 def _size(message: Stored) -> int:
     texts = (message.name, message.data, message.client_id)
-    try:
-        extras = len(msgspec.json.encode(message.extras)) if message.extras else 0
-    except (TypeError, ValueError) as error:
-        raise malformed(f"a message's extras cannot be written as JSON: {error}") from error
+    extras = len(msgspec.json.encode(message.extras)) if message.extras else 0
     return extras + sum(len(text.encode()) for text in texts if text)
 
 

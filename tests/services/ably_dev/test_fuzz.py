@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ably_dev import capability, history, messages, names, presence, protocol, serials, tokens
@@ -20,6 +20,7 @@ CALLER = RING.by_key(f"{KEY.name}:{KEY.secret}")
 AT = Position("0" * 20, 1, 1)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
 T = TypeVar("T")
+patient = settings(deadline=None)  # the machine may be busy
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
 FIELDS = ("action", "id", "name", "data", "encoding", "clientId", "extras", "channel", "msgSerial", "messages", "flags", "auth")
 objects = st.dictionaries(st.sampled_from(FIELDS), values)
@@ -33,6 +34,7 @@ def attempted(call: Callable[[], T]) -> T | Refused:
         return refused
 
 
+@patient
 @given(st.text() | st.binary())
 def test_a_frame_is_read_or_refused(raw: str | bytes) -> None:
     """Text as JSON, bytes as msgpack."""
@@ -40,6 +42,7 @@ def test_a_frame_is_read_or_refused(raw: str | bytes) -> None:
     assert isinstance(found, protocol.Frame) or found.code == 40000
 
 
+@patient
 @given(objects)
 def test_a_frame_of_known_fields_is_read_or_refused(fields: dict[str, Any]) -> None:
     """With values of any kind in them."""
@@ -51,6 +54,7 @@ def test_a_frame_of_known_fields_is_read_or_refused(fields: dict[str, Any]) -> N
     assert isinstance(found, protocol.Frame) or found.code == 40000
 
 
+@patient
 @given(values | objects | st.lists(objects, max_size=3))
 def test_a_publish_is_stored_as_it_is_read_back_or_refused(body: Any) -> None:
     """What is accepted survives storage, in both forms."""
@@ -65,6 +69,7 @@ def test_a_publish_is_stored_as_it_is_read_back_or_refused(body: Any) -> None:
         assert protocol.encode({"messages": told}, binary=binary)
 
 
+@patient
 @given(st.text() | st.binary(), st.text() | st.none())
 def test_data_comes_back_as_what_it_was(data: str | bytes, encoding: str | None) -> None:
     """Text as text; bytes as bytes for a reader of msgpack, whatever encoding they had before."""
@@ -74,6 +79,7 @@ def test_data_comes_back_as_what_it_was(data: str | bytes, encoding: str | None)
     assert messages.to_bytes(text, told) == (data, encoding or None)
 
 
+@patient
 @given(st.text(), st.dictionaries(st.sampled_from(["limit", "direction", "start", "end", "fromSerial", "cursor"]), st.text()))
 def test_names_serials_capabilities_and_queries_are_read_or_refused(text: str, said: dict[str, str]) -> None:
     """No parser lets another error out."""
@@ -84,6 +90,7 @@ def test_names_serials_capabilities_and_queries_are_read_or_refused(text: str, s
     assert found.code == 40000 if isinstance(found, Refused) else 1 <= found.limit <= 1_000
 
 
+@patient
 @given(st.text(), st.dictionaries(st.sampled_from(["key", "accessToken"]), st.text()))
 def test_nobody_gets_in_by_chance(text: str, query: dict[str, str]) -> None:
     """A header, a query: refused with 401, whatever is in it."""
@@ -93,6 +100,7 @@ def test_nobody_gets_in_by_chance(text: str, query: dict[str, str]) -> None:
         assert found.status == 401
 
 
+@patient
 @given(st.lists(st.dictionaries(st.sampled_from(["action", "clientId", "data", "encoding"]), values), max_size=3))
 def test_presence_is_read_or_refused(items: list[Any]) -> None:
     """Each member has a name and something that a client may do."""

@@ -149,6 +149,14 @@ def test_ids_of_a_publish_of_several_are_numbered(given: list[str | None]) -> No
     assert refused.value.code == 40031
 
 
+def test_extras_that_msgpack_cannot_say_are_refused() -> None:
+    """Else the first reader of msgpack would find out, and its connection with it."""
+    with pytest.raises(Refused, match="extras"):
+        messages.accept(messages.read({"extras": {"headers": {"n": 2**64}}}), CALLER, "b")
+    (found,) = messages.accept(messages.read({"extras": {"headers": {"n": 2**63}}}), CALLER, "b")
+    assert found.extras == {"headers": {"n": 2**63}}
+
+
 @pytest.mark.parametrize("data", [1, 1.5, True])
 def test_data_that_no_client_sends_is_refused(data: object) -> None:
     """40013: a reader could not tell a number from a text."""
