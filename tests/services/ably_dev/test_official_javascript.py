@@ -46,5 +46,5 @@ async def test_the_javascript_client_does_everything_that_it_does_at_ably(proces
 def test_the_lock_of_the_javascript_packages_names_no_host() -> None:
     """Whoever installs them uses the registry they have; the hashes say what it must be."""
     lock = (JS / "package-lock.json").read_text()
-    assert not [url for url in re.findall(r"https?://[^\"]+", lock) if "registry" in url or "tgz" in url]
+    assert not re.findall(r"https?://", lock)
     assert lock.count('"integrity"') == lock.count('"version"')
