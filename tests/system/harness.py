@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -33,15 +35,23 @@ QUICK = {"HARD_LIMIT_MS": "3000", "STEP_CUTOFF_MS": "2400", "CHECKPOINT_MS": "20
 """Limits of a smaller platform, so that a dead holder's lease ends in 4 s instead of 11."""
 
 
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+_offsets = itertools.cycle(range(1_000))
+for _ in range(os.getpid() % 1_000):  # another run of the tests beside this one begins elsewhere
+    next(_offsets)
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Ports below those that connections are given, of this worker's own thousand: nobody takes one before its owner."""
+    found: list[int] = []
+    for offset in itertools.islice(_offsets, 1_000):
+        port = 12_000 + 1_000 * _worker + offset
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("no port is free")
 
 
 async def until(found: Callable[[], Awaitable[T | None]], *, within: float, describe: str) -> T:
