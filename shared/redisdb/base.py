@@ -1,5 +1,6 @@
 """What every set of commands on Redis does alike: the clock, the barrier, and one error for a Redis that is away."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ class Commanding:
         self._redis = redis
         self._strict = strict
         self.now_ms = now_ms
+        self.calls: dict[str, int] = defaultdict(int)
+        """Script calls by name, for metrics and for the tests that count round trips."""
         self._scripts: dict[str, Script] = {}
 
     def load(self, *names: str) -> None:
@@ -31,8 +34,10 @@ class Commanding:
         seconds, micros = await self._plain(self._redis.time())
         return int(seconds) * 1000 + int(micros) // 1000
 
-    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False) -> Any:
-        full = ["" if self.now_ms is None else self.now_ms, *args]
+    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
+        """`timed`: the script's first argument is the clock. `barrier`: in strict mode the answer waits for the disk."""
+        self.calls[name] += 1
+        full = [*([("" if self.now_ms is None else self.now_ms)] if timed else []), *args]
         script = self._scripts[name]
         if not (barrier and self._strict):
             return await self._plain(script.run(self._redis, names, full))

@@ -1,85 +1,61 @@
 """The ledger on Redis or Valkey: one Lua command a method, all keys of a tenant under its own hash tag."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from shared.errors import Unavailable
 from shared.quota import LOOK_MS, PENDING_MS, TAIL_MS, Account, Answer, Book, Full, Limits
 from shared.redisdb import keys
-from shared.redisdb.lua import BARRIER_MS, Script
+from shared.redisdb.base import Commanding
 
 _FULL: Final[tuple[Full, ...]] = ("", "day", "month", "concurrent")
 _SCRIPTS: Final = ("quota_admit", "quota_top_up", "quota_settle", "quota_book")
 
 
-class RedisLedger:
+class RedisLedger(Commanding):
     """See `shared.quota.Ledger` for what each method promises."""
 
     def __init__(self, redis: Redis, *, strict: bool = False, now_ms: int | None = None) -> None:
         """`strict`: what is reserved is on disk, so that a failover does not give it twice. `now_ms`: tests only."""
-        self._redis = redis
-        self._strict = strict
-        self.now_ms = now_ms
-        self.calls: dict[str, int] = defaultdict(int)
-        self._scripts = {name: Script("shared.redisdb", name) for name in _SCRIPTS}
+        super().__init__(redis, strict=strict, now_ms=now_ms)
+        self.load(*_SCRIPTS)
 
     async def admit(self, tenant: str, execution: str, units: int, lines: Limits) -> Answer:
         """See the port."""
         args = [execution, units, lines.day, lines.month, lines.concurrent, PENDING_MS]
-        return _answer(await self._run("quota_admit", tenant, lines.offset_ms, args, barrier=True))
+        return _answer(await self._ask("quota_admit", tenant, lines.offset_ms, args, barrier=True))
 
     async def top_up(self, tenant: str, execution: str, *, ver: int, used: int, want: int, limits: Limits) -> Answer:
         """See the port. What was settled since gets nothing, and says so as a full day."""
         args = [execution, ver, used, want, limits.day, limits.month, LOOK_MS]
-        reply = await self._run("quota_top_up", tenant, limits.offset_ms, args, barrier=True)
+        reply = await self._ask("quota_top_up", tenant, limits.offset_ms, args, barrier=True)
         return _answer([1, *reply[1:]] if reply[0] == 3 else reply)
 
     async def settle(self, execution: str, account: Account, offset_ms: int) -> Book:
         """See the port."""
         state = "over" if account.over else "live"
         args = [execution, state, account.ver, account.used, account.held, account.held_ms, TAIL_MS, LOOK_MS]
-        return _answer(await self._run("quota_settle", account.tenant, offset_ms, args)).book
+        return _answer(await self._ask("quota_settle", account.tenant, offset_ms, args)).book
 
     async def forget(self, tenant: str, execution: str, offset_ms: int) -> Book:
         """See the port."""
-        return _answer(await self._run("quota_settle", tenant, offset_ms, [execution, "gone", 0, 0, 0, 0, 0, 0])).book
+        return _answer(await self._ask("quota_settle", tenant, offset_ms, [execution, "gone", 0, 0, 0, 0, 0, 0])).book
 
     async def book(self, tenant: str, offset_ms: int) -> Book:
         """See the port."""
-        return _answer(await self._run("quota_book", tenant, offset_ms, [])).book
+        return _answer(await self._ask("quota_book", tenant, offset_ms, [])).book
 
     async def to_look_at(self, tenant: str, *, limit: int) -> list[str]:
         """See the port."""
-        now = self.now_ms if self.now_ms is not None else await self._now()
+        now = await self.now()
         looks = keys.quota_looks(tenant)
         found = await self._plain(self._redis.zrange(looks, 0, now, byscore=True, offset=0, num=limit))
         return [name.decode() for name in found]
 
-    async def _now(self) -> int:
-        seconds, micros = await self._plain(self._redis.time())
-        return int(seconds) * 1000 + int(micros) // 1000
-
-    async def _run(self, name: str, tenant: str, offset_ms: int, args: Sequence[Any], *, barrier: bool = False) -> Any:
-        self.calls[name] += 1
+    async def _ask(self, name: str, tenant: str, offset_ms: int, args: Sequence[Any], *, barrier: bool = False) -> Any:
         names = [keys.quota_sums(tenant), keys.quota_accounts(tenant), keys.quota_tails(tenant), keys.quota_looks(tenant)]
-        now = "" if self.now_ms is None else self.now_ms
-        script, full = self._scripts[name], [now, offset_ms, *args]
-        if not (barrier and self._strict):
-            return await self._plain(script.run(self._redis, names, full))
-        reply, synced = await self._plain(script.run_durably(self._redis, names, full))
-        if not synced:
-            raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
-        return reply
-
-    async def _plain(self, call: Any) -> Any:
-        try:
-            return await call
-        except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable") from error
+        return await self._run(name, names, [offset_ms, *args], barrier=barrier)
 
 
 def _answer(reply: Sequence[int]) -> Answer:

@@ -7,11 +7,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from shared.errors import NotFound, TooMany, Unavailable
+from shared.errors import NotFound, TooMany
 from shared.redisdb import keys
-from shared.redisdb.lua import BARRIER_MS, Script
+from shared.redisdb.base import Commanding
 from shared.schedules.model import Schedule, Settled, State
 from shared.schedules.timing import Due
 
@@ -30,22 +29,13 @@ class Taken(NamedTuple):
     token: str
 
 
-class RedisSchedules:
+class RedisSchedules(Commanding):
     """Each method is one atomic command on one partition and may be sent twice."""
 
     def __init__(self, redis: Redis, *, strict: bool = False, now_ms: int | None = None) -> None:
         """`strict`: a new schedule waits until it is on disk. `now_ms`: tests only."""
-        self._redis = redis
-        self._strict = strict
-        self.now_ms = now_ms
-        self._scripts = {name: Script("shared.redisdb", name) for name in _SCRIPTS}
-
-    async def now(self) -> int:
-        """Unix ms by the server's clock."""
-        if self.now_ms is not None:
-            return self.now_ms
-        seconds, micros = await self._plain(self._redis.time())
-        return int(seconds) * 1000 + int(micros) // 1000
+        super().__init__(redis, strict=strict, now_ms=now_ms)
+        self.load(*_SCRIPTS)
 
     async def add(self, schedule: Schedule) -> None:
         """Durable when it returns; TooMany if the tenant has too many."""
@@ -142,22 +132,6 @@ class RedisSchedules:
             raise _not_found(schedule) from error
         names = [keys.schedule(schedule), keys.schedule_times(pp)]
         return names if tenant is None else [*names, keys.schedule_listing(pp, tenant)]
-
-    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
-        head = ["" if self.now_ms is None else self.now_ms] if timed else []
-        script = self._scripts[name]
-        if not (barrier and self._strict):
-            return await self._plain(script.run(self._redis, names, [*head, *args]))
-        reply, synced = await self._plain(script.run_durably(self._redis, names, [*head, *args]))
-        if not synced:
-            raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
-        return reply
-
-    async def _plain(self, call: Any) -> Any:
-        try:
-            return await call
-        except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable") from error
 
 
 def _not_found(schedule: str) -> NotFound:

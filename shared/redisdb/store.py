@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from shared import dead_letters as dead
 from shared.errors import Conflict, Unavailable
@@ -36,7 +35,8 @@ from shared.ports import (
 )
 from shared.quota import Account
 from shared.redisdb import keys, wire
-from shared.redisdb.lua import BARRIER_MS, Script, wait_for_disk
+from shared.redisdb.base import Commanding
+from shared.redisdb.lua import BARRIER_MS, wait_for_disk
 
 _TERMINAL: Final = f",{','.join(sorted(TERMINAL))},"
 WATCH_MS: Final = 2_000
@@ -64,7 +64,7 @@ def commas(statuses: frozenset[Status]) -> str:
     return f",{','.join(sorted(statuses))},"
 
 
-class RedisStore:
+class RedisStore(Commanding):
     """See `shared.ports.Store` for what each method promises."""
 
     def __init__(
@@ -82,16 +82,11 @@ class RedisStore:
         `large_bytes`: an output of more is not in the record, but under a key of its own. `longest_delay_ms`: what QStash's
         plan allows; longer waits are chained.
         """
+        super().__init__(redis, strict=strict, now_ms=now_ms)
         self._longest_delay_ms = longest_delay_ms
-        self._redis = redis
         self._large_bytes = large_bytes
         self._retention_ms = retention_ms
-        self._strict = strict
-        self.now_ms = now_ms
-        self.calls: dict[str, int] = defaultdict(int)
-        """Script calls by name, for metrics and for the tests that count round trips."""
-        package = "shared.redisdb"
-        names = (
+        self.load(
             "create",
             "acquire",
             "commit",
@@ -109,7 +104,7 @@ class RedisStore:
             "quota_count",
             "quota_allow",
         )
-        self._scripts = {name: Script(package, name) for name in names}
+        self._scripts["begin"] = self._scripts["commit"]
 
     async def made_by(self, tenant: str, key: str) -> tuple[str, str] | None:
         """See the port."""
@@ -365,13 +360,13 @@ class RedisStore:
 
     async def overdue(self, partition: str, *, limit: int) -> list[str]:
         """See the port. The candidates only; `resend` checks each again, atomically."""
-        now = self.now_ms if self.now_ms is not None else await self._now()
+        now = await self.now()
         found = await self._plain(self._redis.zrange(keys.due(partition), 0, now, byscore=True, offset=0, num=limit))
         return [name.decode() for name in found]
 
     async def overdue_everywhere(self, *, limit: int) -> list[str]:
         """`overdue` of every partition in one round trip."""
-        now = self.now_ms if self.now_ms is not None else await self._now()
+        now = await self.now()
         pipe = self._redis.pipeline(transaction=False)
         for partition in keys.all_partitions():
             pipe.zrange(keys.due(partition), 0, now, byscore=True, offset=0, num=limit)
@@ -380,7 +375,7 @@ class RedisStore:
 
     async def waiting_entries(self) -> list[str]:
         """Partitions with outbox entries whose relay time has come, in one round trip."""
-        now = self.now_ms if self.now_ms is not None else await self._now()
+        now = await self.now()
         pipe = self._redis.pipeline(transaction=False)
         for partition in keys.all_partitions():
             pipe.zcount(keys.outbox_times(partition), "-inf", now)
@@ -527,7 +522,7 @@ class RedisStore:
 
     async def retire_page(self, partition: str, *, limit: int) -> list[str]:
         """See the port. The candidates only; `purge` checks each again, atomically."""
-        now = self.now_ms if self.now_ms is not None else await self._now()
+        now = await self.now()
         found = await self._plain(self._redis.zrange(keys.retire(partition), 0, now, byscore=True, offset=0, num=limit))
         return [name.decode() for name in found]
 
@@ -554,27 +549,6 @@ class RedisStore:
             [execution, tenant, execution.rpartition("_")[2], _TERMINAL, dead.prefix_of(execution), large],
         )
         return bool(reply[0] == 0)
-
-    async def _now(self) -> int:
-        seconds, micros = await self._plain(self._redis.time())
-        return int(seconds) * 1000 + int(micros) // 1000
-
-    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
-        self.calls[name] += 1
-        script = self._scripts["commit" if name == "begin" else name]
-        head = ["" if self.now_ms is None else self.now_ms] if timed else []
-        if not (barrier and self._strict):
-            return await self._plain(script.run(self._redis, names, [*head, *args]))
-        reply, synced = await self._plain(script.run_durably(self._redis, names, [*head, *args]))
-        if not synced:
-            raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
-        return reply
-
-    async def _plain(self, call: Any) -> Any:
-        try:
-            return await call
-        except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable") from error
 
 
 def _with_field(flat: list[str | bytes | int], name: str, value: str) -> list[str | bytes | int]:

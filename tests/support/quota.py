@@ -34,10 +34,10 @@ class TwiceLedger(RedisLedger):
         """The latest command's return codes."""
         return self.log[-1].codes
 
-    async def _run(self, name: str, tenant: str, offset_ms: int, args: Sequence[Any], *, barrier: bool = False) -> Any:
-        reply = await super()._run(name, tenant, offset_ms, args, barrier=barrier)
+    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
+        reply = await super()._run(name, names, args, barrier=barrier, timed=timed)
         once = await everything(self.redis)
-        again = await super()._run(name, tenant, offset_ms, args, barrier=barrier)
+        again = await super()._run(name, names, args, barrier=barrier, timed=timed)
         assert await everything(self.redis) == once, f"{name}, sent twice, changed what is stored"
         self.log.append(Call(name, [], list(args), reply, again))
         return reply

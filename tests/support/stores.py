@@ -125,12 +125,12 @@ class Doubled(Commanding):
         """The latest command's return codes."""
         return self.log[-1].codes
 
-    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False) -> Any:
-        reply = await super()._run(name, names, args, barrier=barrier)
+    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
+        reply = await super()._run(name, names, args, barrier=barrier, timed=timed)
         if self.filling or (name == "take_due" and len(reply) == args[0]):  # as in Twice
             return reply
         once = await everything(self.redis)
-        again = await super()._run(name, names, args, barrier=barrier)
+        again = await super()._run(name, names, args, barrier=barrier, timed=timed)
         assert await everything(self.redis) == once, f"{name}, sent twice, changed what is stored"
         self.log.append(Call(name, names, list(args), reply, again))
         return reply
