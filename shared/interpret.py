@@ -271,18 +271,24 @@ class Segment:
         return account is not None and msgspec.structs.replace(account, undo=undo).left(self.lease.now_ms) < 1
 
     async def _top_up(self) -> None:
-        """Ask for more when the next message could not be paid; while there is plenty, when not with its retries.
-
-        A message without them is lost with the first answer that is. Only the owner of the lease spends, so once is enough.
-        """
+        """Ask for more when the next message could not be paid. Only the owner of the lease spends, so once is enough."""
         quota, account = self.engine.quota, self.lease.account
-        if quota is None or account is None:
-            return
-        plenty = quota.level(account.tenant) is Level.NORMAL
-        if account.left(self.lease.now_ms) > (account.tail if plenty else 0):
+        if quota is None or account is None or account.left(self.lease.now_ms) > 0:
             return
         granted = await quota.top_up(self.lease.header.id, account, wake=False)
         self._refused = not granted and not self.engine.direct
+
+    async def _pay_for_retries(self) -> None:
+        """While there is plenty, no message goes without its retries: it would be lost with the first answer that is.
+
+        Asked for when there is a message to send: most executions end in their first segment, and pay for no call more.
+        """
+        quota, account = self.engine.quota, self.lease.account
+        if quota is None or account is None or quota.level(account.tenant) is not Level.NORMAL:
+            return
+        if 0 < account.left(self.lease.now_ms) <= account.tail:
+            with contextlib.suppress(Unavailable):
+                await quota.top_up(self.lease.header.id, account, wake=False)
 
     # storing
 
@@ -290,6 +296,8 @@ class Segment:
         if not kept and isinstance(following, Wait):
             return Committed(ver=self.ver)
         going = self._going(following)
+        if going.message:
+            await self._pay_for_retries()
         store = self.engine.store
         first = not self._began and not kept.results and going.kind == "intents"
         command = store.begin if first else store.commit
