@@ -47,9 +47,12 @@ async def test_a_run_goes_on_after_its_server_and_its_valkey_were_killed(valkey:
         await context.run("third", lambda: ran.append("third"))
 
     async with workflow(process.url, function) as url, talking_to(process.url) as broker:
-        await broker.publish(url, b"{}")
+        begun = await broker.publish(url, b"{}")
         async with asyncio.timeout(8):
             await reached.wait()
+        # Killed before it knew of this answer, the server would deliver the beginning again, and the Python SDK (2.x) does not bear
+        # a step that is published twice.
+        await broker.ends(begun, "DELIVERED")
         await process.end(signal.SIGKILL)
         valkey.kill()
         valkey.start()
@@ -58,7 +61,7 @@ async def test_a_run_goes_on_after_its_server_and_its_valkey_were_killed(valkey:
         await ends(broker.http, "RUN_SUCCESS")
     assert ran[-1] == "third"
     assert ran.count("third") == 1
-    assert ran.count("second") >= 2  # its first attempt died with the server; "first" too, if its outcome was not recorded yet
+    assert ran.count("second") >= 2  # its first attempt died with the server
     await process.end(signal.SIGTERM)
 
 
