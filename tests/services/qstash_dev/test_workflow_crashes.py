@@ -50,8 +50,8 @@ async def test_a_run_goes_on_after_its_server_and_its_valkey_were_killed(valkey:
         begun = await broker.publish(url, b"{}")
         async with asyncio.timeout(8):
             await reached.wait()
-        # Killed before it knew of this answer, the server would deliver the beginning again, and the Python SDK (2.x) does not bear
-        # a step that is published twice.
+        # Killed before it knew of this answer, the server would deliver the beginning again, and the Python SDK (2.x) does not
+        # bear a step that is published twice.
         await broker.ends(begun, "DELIVERED")
         await process.end(signal.SIGKILL)
         valkey.kill()
