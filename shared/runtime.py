@@ -12,6 +12,8 @@ from starlette.types import ASGIApp
 from shared import http, logs
 from shared.background import Background
 from shared.between import Between, join, open_between
+from shared.callbacks import Addresses
+from shared.called import Called
 from shared.children import Children
 from shared.commands import Commands
 from shared.durability import verdict
@@ -46,6 +48,8 @@ class Engine:
     executor: ExecutorClient
     watchdog: Watchdog
     between: Between
+    addresses: Addresses
+    called: Called
     quota: Keeper
 
 
@@ -67,7 +71,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     qstash = QStashQueue(client, settings)
     stack.push_async_callback(qstash.close)
     executor = ExecutorClient(client, settings)
-    direct = executor if settings.direct_calls else None
+    direct = executor if settings.resume_direct else None
     background = Background()
     ledger = RedisLedger(redis, strict=settings.durability == "strict")
     quota = Keeper(ledger=ledger, store=store, settings=settings, background=background)
@@ -80,6 +84,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     between = open_between(redis, store, sender, settings)
     join(between, queue, watchdog)
     watchdog.take_along(quota)
+    addresses = Addresses(settings.internal_signing_key, settings.ingress_url)
     return Engine(
         settings=settings,
         redis=redis,
@@ -91,6 +96,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         executor=executor,
         watchdog=watchdog,
         between=between,
+        addresses=addresses,
+        called=Called(addresses, store, sender),
         quota=quota,
     )
 

@@ -187,7 +187,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How often the watchdog looks."""
     sweep_rate: Positive = 200
     """Executions it re-sends per second at most."""
-    direct_calls: bool = True
+    resume_direct: bool = True
     """The watchdog calls the executor itself before it spends a message; so does what cannot pay for one."""
 
     quota_profile: Literal["hobby", "free", "none"] = "hobby"

@@ -9,6 +9,7 @@ from shared.actions import Actions, actor_of
 from shared.again import Repeater
 from shared.background import Background
 from shared.between import Between
+from shared.called import Called
 from shared.callers import Callers
 from shared.errors import BadRequest
 from shared.http import check_json, read_body
@@ -45,6 +46,7 @@ class Deps:
     callers: Callers
     watchdog: Watchdog
     between: Between
+    called: Called
     actions: Actions
     repeater: Repeater
     snapshots: Snapshots

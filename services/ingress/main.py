@@ -39,6 +39,7 @@ def create(settings: Settings) -> Starlette:
                 callers=Callers(settings),
                 watchdog=engine.watchdog,
                 between=engine.between,
+                called=engine.called,
                 actions=Actions(engine.store, snapshots, intake.registry, engine.sender),
                 repeater=Repeater(engine.store, engine.sender, engine.background, engine.quota),
                 snapshots=snapshots,

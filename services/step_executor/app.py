@@ -11,21 +11,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
-from services.step_executor.callback import Callback, payload_of
+from services.step_executor.callback import Callback, said_by
 from shared import signing
 from shared.background import Background
-from shared.callbacks import Addresses, BadTicket
+from shared.callbacks import BadTicket
+from shared.called import Called
 from shared.http import ERROR_HANDLERS, Json, error_body, read_body
 from shared.interpret import Answer, Delivery, Interpreter
 from shared.logs import get_logger
 from shared.numbers import whole
-from shared.ports import Accepted, Clock, Store
+from shared.ports import Clock
 from shared.probes import probe_routes
 from shared.qstash import CALLBACK_PATH, EXECUTE_PATH, PING_PATH, Body, PingBody
 from shared.redisdb import keys
 from shared.redisdb.pings import Ping, Pings
 from shared.redisdb.reader import Reader
-from shared.relay import Sender
 from shared.settings import Settings
 from shared.verify import BODY_LIMIT, SignatureMiddleware
 from shared.watchdog import Watchdog
@@ -45,8 +45,7 @@ class Deps:
     settings: Settings
     interpreter: Interpreter
     watchdog: Watchdog
-    store: Store
-    sender: Sender
+    called: Called
     reader: Reader
     pings: Pings
     clock: Clock
@@ -124,22 +123,14 @@ def _answered(answer: Answer) -> Response:
 async def callback(request: Request) -> Response:
     """QStash tells how a call ended that it made for a step."""
     deps: Deps = request.app.state.deps
-    addresses = Addresses(deps.settings.internal_signing_key, deps.settings.ingress_url)
     try:
-        ticket = addresses.read(request.path_params["token"], time.time())
-        payload = payload_of(_callback.decode(await read_body(request, BODY_LIMIT)), ticket)
+        ticket = deps.called.read(request.path_params["token"])
+        said = said_by(_callback.decode(await read_body(request, BODY_LIMIT)))
     except (BadTicket, msgspec.DecodeError, RecursionError) as error:
         return _answered(Answer(status=489, result=f"no callback of ours: {error}", final=True))
-    if payload is None:
-        return Json({"result": "it is tried again"})
-    found = await deps.store.signal(ticket.execution, tenant=ticket.tenant, sid=ticket.sid, kind="callback", payload=payload)
-    if isinstance(found, Accepted):
-        if found.entry is not None:
-            deps.background.start(deps.sender.send(found.entry, "the callback"))
-        log.info("wait.called", execution=ticket.execution, step=ticket.step)
-    elif found.why == "full":
-        return _answered(Answer(status=503, result="its inbox is full", retry_after_s=60))
-    return Json({"result": "accepted" if isinstance(found, Accepted) else found.why})
+    result = "it is tried again" if said is None else await deps.called.tell(ticket, said)
+    full = result == "full"
+    return _answered(Answer(status=503 if full else 200, result=result, retry_after_s=60 if full else None))
 
 
 async def ping(request: Request) -> Response:

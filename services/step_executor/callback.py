@@ -6,8 +6,6 @@ from typing import Any
 
 import msgspec
 
-from shared.callbacks import Ticket
-
 MOST_BYTES = 262_144
 
 
@@ -21,20 +19,19 @@ class Callback(msgspec.Struct, frozen=True, rename="camel"):
     max_retries: int = 0
 
 
-def payload_of(found: Callback, ticket: Ticket) -> dict[str, Any] | None:
+def said_by(found: Callback) -> dict[str, Any] | None:
     """What the step is told; None while QStash will try again (it calls back after every attempt).
 
     A 2xx is done. A 4xx is a refusal: it did not happen. Everything else leaves it open whether it happened.
     """
-    said: dict[str, Any] = {"step": ticket.step, "attempt": ticket.attempt}
     answer = _answer(found.body)
     if 200 <= found.status < 300:
-        return said | {"data": answer}
+        return {"data": answer}
     if found.retried < found.max_retries:
         return None
     if 400 <= found.status < 500 and found.status not in {408, 425, 429}:
-        return said | {"error": f"{found.status}: {_text(answer)}"}
-    return said | {"unanswered": f"the call ended with status {found.status}: {_text(answer)}"}
+        return {"error": f"{found.status}: {_text(answer)}"}
+    return {"unanswered": f"the call ended with status {found.status}: {_text(answer)}"}
 
 
 def _answer(body: str) -> Any:

@@ -7,7 +7,6 @@ import httpx
 from starlette.applications import Starlette
 
 from services.step_executor.app import Deps, build_app
-from shared.callbacks import Addresses
 from shared.clock import SystemClock
 from shared.guards import SharedGuards, Watched
 from shared.interpret import Interpreter, Limits
@@ -40,7 +39,7 @@ def interpreter(engine: Engine, town: httpx.AsyncClient, qstash: httpx.AsyncClie
     register(registry, TownTools(town, Remote(qstash, engine.settings)))
     runner = Runner(
         registry,
-        Addresses(engine.settings.internal_signing_key, engine.settings.ingress_url),
+        engine.addresses,
         most_bytes=engine.settings.max_value_bytes,
     )
     return Interpreter(
@@ -51,7 +50,7 @@ def interpreter(engine: Engine, town: httpx.AsyncClient, qstash: httpx.AsyncClie
         limits=limits_of(engine.settings),
         guards=SharedGuards(engine.between.slots, engine.between.gates),
         quota=engine.quota,
-        direct=engine.settings.direct_calls,
+        direct=engine.settings.resume_direct,
     )
 
 
@@ -69,8 +68,7 @@ def create(settings: Settings) -> Starlette:
                 settings=settings,
                 interpreter=interpreter(engine, town, qstash, clock),
                 watchdog=engine.watchdog,
-                store=engine.store,
-                sender=engine.sender,
+                called=engine.called,
                 reader=Reader(engine.redis),
                 pings=Pings(engine.redis),
                 clock=clock,

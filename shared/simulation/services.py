@@ -1,6 +1,7 @@
 """The three services, thin: the engine's own parts, wired as the composition roots wire them, in processes that can die."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -80,7 +81,7 @@ class SlotGuards(NoGuards):
         return isinstance(await self._slots.take(Limit(name=ask.limit, most=ask.most, period_ms=ask.per_ms), slot), Taken)
 
 
-class Place:
+class Place(ABC):
     """A place where a process runs: dies, comes back as a new one, is frozen. Subclasses say what a fresh process has."""
 
     def __init__(self, name: str, *, on_step: Callable[[Scope], None] | None = None, timeline: Timeline) -> None:
@@ -98,9 +99,9 @@ class Place:
         self.scope.on_step = self._on_step
         self.fresh()
 
+    @abstractmethod
     def fresh(self) -> None:
         """Build what the process holds."""
-        raise NotImplementedError
 
     @property
     def up(self) -> bool:

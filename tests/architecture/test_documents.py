@@ -35,12 +35,13 @@ def test_the_configuration_table_is_the_settings() -> None:
 
 def test_every_route_of_ingress_is_in_the_readme() -> None:
     """A route that nobody is told of does not exist."""
-    readme = (ROOT / "README.md").read_text(encoding="utf8").replace("{id}", "*").replace("{execution}", "*")
+    readme = (ROOT / "README.md").read_text(encoding="utf8")
+    readme = re.sub(r"\{\w+\}", "*", readme)
     for route in ingress_app().routes:
         path = re.sub(r"\{\w+\}", "*", getattr(route, "path", ""))
         last = path.rstrip("/").rsplit("/", 1)[-1]
 
-        assert path in readme or f"/{last}" in readme, path
+        assert path in readme or (last != "*" and f"/{last}" in readme), path
 
 
 def test_the_readme_shows_the_guides_examples_to_the_letter() -> None:

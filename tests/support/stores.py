@@ -85,31 +85,8 @@ class Twice(Recording):
         return reply
 
 
-class TwiceSchedules(RedisSchedules):
-    """Sends every command twice with the same arguments, too."""
-
-    def __init__(self, redis: Redis, *, now_ms: int) -> None:
-        """As the store's own, with the clock in the test's hands."""
-        super().__init__(redis, now_ms=now_ms)
-        self.redis = redis
-        self.log: list[Call] = []
-
-    @property
-    def codes(self) -> tuple[int, int]:
-        """The latest command's return codes."""
-        return self.log[-1].codes
-
-    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
-        reply = await super()._run(name, names, args, barrier=barrier, timed=timed)
-        once = await everything(self.redis)
-        again = await super()._run(name, names, args, barrier=barrier, timed=timed)
-        assert await everything(self.redis) == once, f"{name}, sent twice, changed what is stored"
-        self.log.append(Call(name, names, list(args), reply, again))
-        return reply
-
-
 class Doubled(Commanding):
-    """Put before a set of commands: sends every one of them twice with the same arguments, too."""
+    """Put before a set of commands: sends every one of them twice with the same arguments: nothing may change by it."""
 
     filling = False
     """While it is set, commands go out once."""
@@ -134,6 +111,10 @@ class Doubled(Commanding):
         assert await everything(self.redis) == once, f"{name}, sent twice, changed what is stored"
         self.log.append(Call(name, names, list(args), reply, again))
         return reply
+
+
+class TwiceSchedules(Doubled, RedisSchedules):
+    """The store of schedules, every command twice."""
 
 
 class TwiceEvents(Doubled, RedisEvents):

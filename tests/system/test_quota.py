@@ -102,7 +102,7 @@ async def test_no_more_executions_run_at_once_than_may(tmp_path: Path) -> None:
 
 async def test_where_direct_calls_are_off_it_waits_visibly_for_the_quota(tmp_path: Path) -> None:
     """SUSPENDED with the reason quota: more messages than the whole day has; nothing is lost, and nothing more is sent."""
-    system = System(tmp_path, **QUICK, QUOTA_DAY="12", DIRECT_CALLS="false")
+    system = System(tmp_path, **QUICK, QUOTA_DAY="12", RESUME_DIRECT="false")
     async with system:
         execution = await system.run_plan(work(40, 1.0))
 

@@ -20,7 +20,7 @@ class Serverless(System):
 
 def serverless(folder: Path, **settings: str) -> System:
     """One that kills at 10 s. An answer ends an invocation there, so the watchdog calls nobody directly."""
-    chosen = {"PLATFORM_LIMIT_MS": str(LIMIT_MS), "DIRECT_CALLS": "false", "SWEEP_MS": "300", **settings}
+    chosen = {"PLATFORM_LIMIT_MS": str(LIMIT_MS), "RESUME_DIRECT": "false", "SWEEP_MS": "300", **settings}
     return Serverless(folder, **chosen)
 
 

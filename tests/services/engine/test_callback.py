@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.responses import Response
 
-from services.step_executor.callback import Callback, payload_of
+from services.step_executor.callback import Callback, said_by
 from shared.callbacks import Addresses, BadTicket, Ticket
 from shared.http import Json
 from shared.tools.registry import Call, TookOver, ToolNotSent
@@ -24,7 +24,7 @@ CALL = Call(key=f"{NOBODY}.a.1", attempt=2, deadline_s=4, callback_url=ADDRESSES
 def told(status: int, body: Any = None, retried: int = 0, most: int = 0) -> dict[str, Any] | None:
     """What a callback of QStash becomes."""
     text = base64.b64encode(b"" if body is None else json.dumps(body).encode()).decode()
-    return payload_of(Callback(status=status, body=text, retried=retried, max_retries=most), TICKET)
+    return said_by(Callback(status=status, body=text, retried=retried, max_retries=most))
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def told(status: int, body: Any = None, retried: int = 0, most: int = 0) -> dict
     ],
 )
 def test_what_the_end_of_a_call_means(status: int, says: dict[str, str]) -> None:
-    """For this attempt of the step."""
-    assert told(status, {"n": 1}) == {"step": "a", "attempt": 2} | says
+    """Only an answer says what became of it."""
+    assert told(status, {"n": 1}) == says
 
 
 def test_while_qstash_tries_again_nothing_is_told() -> None:
@@ -50,8 +50,8 @@ def test_while_qstash_tries_again_nothing_is_told() -> None:
 def test_an_answer_that_is_no_json_is_text_and_a_huge_one_left_out() -> None:
     """The effect has happened all the same."""
     raw = base64.b64encode(b"well done").decode()
-    assert payload_of(Callback(status=200, body=raw), TICKET) == {"step": "a", "attempt": 2, "data": "well done"}
-    huge = payload_of(Callback(status=200, body=base64.b64encode(b"x" * 300_000).decode()), TICKET)
+    assert said_by(Callback(status=200, body=raw)) == {"data": "well done"}
+    huge = said_by(Callback(status=200, body=base64.b64encode(b"x" * 300_000).decode()))
     assert huge is not None
     assert huge["data"]["left_out"]
 

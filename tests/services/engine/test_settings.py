@@ -76,7 +76,7 @@ WRONG = {
     "UNDELIVERABLE_AFTER": ["0"],
     "SWEEP_MS": ["0"],
     "SWEEP_RATE": ["0"],
-    "DIRECT_CALLS": ["perhaps"],
+    "RESUME_DIRECT": ["perhaps"],
 }
 
 
