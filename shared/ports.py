@@ -381,6 +381,14 @@ class Queue(Protocol):
         ...
 
 
+class Channel(Protocol):
+    """The second way to say that an execution should be looked at. Nothing depends on it."""
+
+    async def hint(self, entry: Entry) -> str:
+        """Ask whoever listens to wake the entry's execution; why that could not be said, or "". Bounded; raises nothing."""
+        ...
+
+
 class ToolRunner(Protocol):
     """Makes the calls."""
 

@@ -8,7 +8,7 @@ from typing import Final
 from shared.background import Background
 from shared.errors import Unavailable
 from shared.logs import get_logger
-from shared.ports import MESSAGE, Entry, Queue, Receipt, Store
+from shared.ports import MESSAGE, Channel, Entry, Queue, Receipt, Store
 
 log = get_logger()
 
@@ -52,14 +52,25 @@ class Acks:
                 await self._task
 
 
-class Sender:
-    """Hands committed entries to QStash. What cannot be sent at once is tried again from here, and by the relay."""
+class NoChannel:
+    """There is no second channel. See `shared.ports.Channel`."""
 
-    def __init__(self, queue: Queue, acks: Acks, background: Background | None = None) -> None:
+    async def hint(self, entry: Entry) -> str:  # noqa: ARG002 - the port's
+        """See the port."""
+        return "Ably is not configured (ABLY_API_KEY)"
+
+
+class Sender:
+    """Hands committed entries to QStash. What it does not take at once is hinted at through the second channel, tried again
+    from here, and by the relay.
+    """
+
+    def __init__(self, queue: Queue, acks: Acks, background: Background | None = None, channel: Channel | None = None) -> None:
         """One for a process. `background` carries on when an invocation may not wait any longer; whoever gives it closes it."""
         self._queue = queue
         self._acks = acks
         self._background = background or Background()
+        self._channel = channel or NoChannel()
 
     async def send(self, entry: Entry, what: str) -> bool:
         """Whether QStash took it within PUBLISH_MS. `what` is for the log: what the message starts."""
@@ -70,10 +81,12 @@ class Sender:
                 "message.not_sent", kind=entry.kind, execution=entry.execution, entry=entry.id, error="slow; waiting on"
             )
             self._background.start(self._late(publish, entry, what))
-            return False
-        if self._told(publish.result(), entry, what):
+        elif self._told(publish.result(), entry, what):
             return True
-        self._background.start(self._again(entry, what))
+        else:
+            self._background.start(self._again(entry, what))
+        if entry.kind == MESSAGE and not entry.not_before_ms:
+            await self._channel.hint(entry)
         return False
 
     def start(self, entries: Sequence[Entry], what: str) -> None:
@@ -110,11 +123,12 @@ class Sender:
 class Relay:
     """Sends what stayed in the outbox. Any number may run: a claim keeps two from sending the same entry at once."""
 
-    def __init__(self, store: Store, queue: Queue, acks: Acks) -> None:
+    def __init__(self, store: Store, queue: Queue, acks: Acks, channel: Channel | None = None) -> None:
         """`queue` coalesces what is published at once."""
         self._store = store
         self._queue = queue
         self._acks = acks
+        self._channel = channel or NoChannel()
         self._failures: dict[str, int] = {}
 
     async def run_once(self, partition: str) -> int:
@@ -136,6 +150,8 @@ class Relay:
         count = self._failures.get(entry.id, 0)
         self._failures[entry.id] = count + 1
         wait = BACKOFF_MS[min(count, len(BACKOFF_MS) - 1)]
+        if entry.kind == MESSAGE:
+            await self._channel.hint(entry)
         await self._store.relay_later([(entry, wait)])
         facts = {"execution": entry.execution, "entry": entry.id, "error": receipt.error, "again_in_ms": wait}
         log.warning("message.not_relayed", kind=entry.kind, **facts)

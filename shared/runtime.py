@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
 from shared import http, logs
+from shared.ably import engine_publisher
 from shared.background import Background
 from shared.between import Between, join, open_between
 from shared.callbacks import Addresses
@@ -19,6 +20,7 @@ from shared.commands import Commands
 from shared.durability import verdict
 from shared.errors import SettingsError
 from shared.executor_client import ExecutorClient
+from shared.hints import Hints
 from shared.qstash import QStashQueue
 from shared.quota_keeper import Keeper, Paid
 from shared.redisdb.connect import check_layout, connect, fsync_of
@@ -77,10 +79,15 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     quota = Keeper(ledger=ledger, store=store, settings=settings, background=background)
     queue = Commands(Paid(qstash, direct, quota, store), store, acks)
     Children(store, quota).register(queue)
-    relay = Relay(store, queue, acks)
+    channel = None
+    if publisher := engine_publisher(settings):
+        stack.push_async_callback(publisher.close)
+        channel = Hints(publisher)
+        stack.push_async_callback(channel.close)
+    relay = Relay(store, queue, acks, channel)
     stack.push_async_callback(background.close)  # first to be closed: its work needs everything above
     watchdog = Watchdog(store, relay, acks, direct, rate=max(1, settings.sweep_rate * settings.sweep_ms // 1000))
-    sender = Sender(queue, acks, background)
+    sender = Sender(queue, acks, background, channel)
     between = open_between(redis, store, sender, settings)
     join(between, queue, watchdog)
     watchdog.take_along(quota)

@@ -54,7 +54,8 @@ OWN_PREFIXES = (
     "INTERNAL_",
     "BREAKER_",
     "QUOTA_",
-    "ABLY_DEV_",
+    "ABLY_",
+    "MESH_",
 )
 # Read by Upstash's own SDKs, so a user may well have them set; they mean nothing here.
 FOREIGN = re.compile(r"QSTASH_DEV|QSTASH_DEV_(LOG_PORT|QUOTA)|QSTASH_REGION|UPSTASH_QSTASH_URL")
@@ -123,6 +124,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """qstash_dev refuses to bind to anything but loopback unless this is true (a container network, say)."""
     qstash_dev_hosts: str = ""
     """`name=http://127.0.0.1:port` pairs, comma separated: where qstash_dev takes messages for these hosts."""
+    ably_api_key: Secret = Secret("")
+    """`appid.keyid:secret`. Empty: no second channel. Each service makes tokens of it that may do only what it needs."""
+    ably_url: str = ""
+    """Another server than the hosted Ably, as http://host:port (local mode: ably_dev)."""
+    ably_webhook_keys: Secret = Secret("")
+    """Keys whose secrets sign Ably's batched webhooks to `POST /api/mesh/resume`: `appid.keyid:secret`, comma separated."""
+    ably_webhook_secret: Secret = Secret("")
+    """What Ably's single webhooks must bring in the header `X-Mesh-Secret`, for they are not signed."""
     ably_dev_host: str = "127.0.0.1"
     ably_dev_port: Port = 8090
     ably_dev_allow_public: bool = False
@@ -253,6 +262,8 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     "qstash_next_signing_key": DEV_NEXT_KEY,
     "internal_signing_key": LOCAL_INTERNAL_KEY,
     "ably_dev_key": DEV_ABLY_KEY,
+    "ably_api_key": DEV_ABLY_KEY,
+    "ably_url": "http://127.0.0.1:8090",
     "log_format": "console",
     "archive_folder": ".intention/archive",
     "operators": "local",
@@ -286,9 +297,26 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"{field.upper()} has a blank or a line end in it: copy it without")
     _check_times(settings)
     _check_keys(settings)
+    _check_ably(settings)
 
 
 _KEYS = ("qstash_current_signing_key", "qstash_next_signing_key", "internal_signing_key")
+_ABLY_KEY = re.compile(r"[\w-]{1,40}\.[\w-]{1,40}:\S{8,200}", re.ASCII)
+
+
+def _check_ably(settings: Settings) -> None:
+    if settings.ably_url:
+        _check_base_url("ably_url", settings.ably_url)
+    for field in ("ably_api_key", "ably_webhook_keys"):
+        for key in filter(None, getattr(settings, field).split(",")):
+            if not _ABLY_KEY.fullmatch(key.strip()):  # not shown: it is a secret
+                raise SettingsError(
+                    f"{field.upper()} has not the form appid.keyid:secret: copy it from Ably's dashboard (API Keys)"
+                )
+            if key.strip() == DEV_ABLY_KEY and not settings.local:
+                raise SettingsError(f"{field.upper()} is the public development key: only INTENTION_MODE=local takes it")
+    if settings.ably_webhook_secret and len(settings.ably_webhook_secret) < 16:
+        raise SettingsError("ABLY_WEBHOOK_SECRET has fewer than 16 characters: choose a long random one")
 
 
 def _check_times(settings: Settings) -> None:

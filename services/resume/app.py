@@ -12,10 +12,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
+from shared import mesh
 from shared.callers import Callers
 from shared.dead_letters import excerpt, letter_of
+from shared.door import Door
 from shared.errors import NotFound
-from shared.executor_client import ExecutorClient
 from shared.http import ERROR_HANDLERS, Json, decode, read_body
 from shared.invariant import Invariant
 from shared.logs import get_logger
@@ -66,7 +67,7 @@ class Deps:
     """What the routes need."""
 
     store: Store
-    executor: ExecutorClient
+    door: Door
     watchdog: Watchdog
     reader: Reader
     callers: Callers
@@ -82,14 +83,13 @@ async def resume(request: Request) -> Response:
     if tenant is not None:
         await deps.reader.header(hint.execution_id, tenant)
     try:
-        segment = await deps.store.touch(hint.execution_id, in_ms=0)
+        keys.partition_of(hint.execution_id)
     except ValueError as error:
         raise NotFound(str(error)) from error
     log.info("resume.received", message=f"Received resume request for {hint.execution_id}", execution=hint.execution_id)
+    result, segment = await deps.door.take(mesh.Hint(message="", execution=hint.execution_id, segment=hint.segment))
     if segment is None:
-        return Json({"result": "nothing to wake: terminal, or unknown"})
-    taken = await deps.executor.wake(hint.execution_id, segment=segment, reason="resumed")
-    result = "woken" if taken else "the executor is away: due now, the watchdog has it"
+        return Json({"result": result})
     return Json({"result": result, "segment": segment}, status_code=202)
 
 

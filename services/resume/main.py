@@ -12,6 +12,7 @@ from services.resume.app import Deps, build_app
 from shared import logs
 from shared.archive import Archiver
 from shared.callers import Callers, tenants
+from shared.door import Door
 from shared.errors import Unavailable
 from shared.intake import open_intake
 from shared.invariant import Invariant
@@ -47,7 +48,7 @@ def create(settings: Settings) -> Starlette:
             engine.watchdog.take_along(invariant)
             app.state.deps = Deps(
                 store=engine.store,
-                executor=engine.executor,
+                door=Door(engine.store, engine.executor),
                 watchdog=engine.watchdog,
                 reader=Reader(engine.redis),
                 callers=Callers(settings),

@@ -275,7 +275,11 @@ def test_the_module_that_compose_starts_is_the_one_of_the_image(name: str) -> No
     command = json.loads(rests(stages()[f"service-{name}"], "CMD")[0])
 
     assert services()[name]["environment"]["MODULE"] == command[2]
-    assert services()[name]["command"] == ["sh", "-c", 'set -a; . /keys/env; set +a; exec python -m "$MODULE"']
+    assert services()[name]["command"] == [
+        "sh",
+        "-c",
+        'set -a; . /keys/env; ABLY_API_KEY=$ABLY_DEV_KEY; set +a; exec python -m "$MODULE"',
+    ]
     assert services()[name]["volumes"] == ["keys:/keys:ro"]
 
 
@@ -340,7 +344,8 @@ def test_the_first_start_makes_keys_of_its_own_and_later_ones_leave_them(tmp_pat
     first, again, other = make_keys(tmp_path / "one"), make_keys(tmp_path / "one"), make_keys(tmp_path / "two")
 
     signing = {"QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY", "INTERNAL_SIGNING_KEY"}
-    assert set(first) == {"QSTASH_TOKEN", "ABLY_DEV_KEY", *signing}
+    assert set(first) == {"QSTASH_TOKEN", "ABLY_DEV_KEY", "ABLY_API_KEY", *signing}
+    assert first["ABLY_API_KEY"] == first["ABLY_DEV_KEY"]
     assert first == again
     assert len({*first.values(), *other.values()}) == 10
     assert not {DEV_TOKEN, DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_ABLY_KEY} & set(first.values())
@@ -352,11 +357,11 @@ def test_the_first_start_makes_keys_of_its_own_and_later_ones_leave_them(tmp_pat
 def test_a_key_that_a_later_release_needs_is_added_to_those_that_are_there(tmp_path: Path) -> None:
     """A volume of an earlier release: its keys stay, the missing one is made."""
     first = make_keys(tmp_path)
-    kept = [f"{name}={value}" for name, value in first.items() if name != "ABLY_DEV_KEY"]
+    kept = [f"{name}={value}" for name, value in first.items() if name not in {"ABLY_DEV_KEY", "ABLY_API_KEY"}]
     (tmp_path / "env").chmod(0o644)
     (tmp_path / "env").write_text("\n".join(kept) + "\n")
 
     second = make_keys(tmp_path)
 
-    assert second == {**first, "ABLY_DEV_KEY": second["ABLY_DEV_KEY"]}
+    assert second == {**first, "ABLY_DEV_KEY": second["ABLY_DEV_KEY"], "ABLY_API_KEY": second["ABLY_DEV_KEY"]}
     assert second["ABLY_DEV_KEY"] not in ("", first["ABLY_DEV_KEY"])

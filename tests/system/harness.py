@@ -25,6 +25,7 @@ PATIENCE = 2
 """A machine that others load too is given this much more time than a quiet one needs."""
 ROOT = Path(__file__).parents[2]
 MODULES = {
+    "ably_dev": "services.ably_dev.main",
     "qstash_dev": "services.qstash_dev.main",
     "town": "examples.town.main",
     "step_executor": "services.step_executor.main",
@@ -154,6 +155,8 @@ class System:
             "REDIS_URL": f"redis://127.0.0.1:{self.ports['valkey']}/0",
             "QSTASH_URL": url["qstash_dev"],
             "QSTASH_DEV_PORT": str(self.ports["qstash_dev"]),
+            "ABLY_URL": url["ably_dev"],
+            "ABLY_DEV_PORT": str(self.ports["ably_dev"]),
             "TOWN_URL": url["town"],
             "TOWN_PORT": str(self.ports["town"]),
             "TOWN_DATABASE": str(folder / "town.sqlite"),
