@@ -6,6 +6,7 @@ name many, so that a QStash that is away does not cost a call to Ably for each.
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from shared.ports import Entry
 log = get_logger()
 
 REMEMBERED: Final = 10_000
+AGAIN_S: Final = 5
+"""The same hint within so long is one event, whichever process gives it; later it is said again, for the first may be lost."""
 
 
 class Hints:
@@ -27,11 +30,11 @@ class Hints:
         self._publisher = publisher
         self._waiting: list[tuple[Entry, asyncio.Future[str]]] = []
         self._task: asyncio.Task[None] | None = None
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._told: OrderedDict[str, int] = OrderedDict()
 
     async def hint(self, entry: Entry) -> str:
         """See the port."""
-        if entry.id in self._told:
+        if self._told.get(entry.id) == _moment():
             return ""
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, future))
@@ -47,7 +50,7 @@ class Hints:
         while self._waiting:
             some, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             error = await self._publisher.publish(
-                MESH, id=f"ce-{some[0][0].id}", name=CONTINUE, data=event_of([entry for entry, _ in some])
+                MESH, id=f"ce-{some[0][0].id}-{_moment()}", name=CONTINUE, data=event_of([entry for entry, _ in some])
             )
             for entry, future in some:
                 self._note(entry, error)
@@ -60,7 +63,7 @@ class Hints:
             log.warning("hint.not_sent", error=error, **facts)
             return
         log.info("hint.sent", message=f"CONTINUE_EXECUTION published for {entry.execution}", **facts)
-        self._told[entry.id] = None
+        self._told[entry.id] = _moment()
         while len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
 
@@ -69,6 +72,10 @@ class Hints:
         if self._task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+
+def _moment() -> int:
+    return int(time.time()) // AGAIN_S
 
 
 def event_of(entries: list[Entry]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ STREAMS: Final = {
     "publish": ("refused", "slow", "reply_lost"),
     "message": ("drop", "late", "duplicate", "late_duplicate"),
     "delivery": ("unreachable", "answer_lost"),
+    "mesh": ("refused", "drop", "late", "duplicate"),
     "call": ("refused", "busy", "busy_for_long", "not_sent", "lost", "landed", "late", "very_late", "slow"),
     "sweep": ("kill", "freeze"),
     "moment": PEOPLE,

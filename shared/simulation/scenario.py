@@ -31,6 +31,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit: bool = True
     """Whether the platform kills an invocation at its limit (a long-running process is not killed)."""
     qstash: bool = True
+    ably: bool = True
     watchdog: bool = True
     finally_: str = ""
     """What people do with executions that wait for one: `cancel` or `answer`; nothing if empty."""
@@ -129,7 +130,24 @@ def of_seed(seed: int, *, strict: bool | None = None) -> Scenario:
     setting = _setting(dice)
     if strict is not None:
         setting = msgspec.structs.replace(setting, strict=strict)
-    return Scenario(seed=seed, plans=plans, setting=setting, faults=_faults(dice, plans))
+    return _with_ably(Scenario(seed=seed, plans=plans, setting=setting, faults=_faults(dice, plans)))
+
+
+def _with_ably(scenario: Scenario) -> Scenario:
+    """The second channel, by dice of its own: half of the runs have none; where QStash is dead, some have nothing else."""
+    dice = random.Random(scenario.seed * 7_919 + 41)
+    ably = dice.random() < 0.5
+    setting = scenario.setting
+    direct = setting.direct if setting.qstash or not ably else dice.random() < 0.5
+    count = dice.choice((0, 1, 2, 5)) if ably and (not setting.qstash or scenario.has("refused", "reply_lost", "slow")) else 0
+    faults = [
+        Fault(
+            stream="mesh", kind=dice.choice(STREAMS["mesh"]), at=dice.randrange(1, 8), ms=dice.choice((5, 400, 3_000, 20_000))
+        )
+        for _ in range(count)
+    ]
+    chosen = msgspec.structs.replace(setting, ably=ably, direct=direct)
+    return msgspec.structs.replace(scenario, setting=chosen, faults=(*scenario.faults, *faults))
 
 
 def _ladder(dice: random.Random, seed: int) -> Scenario:

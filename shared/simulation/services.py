@@ -9,6 +9,7 @@ from shared.background import Background
 from shared.children import Children
 from shared.commands import Commands
 from shared.dead_letters import letter_of
+from shared.door import Door
 from shared.errors import IntentionError, Unavailable
 from shared.event_ports import Events
 from shared.event_relay import EventRelay
@@ -17,7 +18,8 @@ from shared.guards import NoGuards
 from shared.interpret import Answer, Delivery, Interpreter, Limits
 from shared.machine.decision import Ask, Line
 from shared.machine.state import Header
-from shared.ports import Entry, Letter, Queue, Store, ToolRunner
+from shared.mesh import Hint
+from shared.ports import Channel, Entry, Letter, Queue, Store, ToolRunner
 from shared.relay import Acks, Relay, Sender
 from shared.simulation.processes import Scope, outside
 from shared.simulation.qstash import Message
@@ -49,15 +51,23 @@ class Parts:
     """What every process has: the ports, an outbox's sender and relay, a watchdog."""
 
     def __init__(  # the ports
-        self, store: Store, qstash: Queue, executor: ExecutorClient | None, events: Events, slots: Slots, *, rate: int = 200
+        self,
+        store: Store,
+        qstash: Queue,
+        channel: Channel,
+        executor: ExecutorClient | None,
+        events: Events,
+        slots: Slots,
+        *,
+        rate: int = 200,
     ) -> None:
         """`executor` None: no direct calls."""
         acks, queue = Acks(store), Commands(qstash, store)
         Children(store).register(queue)
         self.store = store
         self.background = Background()
-        self.sender = Sender(queue, acks, self.background)
-        self.watchdog = Watchdog(store, Relay(store, queue, acks), acks, executor, rate=rate)
+        self.sender = Sender(queue, acks, self.background, channel)
+        self.watchdog = Watchdog(store, Relay(store, queue, acks, channel), acks, executor, rate=rate)
         self.slots = slots
         self.event_relay = EventRelay(events, store, self.sender.start)
         slot_relay = SlotRelay(slots, store, self.sender.start)
@@ -221,7 +231,7 @@ class Executor(Place):
 
 
 class Resume(Place):
-    """The resume service: its watchdog's rounds, and the failure callback."""
+    """The resume service: its watchdog's rounds, hints, and the failure callback."""
 
     def __init__(
         self,
@@ -231,19 +241,25 @@ class Resume(Place):
         anything_due: Callable[[], bool],
         before_sweep: Callable[["Resume"], None],
         watches: bool,
+        executor: ExecutorClient,
         timeline: Timeline,
     ) -> None:
-        """`anything_due`: a round that would find nothing is not run, to save time. `watches` False: it has no watchdog."""
+        """`anything_due`: a round that would find nothing is not run, to save time. `watches` False: it has no watchdog.
+
+        `executor`: what a hint calls.
+        """
         super().__init__(name, timeline=timeline)
         self._parts = parts
         self._anything_due = anything_due
         self._before_sweep = before_sweep
         self._watches = watches
+        self._executor = executor
         self.boot()
 
     def fresh(self) -> None:
         """A new watchdog, whose rounds begin."""
         self.parts = self._parts()
+        self.door = Door(self.parts.store, self._executor)
         if self._watches:
             self.scope.start(self._rounds())
 
@@ -256,6 +272,19 @@ class Resume(Place):
                     await self.parts.watchdog.sweep()
                 except Unavailable:
                     self.timeline.say(self.name, "a round failed: Redis is away")
+
+    async def hinted(self, entry: Entry) -> None:
+        """What its subscriber hears; nobody says it again to one that is down, or whose Redis is away."""
+        if self.up:
+            hint = Hint(message=f"ce-{entry.id}", execution=entry.execution, segment=entry.segment)
+            await asyncio.wait({self.scope.start(self._take(hint))})
+
+    async def _take(self, hint: Hint) -> None:
+        try:
+            result, _ = await self.door.take(hint)
+        except Unavailable:
+            result = "Redis is away"
+        self.timeline.say(self.name, f"hears a hint at segment {hint.segment}: {result}")
 
     async def failed(self, message: Message, status: int) -> bool:
         """The failure callback; whether it was taken."""

@@ -17,9 +17,10 @@ from shared.machine import plan as plans
 from shared.machine.plan import Blueprint, PlanDraft
 from shared.machine.state import Header
 from shared.machine.status import Status
-from shared.ports import Accepted, Birth, Created, Exists
+from shared.ports import Accepted, Birth, Created, Entry, Exists
 from shared.redisdb import keys
 from shared.simulation import loop, peek, processes
+from shared.simulation.ably import Ably
 from shared.simulation.calls import Wire
 from shared.simulation.chance import seeded
 from shared.simulation.faults import PEOPLE, Fault, Faults
@@ -107,6 +108,7 @@ class World:
         self.qstash = QStash(
             now_ms=self.now_ms, faults=self.faults, noise=self.noise, timeline=self.timeline, dead=not setting.qstash
         )
+        self.ably = Ably(faults=self.faults, noise=self.noise, timeline=self.timeline, dead=not setting.ably)
         contracts = self.registry.contracts()
         self.wire = Wire(
             Runner(self.registry),
@@ -137,6 +139,7 @@ class World:
         self.wire.ended = self.oracle.call_ended
         self.qstash.deliver = self._deliver
         self.qstash.bury = self._bury
+        self.ably.deliver = self._hear
 
     def _judged(self, check: Callable[..., None]) -> Callable[..., None]:
         """The first broken promise stops the run, wherever in it the check was made."""
@@ -193,12 +196,14 @@ class World:
             anything_due=lambda: self.server.anything_due(self.now_ms()),
             before_sweep=self._on_sweep,
             watches=setting.watchdog,
+            executor=as_client(Direct(self._choose)),
             timeline=self.timeline,
         )
 
     def _parts(self) -> Parts:
         direct = as_client(Direct(self._choose)) if self.scenario.setting.direct else None
-        return Parts(self.server.store(), self.qstash, direct, self.server.events_port(), self.server.slots_port())
+        server = self.server
+        return Parts(server.store(), self.qstash, self.ably, direct, server.events_port(), server.slots_port())
 
     def logs(self) -> Any:
         """The engine's own log lines, taken into the timeline."""
@@ -277,7 +282,7 @@ class World:
     async def _drain(self) -> None:
         """Late messages and late requests land on what is over already."""
         limit = self.loop.time() + 900
-        while self.qstash.on_the_way and self.loop.time() < limit and not self.broken:  # noqa: ASYNC110 - virtual, and free
+        while (self.qstash.on_the_way or self.ably.on_the_way) and self.loop.time() < limit and not self.broken:  # noqa: ASYNC110 - virtual, and free
             await asyncio.sleep(1)
         await self._until_landed()
 
@@ -396,6 +401,9 @@ class World:
         delivery = Delivery(execution=entry.execution, segment=entry.segment, reason=entry.reason, retried=message.retried)
         return await executor.post(delivery, issued_ms=message.born_ms - EPOCH_MS)
 
+    async def _hear(self, entry: Entry) -> None:
+        await self.resume.hinted(entry)
+
     async def _bury(self, message: Message, status: int) -> bool:
         return await self.resume.failed(message, status)
 
@@ -437,7 +445,7 @@ class World:
             seed=self.scenario.seed,
             ends=dict(getattr(self, "ends", {})),
             injected=dict(self.faults.injected),
-            counts=dict(self.qstash.counts) | wakes | commands | calls,
+            counts=dict(self.qstash.counts) | dict(self.ably.counts) | wakes | commands | calls,
             moves={f"{origin} -> {target}": count for (origin, target), count in self.oracle.moves.items()},
             check=self.broken.check if self.broken else "",
             message=str(self.broken) if self.broken else "",

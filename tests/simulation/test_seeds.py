@@ -73,6 +73,8 @@ def test_a_step_that_becomes_ready_beside_a_running_sibling_is_called_once() -> 
     ("setting", "needs"),
     [
         (Setting(qstash=False), "the watchdog's direct calls"),
+        (Setting(qstash=False, ably=False), "the watchdog's direct calls, and nothing else"),
+        (Setting(qstash=False, direct=False), "hints through Ably"),
         (Setting(direct=False), "the relay"),
         (Setting(executors=1, parallel=1, steps_per_message=1), "a message for every step"),
         (Setting(twice=True), "scripts that bear being applied twice"),
@@ -84,6 +86,21 @@ def test_one_living_channel_is_enough(setting: Setting, needs: str) -> None:
     plan = draft("a idem", "b probe a", "c unsafe b", "d pure c", "e idem_settled d", "f idem e")
     outcome = play(Scenario(seed=3, plans=(plan,), setting=setting))
     assert outcome.ends == {"COMPLETED": 1}, f"{needs}: {outcome.message}"
+
+
+def test_hints_that_get_lost_are_given_again() -> None:
+    """QStash is dead and nobody may call directly: an event of which Ably loses several still moves it on in the end."""
+    lost = tuple(Fault(stream="mesh", kind="drop", at=number) for number in range(1, 7))
+    dead = Setting(qstash=False, direct=False, steps_per_message=1)
+    outcome = play(Scenario(seed=3, plans=(draft("a idem", "b probe a"),), setting=dead, faults=lost))
+    assert (outcome.ends, outcome.injected["mesh.drop"]) == ({"COMPLETED": 1}, 6)
+
+
+def test_without_any_channel_nothing_moves() -> None:
+    """So that the tests above say something: the oracle would notice."""
+    dead = Setting(qstash=False, ably=False, direct=False)
+    outcome = play(Scenario(seed=3, plans=(draft("a idem"),), setting=dead))
+    assert outcome.check == "comes to rest"
 
 
 def test_a_failing_scenario_is_cut_down_to_what_matters() -> None:
