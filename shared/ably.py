@@ -61,6 +61,11 @@ def api_key(text: str) -> ApiKey:
     return ApiKey(found[1], found[2])
 
 
+def reader_token(key: ApiKey, execution: str, *, now_s: float, life_s: int = TOKEN_S) -> str:
+    """A JWT with which its bearer may follow the progress of one execution, and do nothing else."""
+    return token(key, {execution_channel(execution): ["subscribe", "history"]}, now_s=now_s, life_s=life_s)
+
+
 def token(key: ApiKey, capability: Capability, *, now_s: float, life_s: int = TOKEN_S) -> str:
     """A JWT with which its bearer may do `capability` at most, and no more than the key."""
     header = {"typ": "JWT", "alg": "HS256", "kid": key.name}
@@ -115,6 +120,8 @@ class Publisher:
             return f"Ably answered {error.status_code}/{error.code}: {error.message}"
         except httpx.HTTPError as error:  # the client lets these through as they are
             return f"Ably is not reachable ({type(error).__name__})"
+        finally:
+            self._rest.channels.release(channel)  # the client would keep one for every execution that there ever was
         return ""
 
     async def close(self) -> None:

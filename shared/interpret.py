@@ -24,7 +24,7 @@ from shared.machine.events import Attempted, Event, NotSent, Report, Room, Signa
 from shared.machine.plan import Blueprint
 from shared.machine.state import Execution
 from shared.machine.status import Phase, Reason
-from shared.ports import Clock, Committed, Flags, Going, Lease, Letter, Lost, No, NoLease, Store, ToolRunner
+from shared.ports import Clock, Committed, Flags, Going, Lease, Letter, Lost, No, NoLease, Progress, Store, ToolRunner
 from shared.quota import Level
 from shared.quota_keeper import Keeper
 from shared.relay import Sender
@@ -69,6 +69,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Never deliver this again (489)."""
 
 
+class Unwatched:
+    """Nobody is told of anything. See `shared.ports.Progress`."""
+
+    def moved(self, execution: str) -> None:
+        """See the port."""
+
+    async def settle(self, execution: str) -> None:
+        """See the port."""
+
+
 class Estimates:
     """How long each tool's calls usually take: the 99th percentile of the last hundred, once there are twenty."""
 
@@ -98,15 +108,17 @@ class Interpreter:
         guards: Guards | None = None,
         quota: Keeper | None = None,
         direct: bool = True,
+        progress: Progress | None = None,
     ) -> None:
         """`sender` hands continuations to QStash, coalesced over all segments of the process.
 
         Without `guards` nothing is limited or closed. `quota` None: nobody counts messages. `direct`: what cannot pay for a
-        message goes on without one.
+        message goes on without one. `progress` hears of what moves in executions that somebody watches.
         """
         self.guards = guards or NoGuards()
         self.quota = quota
         self.direct = direct
+        self.progress = progress or Unwatched()
         self.store = store
         self.sender = sender
         self.tools = tools
@@ -121,7 +133,10 @@ class Interpreter:
             if delivery.retried and delivery.message:
                 await self._count(delivery)
             lease = await self._acquire(delivery, started_ms)
+            if lease.watched:
+                self.progress.moved(delivery.execution)
             if isinstance(lease, NoLease):
+                await self.progress.settle(delivery.execution)  # who ended it may have died before the end was told
                 if lease.entry is not None:
                     await self.sender.send(lease.entry, "the rest of a long wait")
                 if lease.why is No.TERMINAL and delivery.retried and self.quota:
@@ -130,7 +145,9 @@ class Interpreter:
             blueprint = await self._blueprint(lease)
             await self.guards.look()
             with bound_contextvars(segment=lease.header.segment, trace=lease.header.trace):
-                return await Segment(self, lease, blueprint, started_ms).run()
+                answer = await Segment(self, lease, blueprint, started_ms).run()
+            await self.progress.settle(delivery.execution)
+            return answer
 
     async def _count(self, delivery: Delivery) -> None:
         """Each delivery after the first costs a unit. Nothing waits for it: what is not counted now is with the next one."""
@@ -311,6 +328,8 @@ class Segment:
         if isinstance(stored, Committed):
             self.ver = stored.ver
             self._tell(going.changes.history)
+            if stored.watched:
+                self.engine.progress.moved(self.lease.header.id)
         return stored
 
     def _going(self, following: Next) -> Going:

@@ -146,6 +146,7 @@ class _Record:
     wake_ms: int = 0
     timed: bool = False
     armed_ms: int = 0
+    watched_ms: int = 0
     need: tuple[int, ...] = ()
     tries: int = 0
     message: str = ""
@@ -251,6 +252,8 @@ class _Record:
             "tries": self.tries,
             "updated_ms": self.updated_ms,
         }
+        if self.watched_ms:
+            numbers["watched_ms"] = self.watched_ms
         if self.armed_ms or self.header.segment:
             numbers["armed_ms"] = self.armed_ms
         texts = {"owner": self.owner, "need": ",".join(map(str, self.need)), "message": self.message}
@@ -403,7 +406,7 @@ class MemoryStore:
         """Why a lease is not given, in acquire.lua's order."""
         header, waits = record.header, record.wake_ms > now
         if record.terminal:
-            return NoLease(why=No.TERMINAL)
+            return NoLease(why=No.TERMINAL, watched=record.watched_ms > now)
         if 0 <= segment < header.segment:
             return NoLease(why=No.STALE)
         if again:
@@ -446,7 +449,7 @@ class MemoryStore:
             flagged = record.last[2]
             if flagged:
                 return Flags(ver=ver + 1, signals=record.letters(seen), commands=early)
-            return Committed(ver=ver + 1, entry=record.last_entry, commands=early + late)
+            return Committed(ver=ver + 1, entry=record.last_entry, commands=early + late, watched=record.watched_ms > now)
         if (record.owner, record.ver) != (lease.owner, ver):
             return Lost()
         progress = kept.progress or going.changes.progress
@@ -470,7 +473,7 @@ class MemoryStore:
             latest_ms = lease.now_ms + self._longest_delay_ms
             capped = msgspec.structs.replace(going, not_before_ms=min(going.not_before_ms, latest_ms))
             self._close(part, record, capped, now)
-        return Committed(ver=ver + 1, entry=record.last_entry, commands=early + late)
+        return Committed(ver=ver + 1, entry=record.last_entry, commands=early + late, watched=record.watched_ms > now)
 
     def _close(self, part: _Partition, record: _Record, going: Going, now: int) -> None:
         execution = record.header.id
@@ -627,6 +630,15 @@ class MemoryStore:
             return None
         _at_the_latest(part, execution, now + in_ms)
         return record.header.segment
+
+    async def watch(self, execution: str, *, tenant: str, for_ms: int) -> int | None:
+        """See the port."""
+        now, _ = self._enter("watch", execution)
+        record = self._records.get(execution)
+        if record is None or record.header.tenant != tenant:
+            return None
+        record.watched_ms = max(record.watched_ms, now + for_ms)
+        return record.watched_ms
 
     async def bury(self, letter: Letter, *, in_ms: int, line: Line) -> int | None:
         """See the port."""
@@ -797,4 +809,5 @@ def _lease(record: _Record, owner: str, now: int) -> Lease:
         holds={cell: wire.hold(record.holds[cell]) for cell in busy if cell in record.holds},
         notes=wire.notes(record.notes) if record.notes else Notes(),
         account=record.account_now(),
+        watched=record.watched_ms > now,
     )

@@ -96,6 +96,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     notes: Notes = Notes()
     account: Account | None = None
     """What its messages may cost; None: nobody counts."""
+    watched: bool = False
+    """Somebody is told of its progress."""
 
 
 class No(IntEnum):
@@ -116,6 +118,8 @@ class NoLease(msgspec.Struct, frozen=True, kw_only=True):
     why: No
     ms: int = 0
     entry: Entry | None = None
+    watched: bool = False
+    """It is over, and somebody is told of its progress."""
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +128,8 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     ver: int
     entry: Entry | None = None
     commands: tuple[Entry, ...] = ()
+    watched: bool = False
+    """Somebody is told of its progress."""
 
 
 class Flags(msgspec.Struct, frozen=True, kw_only=True):
@@ -313,6 +319,10 @@ class Store(Protocol):
         """Look at it again within `in_ms`; the current segment, or None if it is terminal or absent."""
         ...
 
+    async def watch(self, execution: str, *, tenant: str, for_ms: int) -> int | None:
+        """Its progress is told for so long from now; until when that is, unix ms. None if the tenant has none of this id."""
+        ...
+
     async def bury(self, letter: Letter, *, in_ms: int, line: Line) -> int | None:
         """List a dead message once for its mark, with its line in the history, and look at its execution within `in_ms`.
 
@@ -386,6 +396,18 @@ class Channel(Protocol):
 
     async def hint(self, entry: Entry) -> str:
         """Ask whoever listens to wake the entry's execution; why that could not be said, or "". Bounded; raises nothing."""
+        ...
+
+
+class Progress(Protocol):
+    """Tells whoever watches an execution what happened. Nothing depends on it, and nobody waits long for it."""
+
+    def moved(self, execution: str) -> None:
+        """There are new lines in the history of an execution that is watched. Returns at once; raises nothing."""
+        ...
+
+    async def settle(self, execution: str) -> None:
+        """Wait, a moment at most, until what moved is told. Costs nothing where nothing moved; raises nothing."""
         ...
 
 

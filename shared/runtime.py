@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
 from shared import http, logs
-from shared.ably import engine_publisher
+from shared.ably import Publisher, engine_publisher
 from shared.background import Background
 from shared.between import Between, join, open_between
 from shared.callbacks import Addresses
@@ -53,6 +53,8 @@ class Engine:
     addresses: Addresses
     called: Called
     quota: Keeper
+    ably: Publisher | None
+    """May publish on the engine's own channel, and the progress of executions; None without ABLY_API_KEY."""
 
 
 async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
@@ -106,6 +108,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         addresses=addresses,
         called=Called(addresses, store, sender),
         quota=quota,
+        ably=publisher,
     )
 
 

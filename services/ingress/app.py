@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from services.ingress import actions, dlq, edge, events, finding, gates, quota, schedules, views, waits, why
+from services.ingress import ably, actions, dlq, edge, events, finding, gates, quota, schedules, views, waits, why
 from services.ingress.edge import Deps
 from services.ingress.requests import Chat
 from shared.errors import NotFound
@@ -128,6 +128,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             Route("/api/users/{user}/profile", get_profile, methods=["GET"]),
             Route("/api/users/{user}/profile", put_profile, methods=["PUT"]),
             Route("/api/tools", list_tools, methods=["GET"]),
+            *ably.ROUTES,
             *actions.ROUTES,
             *dlq.ROUTES,
             *events.ROUTES,

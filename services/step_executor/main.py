@@ -10,7 +10,10 @@ from services.step_executor.app import Deps, build_app
 from shared.clock import SystemClock
 from shared.guards import SharedGuards, Watched
 from shared.interpret import Interpreter, Limits
+from shared.ports import Progress as ProgressPort
+from shared.progress import Progress
 from shared.redisdb.pings import Pings
+from shared.redisdb.progress import RedisProgress
 from shared.redisdb.reader import Reader
 from shared.runtime import LIMITS, Engine, open_engine, run
 from shared.settings import Settings
@@ -33,7 +36,19 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def interpreter(engine: Engine, town: httpx.AsyncClient, qstash: httpx.AsyncClient, clock: SystemClock) -> Interpreter:
+def open_progress(engine: Engine, stack: AsyncExitStack) -> ProgressPort | None:
+    """What tells watchers, closed before the connections that it needs; None without Ably."""
+    if engine.ably is None:
+        return None
+    progress = Progress(RedisProgress(engine.redis), engine.ably)
+    stack.push_async_callback(progress.close)
+    stack.push_async_callback(engine.background.close)  # before it: segments that run there may tell more
+    return progress
+
+
+def interpreter(
+    engine: Engine, town: httpx.AsyncClient, qstash: httpx.AsyncClient, clock: SystemClock, progress: ProgressPort | None = None
+) -> Interpreter:
     """The interpreter over real tools. `qstash`: for calls that QStash makes."""
     registry = Registry()
     register(registry, TownTools(town, Remote(qstash, engine.settings)))
@@ -51,6 +66,7 @@ def interpreter(engine: Engine, town: httpx.AsyncClient, qstash: httpx.AsyncClie
         guards=SharedGuards(engine.between.slots, engine.between.gates),
         quota=engine.quota,
         direct=engine.settings.resume_direct,
+        progress=progress,
     )
 
 
@@ -66,7 +82,7 @@ def create(settings: Settings) -> Starlette:
             clock = SystemClock()
             deps = Deps(
                 settings=settings,
-                interpreter=interpreter(engine, town, qstash, clock),
+                interpreter=interpreter(engine, town, qstash, clock, open_progress(engine, stack)),
                 watchdog=engine.watchdog,
                 called=engine.called,
                 reader=Reader(engine.redis),

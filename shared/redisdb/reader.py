@@ -1,7 +1,7 @@
 """Reading for people: pages of an execution, of its history, and of a tenant's list. Never on the engine's path."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -167,8 +167,7 @@ class Reader:
         if after != "-" and not _LINE_ID.fullmatch(after):
             raise BadRequest(f"after={after[:40]!r} is no place in a history: give the `next` of the page before", at="after")
         start = after if after == "-" else f"({after}"
-        found = await self._ask(self._redis.xrange(keys.history(execution), min=start, count=count))
-        return [{"id": line_id.decode(), **wire.anything(fields[b"l"])} for line_id, fields in found]
+        return lines(await self._ask(self._redis.xrange(keys.history(execution), min=start, count=count)))
 
     async def whole(self, execution: str) -> dict[str, Any]:
         """Everything of one execution, for the archive; NotFound if it is gone. Pages, so that no reply is without bound."""
@@ -252,6 +251,11 @@ class Reader:
             return await call
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable") from error
+
+
+def lines(found: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[str, Any]]:
+    """Entries of a history's stream as every reader is shown them: in answers, and where progress is told."""
+    return [{"id": line_id.decode(), **wire.anything(fields[b"l"])} for line_id, fields in found]
 
 
 _LINE_ID: Final = re.compile(r"[0-9]{1,15}(-[0-9]{1,15})?")

@@ -97,6 +97,7 @@ class RedisStore(Commanding):
             "relay_later",
             "reopen",
             "touch",
+            "watch",
             "dead_letter",
             "discard",
             "forbid",
@@ -187,7 +188,8 @@ class RedisStore(Commanding):
         if reply[0] != 0:
             ms = reply[1] if reply[0] in {No.NOT_DUE, No.HELD} else 0
             entry = wire.entry(reply[2]) if reply[0] == No.NOT_DUE and reply[2] else None
-            return NoLease(why=No(reply[0]), ms=int(ms), entry=entry)
+            watched = reply[0] == No.TERMINAL and bool(reply[2])
+            return NoLease(why=No(reply[0]), ms=int(ms), entry=entry, watched=watched)
         busy = wire.busy(reply[8])
         return Lease(
             owner=owner,
@@ -205,6 +207,7 @@ class RedisStore(Commanding):
             results=wire.outputs(reply[9]),
             signals=wire.signals(reply[10]),
             account=wire.account_from(reply[11], wire.header_from(reply[6]), reply[3]),
+            watched=bool(reply[12]),
         )
 
     async def begin(self, lease: Lease, *, ver: int, seen: int, kept: Changes, going: Going) -> Commit:
@@ -413,6 +416,11 @@ class RedisStore(Commanding):
         reply = await self._run("touch", names, [execution, in_ms, _TERMINAL])
         return int(reply[1]) if reply[0] == 0 else None
 
+    async def watch(self, execution: str, *, tenant: str, for_ms: int) -> int | None:
+        """See the port."""
+        reply = await self._run("watch", [keys.record(execution), keys.history(execution)], [tenant, for_ms])
+        return int(reply[1]) if reply[0] == 0 else None
+
     async def bury(self, letter: Letter, *, in_ms: int, line: Line) -> int | None:
         """See the port. The tenant, which names the list, is read first: it never changes."""
         execution = letter.execution
@@ -559,14 +567,14 @@ def _committed(reply: Any, kept: tuple[Entry, ...], following: tuple[Entry, ...]
     match reply[0]:
         case 0:
             entry = wire.entry(reply[2]) if reply[2] else None
-            return Committed(ver=reply[1], entry=entry, commands=kept + following)
+            return Committed(ver=reply[1], entry=entry, commands=kept + following, watched=bool(reply[3]))
         case 1:
             return Flags(ver=reply[1], signals=wire.signals(reply[2]), commands=kept)
         case 2:
             return Lost()
         case _:
-            _, first, ver, entry, signals = reply
-            return _committed([first, ver, entry if first == 0 else signals], kept, following)
+            _, first, ver, entry, signals, watched = reply
+            return _committed([first, ver, entry if first == 0 else signals, watched], kept, following)
 
 
 def as_text(found: Mapping[bytes, bytes]) -> dict[str, bytes]:

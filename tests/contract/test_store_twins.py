@@ -125,7 +125,7 @@ class Pair:
             ours: dict[str, str] = {}
             with contextlib.suppress(KeyError):
                 ours = self.memory.fields(execution)
-            for name in ("last", "last_entry"):
+            for name in ("last", "last_entry", "told"):  # the memory store's lines have no ids
                 fields.pop(name, None)
             assert (UNSET | fields if fields else {}) == ours
             if ours:
@@ -170,6 +170,7 @@ def _commands(draw: st.DrawFn, pair: Pair, execution: str) -> dict[str, Command]
         "allow": lambda store: store.allow(execution, 14 + 6 * number, wake=number == 2),
         "account": lambda store: store.account(execution),
         "touch": lambda store: store.touch(execution, in_ms=number * 900),
+        "watch": lambda store: store.watch(execution, tenant=["acme", "acme", "globex"][number], for_ms=3_000 + number),
         "bury": lambda store: store.bury(letter(execution, segment=number % 2, mark=f"{number}/"), in_ms=700, line=DEAD),
         "letters": lambda store: store.letters("acme", limit=number + 1),
         "discard": lambda store: store.discard("acme", [letter(execution, segment=number).id]),

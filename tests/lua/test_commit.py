@@ -60,8 +60,8 @@ async def test_ok_then_already_with_the_same_answer(store: Twice, kind: str) -> 
     await created(store)
     await commit(store, kind)
     assert store.last.codes == (0, 3)
-    _, ver, entry = store.last.reply
-    assert store.last.again == [3, 0, ver, entry, []]
+    _, ver, entry, watched = store.last.reply
+    assert store.last.again == [3, 0, ver, entry, [], watched]
     assert bool(entry) is (kind in {"leave", "suspend"})
 
 

@@ -3,8 +3,9 @@
 -- ARGV: 1 now  2 execution id  3 owner (random)  4 lease ms  5 segment of the message (-1 = whichever is current)
 --       6 terminal statuses (comma before and after each)  7 what woke it  8 nonce  9 longest delay of a message, ms
 -- Returns: {0 OK, now, fence, ver, lease_until, seen, header (flat), cells, busy (flat: field, value), results (flat),
---           signals (flat: position, text), account {allow, used, held, held_ms, floor, tail}, empty if nobody counts}
---   | {1 TERMINAL, status} | {2 STALE, current segment} | {3 PAUSED} | {4 WAITING} | {5 NOT_DUE, ms left, next message of the wait or ''}
+--           signals (flat: position, text), account {allow, used, held, held_ms, floor, tail}, empty if nobody counts,
+--           1 if somebody watches}
+--   | {1 TERMINAL, status, 1 if somebody watches} | {2 STALE, current segment} | {3 PAUSED} | {4 WAITING} | {5 NOT_DUE, ms left, next message of the wait or ''}
 --   | {6 HELD, ms left} | {7 ABSENT}
 --@include clock
 --@include letters
@@ -12,12 +13,13 @@
 --@include outbox
 local x = KEYS[1]
 local r = redis.call('HMGET', x, 'status', 'segment', 'owner', 'lease_until', 'wake_ms', 'inbox', 'seen', 'fence', 'ver',
-  'timed', 'need', 'armed_ms', 'trace')
+  'timed', 'need', 'armed_ms', 'trace', 'watched_ms')
 if not r[1] then return {7} end
 local now = clock(ARGV[1])
 local status, segment = r[1], tonumber(r[2])
+local watched = tonumber(r[14] or '0') > now and 1 or 0
 local inbox, seen = tonumber(r[6]), tonumber(r[7])
-if string.find(ARGV[6], ',' .. status .. ',', 1, true) then return {1, status} end
+if string.find(ARGV[6], ',' .. status .. ',', 1, true) then return {1, status, watched} end
 local asked = tonumber(ARGV[5])
 if asked >= 0 and asked < segment then return {2, segment} end
 local lease_until = tonumber(r[4] or '0')
@@ -82,4 +84,4 @@ end
 local wanted = {}
 for cell in string.gmatch(r[11] or '', '%d+') do wanted[#wanted + 1] = 'r:' .. cell end
 return {0, now, tonumber(r[8]), tonumber(r[9]), lease_until, seen, header, cells, pick(busy), pick(wanted),
-  letters(KEYS[4], seen, inbox), account[1] and account or {}}
+  letters(KEYS[4], seen, inbox), account[1] and account or {}, watched}
