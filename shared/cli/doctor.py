@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from shared.cli import envfile, judge, reach
+from shared.ably import api_key
+from shared.cli import envfile, judge, judge_ably, reach, reach_ably
 from shared.cli.findings import Finding
 from shared.errors import SettingsError, Unavailable
 from shared.qstash import PING_PATH
@@ -45,6 +46,8 @@ async def examine(environ: Mapping[str, str], *, env_file: Path, ingress_url: st
             yield judge.clock("redis clock", facts.offset_s, leeway_s=settings.jwt_leeway_s)
         async for finding in _others(client, settings, ingress_url):
             yield finding
+        for finding in await _second_channel(client, settings):
+            yield finding
         if facts.error:
             yield Finding(check="round trip", status="skip", message="not tried: its arrival is noted in Redis")
         elif not settings.token:
@@ -77,6 +80,19 @@ async def _others(client: httpx.AsyncClient, settings: Settings, ingress_url: st
             yield judge.clock(f"{name} clock", said.offset_s, leeway_s=settings.jwt_leeway_s)
     url = f"{_base(settings.executor_url)}{PING_PATH}"
     yield judge.direct(url, await reach.ping_directly(client, settings, secrets.token_hex(16)))
+
+
+async def _second_channel(client: httpx.AsyncClient, settings: Settings) -> list[Finding]:
+    """Ably, as the engine uses it; a warning where it is not configured."""
+    if not settings.ably_api_key:
+        return [judge_ably.absent(), *judge_ably.webhook(settings)]
+    url = f"{_base(settings.resume_url)}/api/health/mesh"
+    facts, heard = await asyncio.gather(
+        reach_ably.look_at_ably(client, settings, api_key(settings.ably_api_key), secrets.token_hex(16)),
+        reach.get(client, url),
+    )
+    found = judge_ably.everything(facts, leeway_s=settings.jwt_leeway_s)
+    return [*found, judge_ably.subscriber(url, heard), *judge_ably.webhook(settings)]
 
 
 def _base(url: str) -> str:

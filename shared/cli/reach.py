@@ -96,10 +96,11 @@ class RedisFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 async def get(client: httpx.AsyncClient, url: str, *, token: str = "") -> Said:
     """GET, with a bearer token if there is one."""
-    return await _call(client, "GET", url, {"Authorization": f"Bearer {token}"} if token else {})
+    return await call(client, "GET", url, {"Authorization": f"Bearer {token}"} if token else {})
 
 
-async def _call(client: httpx.AsyncClient, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Said:
+async def call(client: httpx.AsyncClient, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Said:
+    """One request; its answer, or why there is none."""
     began_s = time.time()
     try:
         answer = await client.request(method, url, headers=headers, content=content, timeout=TIMEOUT)
@@ -149,7 +150,7 @@ async def publish_ping(client: httpx.AsyncClient, settings: Settings, nonce: str
         "Upstash-Label": "intention-doctor",
     }
     url = f"{settings.qstash_url.rstrip('/')}/v2/publish/{settings.executor_url.rstrip('/')}{PING_PATH}"
-    said = await _call(client, "POST", url, headers, msgspec.json.encode(PingBody(nonce=nonce)))
+    said = await call(client, "POST", url, headers, msgspec.json.encode(PingBody(nonce=nonce)))
     try:
         return said, msgspec.json.decode(said.body, type=_Published).message_id if 200 <= said.status < 300 else ""
     except msgspec.DecodeError:
@@ -170,7 +171,7 @@ async def ping_directly(client: httpx.AsyncClient, settings: Settings, nonce: st
         lifetime=60,
     )
     headers = {"Intention-Signature": token, "Content-Type": "application/json"}
-    return await _call(client, "POST", url, headers, body)
+    return await call(client, "POST", url, headers, body)
 
 
 async def events_of(client: httpx.AsyncClient, settings: Settings, message: str) -> list[Event]:
@@ -186,14 +187,14 @@ async def events_of(client: httpx.AsyncClient, settings: Settings, message: str)
 async def tidy(client: httpx.AsyncClient, settings: Settings, message: str) -> None:
     """Leave no ping behind, neither waiting nor among the dead letters that a person looks through. As far as it goes."""
     base, auth = settings.qstash_url.rstrip("/"), {"Authorization": f"Bearer {settings.token}"}
-    await _call(client, "DELETE", f"{base}/v2/messages/{message}", auth)
+    await call(client, "DELETE", f"{base}/v2/messages/{message}", auth)
     said = await get(client, f"{base}/v2/dlq?messageId={message}", token=settings.token)
     try:
         letters = msgspec.json.decode(said.body, type=_DeadLetters).messages if said.status == 200 else []
     except msgspec.DecodeError:
         return
     for letter in letters:
-        await _call(client, "DELETE", f"{base}/v2/dlq/{letter.dlq_id}", auth)
+        await call(client, "DELETE", f"{base}/v2/dlq/{letter.dlq_id}", auth)
 
 
 async def look_at_redis(url: str, nonce: str) -> RedisFacts:

@@ -12,12 +12,13 @@ import click
 import httpx
 import msgspec
 
-from shared.cli import envfile, judge, reach
+from shared.ably import api_key
+from shared.cli import envfile, judge, judge_ably, reach, reach_ably
 from shared.cli.doctor import address, unreadable_lines
 from shared.cli.findings import Finding, masked, show
 from shared.cli.reach import SigningKeys
 from shared.errors import SettingsError
-from shared.settings import DEV_TOKEN, PUBLIC_KEYS, load
+from shared.settings import DEV_ABLY_KEY, DEV_TOKEN, PUBLIC_KEYS, load
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ _QSTASH: Final = "RELIABLE QUEUE (Upstash QStash): the console's overview page, 
 _STORE: Final = "STORE (Redis or Valkey)"
 _PLACES: Final = "ADDRESSES: where QStash reaches our services"
 _OWN: Final = "OUR OWN KEYS: the same for all services"
+_ABLY: Final = "SECOND CHANNEL (Ably), optional: the API Keys tab of the app"
 
 FIELDS: Final = (
     Field(name="QSTASH_URL", asks="REST URL of the QStash console's overview page", heading=_QSTASH, secret=False),
@@ -47,10 +49,16 @@ FIELDS: Final = (
     Field(name="RESUME_URL", asks="Address at which QStash reaches the resume service", heading=_PLACES, secret=False),
     Field(name="INTERNAL_SIGNING_KEY", asks="Key our services sign with among themselves", heading=_OWN),
     Field(name="API_KEYS", asks="Callers' keys, tenant:key, comma separated", heading=_OWN),
+    Field(
+        name="ABLY_API_KEY",
+        asks="API key of an Ably app, for a second channel beside QStash and for progress; `none` for no Ably",
+        heading=_ABLY,
+    ),
 )
 _BY_NAME: Final = {field.name: field for field in FIELDS}
 _LATER: Final = frozenset({"EXECUTOR_URL", "RESUME_URL"})
 """What may well start only when this file is there."""
+_OPTIONAL: Final = frozenset({"ABLY_API_KEY"})
 _PLACEHOLDER: Final = re.compile(r"your_\w+_here")
 
 
@@ -70,6 +78,12 @@ def cleaned(name: str, typed: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]
     return text.strip()
+
+
+def chosen(name: str, typed: str, default: str) -> str:
+    """What is meant where Enter means the default, and `none` that there shall be none of what is optional."""
+    value = cleaned(name, typed) or default
+    return "" if name in _OPTIONAL and value.lower() == "none" else value
 
 
 class Setup:
@@ -114,7 +128,7 @@ class Setup:
             typed = click.prompt(
                 f"{field.name}{bracket}", default="", show_default=False, hide_input=field.secret, prompt_suffix=": "
             )
-            value = cleaned(field.name, typed) or default
+            value = chosen(field.name, typed, default)
             findings = self._verdicts(field.name, value)
             for finding in findings:
                 show(finding)
@@ -141,6 +155,8 @@ class Setup:
             return value, "a random one"
         if name == "UPSTASH_QSTASH_TOKEN":
             return value, "the same"
+        if name in _OPTIONAL:
+            return value, "none"
         return value, value
 
     def _made(self, name: str) -> str:
@@ -165,7 +181,7 @@ class Setup:
         self._look_at_the_file()
         failed = False
         for field in FIELDS:
-            value = self._known.get(field.name) or self._made(field.name)
+            value = chosen(field.name, self._known.get(field.name, ""), self._made(field.name))
             self._values[field.name] = value
             findings = self._verdicts(field.name, value)
             for finding in findings:
@@ -184,6 +200,8 @@ class Setup:
 
     def _verdicts(self, name: str, value: str) -> list[Finding]:
         """What there is to say of a value; the earlier ones are known."""
+        if not value and name in _OPTIONAL:
+            return [Finding(check=_CHECKS[name], status="ok", message=f"{name} stays empty: there is no second channel")]
         wrong = self._form(name, value)
         if wrong:
             return [Finding(check=_CHECKS[name], status="fail", message=wrong)]
@@ -196,6 +214,7 @@ class Setup:
             "EXECUTOR_URL": lambda: self._service("executor", name, value),
             "RESUME_URL": lambda: self._service("resume", name, value),
             "QSTASH_URL": lambda: self._qstash(value),
+            "ABLY_API_KEY": lambda: self._ably(value),
         }
         if name in _FROM_QSTASH:
             return [self._key(name, value)]
@@ -224,10 +243,12 @@ class Setup:
             return "REDIS_URL: it begins with redis://, or rediss:// for TLS, such as rediss://default:password@host:6379/0"
         if name == "INTERNAL_SIGNING_KEY" and len(value) < 16:
             return "INTERNAL_SIGNING_KEY: too short to be safe: take at least 16 characters, or Enter for a random one"
+        if name == "ABLY_API_KEY" and not _is_ably_key(value):
+            return "ABLY_API_KEY: it has the form appid.keyid:secret: copy it whole from Ably's dashboard (API Keys)"
         return self._public(name, value)
 
     def _public(self, name: str, value: str) -> str:
-        if (value in PUBLIC_KEYS or value == DEV_TOKEN) and not judge.is_loopback(self._values["QSTASH_URL"]):
+        if (value in PUBLIC_KEYS or value in {DEV_TOKEN, DEV_ABLY_KEY}) and not judge.is_loopback(self._values["QSTASH_URL"]):
             return f"{name}: this is a public development key, which everybody has: take one of your own"
         return ""
 
@@ -263,6 +284,15 @@ class Setup:
     async def _redis(self, value: str) -> list[Finding]:
         facts = await reach.look_at_redis(value, secrets.token_hex(16))
         return [*judge.redis(facts, strict=False, where=address(value)), *_clock("redis clock", facts.offset_s)]
+
+    async def _ably(self, value: str) -> list[Finding]:
+        """As the services will use it: the address is not asked for, because only a server of one's own needs one."""
+        home = "http://127.0.0.1:8090" if judge.is_loopback(self._values["QSTASH_URL"]) else reach_ably.HOSTED
+        base = (self._environment().get("ABLY_URL") or home).rstrip("/")
+        async with httpx.AsyncClient() as client:
+            clock, said = await reach_ably.ask_key(client, base, api_key(value))
+        found = judge_ably.reached(base, clock)
+        return [found] if found.status != "ok" else [judge_ably.key(said), *_clock("ably clock", clock.offset_s)]
 
     async def _service(self, check: str, name: str, value: str) -> list[Finding]:
         async with httpx.AsyncClient() as client:
@@ -306,7 +336,9 @@ class Setup:
         click.echo("\nWhat will stand there:")
         for field in FIELDS:
             value = self._values[field.name]
-            shown = address(value) if field.name == "REDIS_URL" else masked(value) if field.secret else value
+            shown = (
+                address(value) if field.name == "REDIS_URL" else masked(value) if field.secret and value else value or "(none)"
+            )
             news = (
                 "as it was" if self._in_file.get(field.name) == value else "changed" if field.name in self._in_file else "new"
             )
@@ -343,7 +375,16 @@ _CHECKS: Final = {
     "RESUME_URL": "resume",
     "INTERNAL_SIGNING_KEY": "internal key",
     "API_KEYS": "api keys",
+    "ABLY_API_KEY": "ably key",
 }
+
+
+def _is_ably_key(value: str) -> bool:
+    try:
+        api_key(value)
+    except ValueError:
+        return False
+    return True
 
 
 async def _await(call: Awaitable[T]) -> T:

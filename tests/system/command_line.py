@@ -13,7 +13,7 @@ from tests.system.harness import ROOT, System
 COMMAND = (sys.executable, "-m", "shared.cli")
 ASKED = (
     "QSTASH_URL", "QSTASH_TOKEN", "UPSTASH_QSTASH_TOKEN", "QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY",
-    "REDIS_URL", "EXECUTOR_URL", "RESUME_URL", "INTERNAL_SIGNING_KEY", "API_KEYS",
+    "REDIS_URL", "EXECUTOR_URL", "RESUME_URL", "INTERNAL_SIGNING_KEY", "API_KEYS", "ABLY_API_KEY",
 )  # fmt: skip
 
 

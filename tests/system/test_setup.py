@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from shared.settings import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN, load
+from shared.settings import DEV_ABLY_KEY, DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN, load
 from tests.support.terminal import COLUMNS, Terminal
 from tests.system.command_line import ASKED, around, files_in, run, terminal, without_settings
 from tests.system.harness import System, free_ports
@@ -68,6 +68,11 @@ async def test_a_person_is_led_through_and_the_curl_that_is_printed_works(system
             screen.expect("nothing listens there")
             answer(screen, ("Keep it all the same? [Y/n]", "n"), ("RESUME_URL [", url["RESUME_URL"]))
             answer(screen, ("INTERNAL_SIGNING_KEY [a random one]", ""), ("API_KEYS [a random one]", ""))
+            answer(screen, ("ABLY_API_KEY [none]", "local.dev"))
+            screen.expect("it has the form appid.keyid:secret")
+            answer(screen, ("ABLY_API_KEY [none]", "local.dev:not-the-secret-of-it"))
+            screen.expect("Ably refuses ABLY_API_KEY")
+            answer(screen, ("ABLY_API_KEY [none]", DEV_ABLY_KEY))
             answer(screen, ("Write this to .env? [Y/n]", "y"))
             assert screen.end() == 0
             return screen.screen
@@ -81,7 +86,7 @@ async def test_a_person_is_led_through_and_the_curl_that_is_printed_works(system
     assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (".env", ".env.bak")} == {0o600}
     assert set(found) == {*ASKED, "LOG_LEVEL"}
     assert load(found | {"INTENTION_MODE": "local"}).token == DEV_TOKEN
-    for name in ("QSTASH_TOKEN", "QSTASH_NEXT_SIGNING_KEY", "INTERNAL_SIGNING_KEY", "API_KEYS"):
+    for name in ("QSTASH_TOKEN", "QSTASH_NEXT_SIGNING_KEY", "INTERNAL_SIGNING_KEY", "API_KEYS", "ABLY_API_KEY"):
         assert found[name].rpartition(":")[2] not in shown, name
     assert max(map(len, shown[: shown.index("What will stand there")].splitlines())) <= COLUMNS + 20  # colours count here
     await the_printed_curl_works(system, tmp_path, shown)
@@ -160,6 +165,9 @@ async def test_told_by_the_environment_it_asks_nothing_and_a_second_run_changes_
         ("EXECUTOR_URL", "http://127.0.0.1:3001/api/engine/execute-step", "give the base only"),
         ("INTERNAL_SIGNING_KEY", "short", "at least 16 characters"),
         ("API_KEYS", "no-tenant", "write tenant:key"),
+        ("ABLY_API_KEY", "local.dev", "it has the form appid.keyid:secret"),
+        ("ABLY_API_KEY", "local.dev:not-the-secret-of-it", "Ably refuses ABLY_API_KEY (401/40144"),
+        ("ABLY_URL", "http://127.0.0.1:9", "nothing listens there"),
         ("INTENTION_MOD", "local", "did you mean INTENTION_MODE"),
     ],
 )
@@ -168,12 +176,28 @@ async def test_a_value_that_does_not_work_stops_it_with_a_reason(
 ) -> None:
     """Nobody is there to be asked again, so nothing is written."""
     (tmp_path / ".env").write_text(BEFORE)
-    done = await run("setup", "--non-interactive", cwd=tmp_path, environ=told(system) | {name: value})
+    ably = {"ABLY_API_KEY": DEV_ABLY_KEY} if name == "ABLY_URL" else {}  # without a key nobody asks an Ably
+    done = await run("setup", "--non-interactive", cwd=tmp_path, environ=told(system) | ably | {name: value})
 
     assert done.code == 1
     assert says in " ".join((done.out + done.err).split())
     assert files_in(tmp_path) == [".env"]
     assert (tmp_path / ".env").read_text() == BEFORE
+
+
+async def test_there_may_be_no_second_channel(system: System, tmp_path: Path) -> None:
+    """Nothing given is none; a key is checked and kept; `none` takes it out again."""
+    environ = told(system)
+    for given, kept in (
+        ({}, ""),
+        ({"ABLY_API_KEY": DEV_ABLY_KEY}, DEV_ABLY_KEY),
+        ({}, DEV_ABLY_KEY),
+        ({"ABLY_API_KEY": "none"}, ""),
+    ):
+        done = await run("setup", "--non-interactive", cwd=tmp_path, environ=environ | given)
+        assert done.code == 0, done.out + done.err
+        assert dotenv_values(tmp_path / ".env")["ABLY_API_KEY"] == kept
+        assert DEV_ABLY_KEY.partition(":")[2] not in done.out
 
 
 async def test_an_executor_that_is_not_there_yet_is_only_a_warning(system: System, tmp_path: Path) -> None:

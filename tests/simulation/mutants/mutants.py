@@ -54,7 +54,7 @@ STORE_MUTANTS: Sequence[Mutant] = (
     _one("no stale-segment rule", STORE, "if 0 <= segment < header.segment:", "if False:"),
     Mutant(
         "no terminal rule",
-        (Patch(STORE, "return NoLease(why=No.TERMINAL)", "pass"),),
+        (Patch(STORE, "return NoLease(why=No.TERMINAL, watched=record.watched_ms > now)", "pass"),),
     ),
     _one("a wait ends early", STORE, "if header.status is Status.SUSPENDED and record.caught_up and waits:", "if False:"),
     _one(
