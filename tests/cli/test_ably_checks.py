@@ -30,10 +30,11 @@ WELL = ["ably", "ably clock", "ably key", "ably publish", "ably progress", "ably
 
 
 @pytest.fixture
-async def ably(redis: Redis, valkey: Valkey) -> AsyncIterator[Server]:  # noqa: ARG001 - empties it first
+async def ably(redis: Redis, valkey: Valkey) -> AsyncIterator[Server]:
     """Ably's stand-in with keys of every kind."""
     async with serving(valkey.url, ABLY_DEV_KEYS=msgspec.json.encode(KEYS).decode()) as found:
         yield found
+    await redis.flushall()  # its keys are no keys of the engine's, which other tests look at
 
 
 async def examined(url: str, key: str = DEV_ABLY_KEY, *, within_s: float = 5) -> dict[str, Finding]:
