@@ -10,10 +10,7 @@ from shared.cli.reach import Said
 from shared.cli.reach_ably import AblyFacts
 from shared.settings import Settings
 
-WANTED: Final = (
-    "mesh:resume and mesh:resume:* with publish, subscribe and history, and the same for execution:* (one resource: "
-    '"mesh:resume", "mesh:resume:*", "execution:*")'
-)
+WANTED: Final = "publish, subscribe and history on mesh:resume, mesh:resume:* and execution:*"
 _DASHBOARD: Final = "Ably's dashboard (https://ably.com/accounts, your app, API Keys)"
 _NOT_PERMITTED: Final = 40160
 _CLOCKS: Final = frozenset({40104, 40142})
@@ -120,7 +117,7 @@ def _round_trip(facts: AblyFacts) -> Finding:
 
 
 def _narrow(check: str, message: str) -> Finding:
-    return Finding(check=check, status="fail", message=message, remedy=f"give the key in {_DASHBOARD} these: {WANTED}")
+    return Finding(check=check, status="fail", message=message, remedy=f"let the key do {WANTED}: {_DASHBOARD}")
 
 
 def _trouble(check: str, said: Said) -> Finding:
