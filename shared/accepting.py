@@ -14,7 +14,7 @@ from shared.logs import get_logger
 from shared.machine import plan as plans
 from shared.machine.accept import Limits, PlanRefused, accept
 from shared.machine.plan import Blueprint, Plan, PlanDraft
-from shared.machine.state import Header
+from shared.machine.state import Header, Notes
 from shared.machine.status import Status
 from shared.planner import Clarification, Planned, Profile, plan_text
 from shared.ports import Birth, Created, Exists, KeyConflict, Store
@@ -82,7 +82,8 @@ class Acceptor:
             raise _conflict(key)
         if isinstance(stored, Exists):
             return _again(stored.execution)
-        self._background.start(self._sender.send(stored.entry, "the first step"))
+        if stored.entry is not None:
+            self._background.start(self._sender.send(stored.entry, "the first step"))
         self._sender.start(stored.commands, "another partition")
         log.info("execution.accepted", execution=birth.header.id, tenant=tenant, steps=len(plan.steps))
         return _new(birth, plan, planned)
@@ -127,11 +128,13 @@ class Acceptor:
         blueprint = Blueprint(data)
         execution = new_execution_id(keys.spread(f"{tenant}/{key}") if key else None)
         trace = secrets.token_hex(16)
+        status = Status.AWAITING_CONFIRMATION if request.confirm else Status.PLANNED
         fields = {"user": request.user_id, "text": request.words() or "", "summary": planned.summary if planned else ""}
         if planned:
             fields["sources"] = msgspec.json.encode(planned.sources).decode()
         return Birth(
-            header=Header(id=execution, tenant=tenant, plan=blueprint.hash, status=Status.PLANNED, trace=trace),
+            header=Header(id=execution, tenant=tenant, plan=blueprint.hash, status=status, trace=trace),
+            notes=Notes(unconfirmed=True) if request.confirm else Notes(),
             plan=data,
             cells=blueprint.first_cells(),
             fields=fields,
@@ -172,7 +175,7 @@ def _new(birth: Birth, plan: Plan, planned: Planned | None) -> Accepted:
         "id": execution,
         "executionId": execution,
         "status": birth.header.status,
-        "plan": plan_summary(plan, summary, sources),
+        "plan": plan_summary(plan, birth.header.plan, summary, sources),
         "links": links(execution),
     }
     return Accepted(execution=execution, created=True, body=body)

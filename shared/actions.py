@@ -90,10 +90,16 @@ class Approve(Act, frozen=True, kw_only=True, tag="approve"):
     note: Remark = ""
 
 
-class Reject(Act, frozen=True, kw_only=True, tag="reject"):
-    """No."""
+class Confirm(Act, frozen=True, kw_only=True, tag="confirm"):
+    """Yes to the plan of this hash."""
 
-    step: StepName
+    plan_hash: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class Reject(Act, frozen=True, kw_only=True, tag="reject"):
+    """No: to a step's arguments, or without a step to the plan."""
+
+    step: Annotated[str, msgspec.Meta(max_length=80)] = ""
     note: Remark = ""
 
 
@@ -105,10 +111,10 @@ class Settle(Act, frozen=True, kw_only=True, tag="settle"):
     output: Any = None
 
 
-Action: TypeAlias = Cancel | Pause | Resume | Compensate | Retry | Skip | Edit | Approve | Reject | Settle
+Action: TypeAlias = Cancel | Pause | Resume | Compensate | Retry | Skip | Edit | Approve | Confirm | Reject | Settle
 ACTIONS: Final[dict[str, type[Any]]] = {
     str(kind.__struct_config__.tag): kind
-    for kind in (Cancel, Pause, Resume, Compensate, Retry, Skip, Edit, Approve, Reject, Settle)
+    for kind in (Cancel, Pause, Resume, Compensate, Retry, Skip, Edit, Approve, Confirm, Reject, Settle)
 }
 
 
@@ -194,7 +200,8 @@ def _signal(found: Snapshot, action: Action, by: str) -> ToSignal:
     except Misfit as error:
         raise Conflict(str(error), code="moot", **_place(found, action)) from error
     later = " once the running invocation looks" if found.held else ""
-    return ToSignal(kind=kind, payload=payload, will=_WILL[kind].format(step=getattr(action, "step", "")) + later)
+    will = _WILL_END if isinstance(action, Reject) and not action.step else _WILL[kind].format(step=getattr(action, "step", ""))
+    return ToSignal(kind=kind, payload=payload, will=will + later)
 
 
 def _payload(action: Action, by: str) -> dict[str, Any]:
@@ -213,9 +220,13 @@ _WILL: Final = {
     "skip": "{step} counts as done with this output",
     "edit": "{step} is called with these arguments",
     "approve": "{step} goes on with the approved arguments",
+    "confirm": "the plan begins, exactly as it was confirmed",
     "reject": "{step} fails as rejected",
     "settle": "{step} goes on as the person says",
 }
+
+
+_WILL_END: Final = "it ends as REJECTED, and nothing of it was done"
 
 
 def _reopened(x: Execution, action: Action, by: str, now_ms: int) -> Changes:

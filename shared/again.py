@@ -188,7 +188,7 @@ class Repeater:
             raise Conflict(f"the Idempotency-Key {key[:80]!r} was used for another request", code="idempotency_conflict")
         execution = made.execution if isinstance(made, Exists) else birth.header.id
         if isinstance(made, Created):
-            self._sender.start([made.entry], "the first step")
+            self._sender.start([made.entry] if made.entry else [], "the first step")
             log.info("action.accepted", execution=x.header.id, tenant=x.header.tenant, new=execution, **_facts(origin))
         given = [x.name_of(cell) for cell in sorted(new.given)]
         told = {"id": execution, "executionId": execution, "repeated": isinstance(made, Exists)}

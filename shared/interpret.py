@@ -190,7 +190,11 @@ class Interpreter:
             data = await self.store.load_plan(lease.header.id)
             if data is None:
                 raise IntentionError(f"the plan of {lease.header.id} is gone", code="plan_missing")
-            known = self._blueprints[lease.header.plan] = Blueprint(data)
+            known = Blueprint(data)
+            if known.hash != lease.header.plan:  # what was accepted, priced and confirmed was another plan
+                log.error("plan.changed", alert=True, hash=known.hash, accepted=lease.header.plan)
+                raise IntentionError(f"the plan of {lease.header.id} is not the one that was accepted", code="plan_changed")
+            self._blueprints[lease.header.plan] = known
             while len(self._blueprints) > 256:
                 self._blueprints.popitem(last=False)
         self._blueprints.move_to_end(lease.header.plan)

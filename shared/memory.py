@@ -20,6 +20,7 @@ from shared.machine.decision import Changes, Line
 from shared.machine.state import Header, Notes, Signal
 from shared.machine.status import TERMINAL, Phase, Reason, Status
 from shared.ports import (
+    REST_MS,
     Accepted,
     Birth,
     Commit,
@@ -375,12 +376,14 @@ class MemoryStore:
             notes=b"" if birth.notes == Notes() else _encode(birth.notes),
             account=_account(birth),
         )
-        part.due.set(header.id, now + WATCH_MS)
+        rests = header.status is Status.AWAITING_CONFIRMATION
+        part.due.set(header.id, now + (min(birth.timeout_ms or REST_MS, REST_MS) if rests else WATCH_MS))
         if key:
             record.made_by = keys.idempotency(pp, header.tenant, key)
             self._made[pp, header.tenant, key] = (header.id, birth.request_hash)
         commands = part.enqueue_all(now, wire.queue_entries(header, birth.commands))
-        return Created(entry=part.enqueue(now, record.entry(now, "created")), commands=commands)
+        entry = None if rests else part.enqueue(now, record.entry(now, "created"))
+        return Created(entry=entry, commands=commands)
 
     def _known(self, pp: str, tenant: str, key: str) -> tuple[str, str] | None:
         return self._made.get((pp, tenant, key))
@@ -411,7 +414,9 @@ class MemoryStore:
             return NoLease(why=No.STALE)
         if again:
             return None
-        if header.status is Status.PAUSED and record.caught_up:
+        if (rest_ms := _rests(header, now)) and record.caught_up:
+            if record.lease_until <= now:
+                _rearm(part, header.id, now + rest_ms)
             return NoLease(why=No.PAUSED)
         if header.status is Status.SUSPENDED and record.caught_up and waits:
             if record.lease_until <= now:
@@ -787,6 +792,15 @@ def _rearm(part: _Partition, execution: str, at_ms: int) -> None:
     at = part.due.at(execution)
     if at is not None and at < at_ms:
         part.due.set(execution, at_ms)
+
+
+def _rests(header: Header, now: int) -> int:
+    """How long one that only a person moves may be left alone, ms; 0 for every other one."""
+    if header.status is Status.PAUSED:
+        return REST_MS
+    if header.status is not Status.AWAITING_CONFIRMATION or 0 < header.deadline_ms <= now:
+        return 0
+    return min(REST_MS, header.deadline_ms - now) if header.deadline_ms else REST_MS
 
 
 def _lease(record: _Record, owner: str, now: int) -> Lease:

@@ -12,6 +12,8 @@ from shared.machine.state import Fault, Header, Hold, Intent, Notes, Result, Sig
 from shared.machine.status import Status
 from shared.quota import Account, Allowance
 
+REST_MS = 24 * 3_600_000
+"""What only a person moves is looked at once a day: nothing non-terminal is without a due time."""
 MESSAGE = "message"
 """The kind of an outbox entry that goes to QStash; every other kind is a command (see `shared.commands`)."""
 
@@ -61,9 +63,9 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True):
-    """Stored, durable, and its first message is in the outbox."""
+    """Stored, durable, and its first message is in the outbox; one that must be confirmed has none."""
 
-    entry: Entry
+    entry: Entry | None
     commands: tuple[Entry, ...] = ()
 
 

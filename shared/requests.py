@@ -29,6 +29,9 @@ class Execute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     priority: Literal["normal", "low"] = "normal"
     """`low` waits (429) when messages get scarce, before anything else does."""
 
+    confirm: bool = False
+    """Nothing starts before `POST /api/executions/{id}/confirm` names the plan's hash."""
+
     def words(self) -> str | None:
         """The words, if it is words; BadRequest unless it is exactly one of the three."""
         given = [name for name in ("intent", "input", "plan") if getattr(self, name) is not None]
@@ -43,10 +46,10 @@ def request_hash(request: Execute) -> str:
     return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
 
 
-def plan_summary(plan: Any, summary: str, sources: Any) -> dict[str, Any]:
+def plan_summary(plan: Any, plan_hash: str, summary: str, sources: Any) -> dict[str, Any]:
     """What is going to be done, for the one who asked."""
     steps = [{"name": s.name, "tool": s.tool, "args": s.args, "needs": s.needs} for s in plan.steps[:100]]
-    return {"summary": summary, "total_steps": len(plan.steps), "steps": steps, "sources": sources}
+    return {"hash": plan_hash, "summary": summary, "total_steps": len(plan.steps), "steps": steps, "sources": sources}
 
 
 def links(execution: str) -> dict[str, str]:

@@ -117,6 +117,11 @@ def _whole(found: Snapshot) -> Iterator[Wait]:
         )
     if x.notes.paused:
         yield Wait(kind="pause", owner="person", text=f"{x.notes.paused} has paused it, and somebody must resume it")
+    if x.header.status is Status.AWAITING_CONFIRMATION:
+        detail = {"planHash": x.header.plan}
+        yield Wait(
+            kind="confirmation", owner="person", text="its plan must be confirmed by its hash, or rejected", detail=detail
+        )
     if x.header.reason is Reason.UNDELIVERABLE:
         text = "segments came to nothing again and again: look at its dead letters, and resend it"
         yield Wait(kind=Reason.UNDELIVERABLE, owner="person", text=text)

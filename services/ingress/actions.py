@@ -25,7 +25,7 @@ _NOT_AGAIN: Final = {"duplicate": "was cancelled before", "terminal": "is over a
 
 
 async def act(request: Request) -> Response:
-    """Pause, resume, retry, skip, edit, approve, reject, settle or compensate one execution."""
+    """Pause, resume, retry, skip, edit, approve, confirm, reject, settle or compensate one execution."""
     deps, tenant = edge.known(request)
     action = await _action(request, request.url.path.rpartition("/")[2])
     by = edge.actor(request, tenant, action.actor)
@@ -97,6 +97,7 @@ ROUTES: Final = [
     Route("/api/executions/{id}/skip", act, methods=["POST"]),
     Route("/api/executions/{id}/edit", act, methods=["POST"]),
     Route("/api/executions/{id}/approve", act, methods=["POST"]),
+    Route("/api/executions/{id}/confirm", act, methods=["POST"]),
     Route("/api/executions/{id}/reject", act, methods=["POST"]),
     Route("/api/executions/{id}/settle", act, methods=["POST"]),
     Route("/api/executions/{id}/restart", restart, methods=["POST"]),

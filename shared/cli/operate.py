@@ -136,18 +136,22 @@ def _verb(name: str, *options: Callable[[Any], Any]) -> Callable[[F], click.Comm
     click.option("--user", default="anonymous", show_default=True, help="For whom."),
     click.option("--timezone", default="", help="Where the words were said."),
     click.option("--idempotency-key", default="", help="The same request under the same key runs once."),
+    click.option("--confirm", is_flag=True, help="Nothing starts before the plan is confirmed: `intention confirm`."),
     _WAIT,
 )
 def run(
-    shell: Shell, *, words: str | None, plan: Any, user: str, timezone: str, idempotency_key: str, wait_s: float | None
-) -> None:
+    shell: Shell, *, words: str | None, plan: Any, user: str, timezone: str, idempotency_key: str, confirm: bool,
+    wait_s: float | None,
+) -> None:  # fmt: skip
     """Run words or a plan."""
     if (words is None) == (plan is None):
         raise click.UsageError("give either words or --plan")
     what = {"intent": words} if plan is None else {"plan": _plan(plan.read())}
     context = {"context": {"timezone": timezone}} if timezone else {}
-    told = shell.api.ask("POST", "/api/execute", {**what, **context, "userId": user}, key=idempotency_key)
-    shell.after(told["id"], told | {"will": "accepted"}, wait_s)
+    body = {**what, **context, "userId": user} | ({"confirm": True} if confirm else {})
+    told = shell.api.ask("POST", "/api/execute", body, key=idempotency_key)
+    will = f"waits for: intention confirm {told['id']}" if confirm else "accepted"
+    shell.after(told["id"], told | {"will": will}, wait_s)
 
 
 def _plan(text: bytes) -> Any:
@@ -309,9 +313,40 @@ def _seen(shell: Shell, execution: str, step: str, edited: dict[str, Any] | None
     return str(hold["argsHash"])
 
 
-@_verb("reject", _ID, _STEP, click.option("--note", default="", help="For the history."), _WAIT)
+@_verb(
+    "confirm",
+    _ID,
+    click.option("--plan-hash", help="Of the plan that you saw; without it the plan is shown, and you are asked."),
+    click.option("--yes", is_flag=True, help="Do not ask."),
+    _WAIT,
+)
+def confirm(shell: Shell, *, execution: str, plan_hash: str | None, yes: bool, wait_s: float | None) -> None:
+    """Say yes to a plan: exactly that plan runs."""
+    if plan_hash is None:
+        plan_hash = _seen_plan(shell, execution, yes=yes)
+    told = shell.api.ask("POST", f"/api/executions/{execution}/confirm", {"planHash": plan_hash})
+    shell.after(execution, told, wait_s)
+
+
+def _seen_plan(shell: Shell, execution: str, *, yes: bool) -> str:
+    found = shell.api.get(execution)
+    if found["status"] != "AWAITING_CONFIRMATION":
+        raise click.ClickException(f"it is {found['status']}: its plan does not wait to be confirmed")
+    if not yes:
+        click.echo("\n".join(f"  {step['name']}: {step.get('tool') or 'waits'}" for step in found["steps"]), err=True)
+        click.confirm("this plan?", abort=True, err=True)
+    return str(found["plan"]["hash"])
+
+
+@_verb(
+    "reject",
+    _ID,
+    click.argument("step", required=False, default=""),
+    click.option("--note", default="", help="For the history."),
+    _WAIT,
+)
 def reject(shell: Shell, *, execution: str, step: str, note: str, wait_s: float | None) -> None:
-    """Say no."""
+    """Say no to a step's arguments, or without STEP to the whole plan."""
     told = shell.api.ask("POST", f"/api/executions/{execution}/reject", {"step": step, "note": note})
     shell.after(execution, told, wait_s)
 

@@ -51,7 +51,9 @@ def _take(draft: Draft, event: Event) -> None:
         case _:
             assert_never(event)
     if draft.header.status is Status.PAUSED and not draft.notes.paused:  # resumed, before this segment or in it
-        draft.move(_running(draft.header.phase))
+        draft.move(Status.AWAITING_CONFIRMATION if draft.notes.unconfirmed else _running(draft.header.phase))
+    if draft.header.status is Status.AWAITING_CONFIRMATION and not draft.notes.unconfirmed:
+        draft.move(Status.EXECUTING)
 
 
 def _decision(draft: Draft, following: Next) -> Decision:
@@ -94,6 +96,8 @@ def _next(draft: Draft, room: Room) -> Next:
         return _pause(draft)
     if header.deadline_ms and draft.now_ms >= header.deadline_ms and header.phase is Phase.FORWARD:
         draft.blame(Cause.TIMED_OUT)
+    if draft.notes.unconfirmed and (rest := _unconfirmed(draft)) is not None:
+        return rest
     if draft.header.phase is Phase.FORWARD and not draft.header.cause:
         found = _forward(draft, room)
         if found is not None:
@@ -110,6 +114,17 @@ def _pause(draft: Draft) -> Next:
     said = [] if draft.header.status is Status.PAUSED else [line]
     changes = Changes(header=moved(draft.header, Status.PAUSED), history=said, progress=True)
     return Suspend(reason=Reason.NONE, wake_at_ms=draft.now_ms + AUDIT_MS, timed=False, changes=changes)
+
+
+def _unconfirmed(draft: Draft) -> Next | None:
+    """It rests until somebody confirms or rejects its plan; None when it is stopped for another reason."""
+    if draft.notes.rejected:
+        return _end(draft, Status.REJECTED)
+    if draft.header.cause:
+        return None
+    look_ms = draft.now_ms + AUDIT_MS
+    look_ms = min(look_ms, draft.header.deadline_ms) if draft.header.deadline_ms else look_ms
+    return Suspend(reason=Reason.NONE, wake_at_ms=look_ms, timed=False, changes=Changes(header=draft.header, progress=True))
 
 
 def _forward(draft: Draft, room: Room) -> Next | None:

@@ -152,7 +152,26 @@ def _approve(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
     waits.approved(draft, cell, hold, args=args, by=_actor(payload), note=str(payload.get("note", ""))[:1000])
 
 
+def _confirm(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
+    """Yes to the plan of this hash: what runs is that plan, byte for byte."""
+    _to_confirm(draft)
+    if payload.get("plan_hash") != draft.header.plan:
+        raise Misfit("another plan was confirmed than is waiting: its hash differs")
+    draft.note(unconfirmed=False)
+    draft.say("plan.confirmed", by=_actor(payload), plan_hash=draft.header.plan)
+
+
+def _to_confirm(draft: Draft) -> None:
+    if not draft.notes.unconfirmed or draft.notes.rejected:
+        raise Misfit("its plan does not wait to be confirmed")
+
+
 def _reject(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
+    if not payload.get("step"):
+        _to_confirm(draft)
+        draft.note(rejected=True)
+        draft.say("plan.rejected", by=_actor(payload), message=str(payload.get("note", ""))[:1000])
+        return
     cell, _hold = _held(draft, payload, Reason.APPROVAL)
     waits.rejected(draft, cell, by=_actor(payload), note=str(payload.get("note", ""))[:1000])
 
@@ -242,6 +261,7 @@ TAKEN: Final[dict[str, Take]] = {
     "callback": _callback,
     "child": _child,
     "slot": _slot,
+    "confirm": _confirm,
     "approve": _approve,
     "reject": _reject,
     "settle": _settle,

@@ -65,6 +65,10 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     early: tuple[Early, ...] = ()
     paused: str = ""
     """Who paused it."""
+    unconfirmed: bool = False
+    """Nothing starts before somebody has confirmed the plan by its hash."""
+    rejected: bool = False
+    """Somebody has said no to the plan."""
     no_undo: bool = False
     """Whoever cancelled it wants what is done to stand."""
     supplied: tuple[int, ...] = ()

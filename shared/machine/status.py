@@ -38,8 +38,8 @@ TERMINAL: Final = frozenset({_S.COMPLETED, _S.REJECTED}) | _ENDS_UNDONE | _ENDS_
 MOVES: Final = MappingProxyType(
     {
         _S.RECEIVED: frozenset({_S.PLANNING, _S.REJECTED, _S.CANCELLED}),
-        _S.PLANNING: frozenset({_S.PLANNED, _S.REJECTED}) | _ENDS_EMPTY,
-        _S.PLANNED: frozenset({_S.AWAITING_CONFIRMATION, _S.EXECUTING}),
+        _S.PLANNING: frozenset({_S.PLANNED, _S.AWAITING_CONFIRMATION, _S.REJECTED}) | _ENDS_EMPTY,
+        _S.PLANNED: frozenset({_S.EXECUTING}),
         _S.AWAITING_CONFIRMATION: frozenset({_S.EXECUTING, _S.PAUSED, _S.REJECTED, _S.CANCELLED, _S.TIMED_OUT}),
         _S.EXECUTING: frozenset({_S.SUSPENDED, _S.PAUSED, _S.COMPENSATING, _S.COMPLETED}) | _ENDS_EMPTY,
         _S.SUSPENDED: frozenset({_S.EXECUTING, _S.COMPENSATING}),
@@ -53,8 +53,8 @@ MOVES: Final = MappingProxyType(
 What rests is EXECUTING or COMPENSATING again before anything else becomes of it; one commit may store several moves.
 """
 
-UNPLANNED: Final = frozenset({_S.RECEIVED, _S.PLANNING, _S.AWAITING_CONFIRMATION, _S.REJECTED})
-"""Of planning and confirming, which need somebody else's answer. A plan that is accepted at once skips them."""
+UNPLANNED: Final = frozenset({_S.RECEIVED, _S.PLANNING})
+"""Of planning, which needs somebody else's answer. A plan that is accepted at once skips them."""
 
 REOPENINGS: Final = MappingProxyType(
     {

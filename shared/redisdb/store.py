@@ -13,6 +13,7 @@ from shared.machine.decision import Changes, Line
 from shared.machine.state import Header, Notes
 from shared.machine.status import TERMINAL, Status
 from shared.ports import (
+    REST_MS,
     Accepted,
     Birth,
     Commit,
@@ -151,6 +152,7 @@ class RedisStore(Commanding):
                 birth.cells,
                 header.trace,
                 birth.timeout_ms,
+                REST_MS if header.status is Status.AWAITING_CONFIRMATION else "",
                 len(fields),
                 *(part for pair in fields.items() for part in pair),
                 len(lines),
@@ -161,7 +163,7 @@ class RedisStore(Commanding):
         )
         match reply[0]:
             case 0:
-                return Created(entry=wire.entry(reply[1]), commands=commands)
+                return Created(entry=wire.entry(reply[1]) if reply[1] else None, commands=commands)
             case 1:
                 return Exists(execution=reply[1].decode())
             case 2:
@@ -183,7 +185,7 @@ class RedisStore(Commanding):
                 keys.outbox_times(pp),
                 keys.outbox_entries(pp),
             ],
-            [execution, owner, lease_ms, segment, _TERMINAL, cause, secrets.token_hex(6), self._longest_delay_ms],
+            [execution, owner, lease_ms, segment, _TERMINAL, cause, secrets.token_hex(6), self._longest_delay_ms, REST_MS],
         )
         if reply[0] != 0:
             ms = reply[1] if reply[0] in {No.NOT_DUE, No.HELD} else 0

@@ -120,7 +120,7 @@ def _coverage(summary: Summary) -> str:
     made = {name for name, count in summary.moves.items() if count}
     never = sorted(legal - made)
     refused, pairs = illegal_moves_refused()
-    told = f"status moves: {len(legal & made)} of {len(legal)} legal ones made (none of planning and confirming is tried)"
+    told = f"status moves: {len(legal & made)} of {len(legal)} legal ones made (none of planning is tried)"
     return "\n".join([f"{told}; {refused} of {pairs} illegal ones are refused", *(f"  never: {name}" for name in never)])
 
 

@@ -281,7 +281,7 @@ class Oracle:
                 return True
             return any(self._rests_open(hold.child) for _, hold in seen.waiting() if hold.child)
         waits = seen.status is Status.SUSPENDED and seen.header.reason in _PERSONS
-        return waits or seen.status is Status.PAUSED
+        return waits or seen.status in {Status.PAUSED, Status.AWAITING_CONFIRMATION}
 
     def _rests_open(self, child: str) -> bool:
         seen = peek.record(self.memory, child)

@@ -24,6 +24,9 @@ def answer(seen: Seen, blueprint: Blueprint, town: Town | None, dice: random.Ran
     """What a person says to an execution as it stands; None if it waits for nobody."""
     if seen.status is Status.PAUSED:
         return Word("resume", {"actor": "somebody"})
+    if seen.status is Status.AWAITING_CONFIRMATION:
+        word = Word("confirm", {"plan_hash": blueprint.hash, "actor": "somebody"})
+        return word if dice.random() < 0.75 else Word("reject", {"actor": "somebody"})
     if seen.status is not Status.SUSPENDED:
         return None
     if seen.header.reason is Reason.UNDELIVERABLE:

@@ -33,6 +33,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     qstash: bool = True
     ably: bool = True
     watchdog: bool = True
+    confirm: bool = False
+    """Whether plans wait until somebody confirms them."""
     finally_: str = ""
     """What people do with executions that wait for one: `cancel` or `answer`; nothing if empty."""
 
@@ -224,6 +226,21 @@ def _paused(dice: random.Random, seed: int) -> Scenario:
     return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), setting=setting, faults=tuple(faults))
 
 
+def _confirmed(dice: random.Random, seed: int) -> Scenario:
+    """Plans that nobody runs before a person has said yes to them; persons say no as well, cancel, pause, or come too late."""
+    names = "abc"[: dice.choice((1, 2, 3))]
+    steps = tuple(call(dice, name, names[:number]) for number, name in enumerate(names))
+    draft = PlanDraft(steps=steps, timeout_ms=dice.choice((None, None, 900, 20_000)))
+    kinds = ("answer", "answer", "pause", "resume", "cancel", "resend", "hint")
+    faults = [
+        Fault(stream="moment", kind=dice.choice(kinds), at=dice.randrange(1, 60)) for _ in range(dice.choice((0, 1, 2, 4)))
+    ]
+    if dice.random() < 0.5:
+        faults.append(_fault(dice, "command", _kind(dice, "command"), len(names), 1))
+    setting = Setting(confirm=True, qstash=dice.random() < 0.9, finally_=dice.choice((ANSWER, ANSWER, "")))
+    return Scenario(seed=seed, plans=(draft,), setting=setting, faults=tuple(faults))
+
+
 def _stopped_parents(dice: random.Random, seed: int) -> Scenario:
     """A plan that stops while its child sleeps, waits or works, or before the child is born."""
     inner = tuple(dice.choice((call, waiting, sleeping))(dice, name, "ab"[:number]) for number, name in enumerate("ab"))
@@ -243,6 +260,7 @@ _THEMES: Final[Sequence[tuple[float, Callable[[random.Random, int], Scenario]]]]
     (0.05, _in_line),
     (0.05, _paused),
     (0.05, _stopped_parents),
+    (0.04, _confirmed),
 )
 """Runs about one thing that chance alone would meet too seldom: (share of the seeds, maker)."""
 

@@ -72,12 +72,16 @@ def judge(case: Case) -> None:
     status = case.seen.status
     if status is Status.COMPLETED:
         _completed(case)
-    elif status in TERMINAL - {Status.REJECTED}:
+    elif status is Status.REJECTED:
+        untouched = "reject" in case.facts.sent and not case.facts.intents
+        must(untouched, "rejected before anything", f"{case.name} is REJECTED, after {sorted(case.facts.intents)}")
+    elif status in TERMINAL:
         _stopped(case)
     else:
         _waits(case)
     if case.facts.cancelled:
-        fine = status is not Status.COMPLETED and (status not in TERMINAL or case.seen.header.cause)
+        over = status in TERMINAL - {Status.REJECTED}
+        fine = status is not Status.COMPLETED and (not over or case.seen.header.cause)
         must(fine, "a cancel counts", f"{case.name} was cancelled and is {status}")
     for part in case.parts:
         _part(case, part)
@@ -205,6 +209,8 @@ def _waits(case: Case) -> None:
     match header.status:
         case Status.PAUSED:
             fair = "pause" in case.facts.sent
+        case Status.AWAITING_CONFIRMATION:
+            fair = case.facts.scenario.setting.confirm and "confirm" not in case.facts.sent
         case Status.SUSPENDED if header.reason in WAITS:
             fair = WAITS[header.reason](case)
         case _:

@@ -15,7 +15,7 @@ from shared.interpret import Answer, Delivery, Limits
 from shared.machine import accept as accepting
 from shared.machine import plan as plans
 from shared.machine.plan import Blueprint, PlanDraft
-from shared.machine.state import Header
+from shared.machine.state import Header, Notes
 from shared.machine.status import Status
 from shared.ports import Accepted, Birth, Created, Entry, Exists
 from shared.redisdb import keys
@@ -313,8 +313,10 @@ class World:
         blueprint = Blueprint(data)
         key = f"key {number}"
         execution = f"exe_{keys.spread(f'{TENANT}/{key}')}_{self.scenario.seed & (1 << 96) - 1:024x}{number:08x}"
+        status = Status.AWAITING_CONFIRMATION if self.scenario.setting.confirm else Status.PLANNED
         return Birth(
-            header=Header(id=execution, tenant=TENANT, plan=blueprint.hash, status=Status.PLANNED, trace="t"),
+            header=Header(id=execution, tenant=TENANT, plan=blueprint.hash, status=status, trace="t"),
+            notes=Notes(unconfirmed=self.scenario.setting.confirm),
             plan=data,
             cells=blueprint.first_cells(),
             fields={},

@@ -7,9 +7,23 @@ import pytest
 from shared.machine.decision import Line
 from shared.machine.state import Result
 from shared.machine.status import Status
-from shared.ports import Created, Exists, KeyConflict
+from shared.ports import Created, Exists, KeyConflict, Lease, No, NoLease
 from shared.redisdb import keys
-from tests.support.executions import EXE, NOW, PP, RETENTION_MS, Clocked, birth, created, ended, execution_id, later, leased
+from tests.support.executions import (
+    EXE,
+    NOW,
+    PP,
+    RETENTION_MS,
+    Clocked,
+    ask,
+    birth,
+    created,
+    ended,
+    execution_id,
+    later,
+    leased,
+    signalled,
+)
 
 KEY = "order 17"
 
@@ -122,3 +136,28 @@ async def test_an_execution_may_begin_with_results_that_are_given(store: Clocked
     assert await store.load_results(EXE, [0, 1]) == {0: {"n": 1}}
     assert await store.load_order(EXE, [0]) == {0: NOW + 5}
     assert (await leased(store)).cells == b"dr...."
+
+
+async def test_one_that_must_be_confirmed_waits_for_a_word(store: Clocked) -> None:
+    """It has no message, and whoever asks for it is told that it rests; a signal wakes it."""
+    made = await store.create(birth(status=Status.AWAITING_CONFIRMATION))
+    assert made == Created(entry=None)
+    later(store, 10_000)
+    assert await store.overdue(PP, limit=9) == []
+    await store.touch(EXE, in_ms=0)
+    assert await ask(store) == NoLease(why=No.PAUSED)
+    assert await store.overdue(PP, limit=9) == []
+    assert await signalled(store) is not None
+    assert (await leased(store)).header.status is Status.AWAITING_CONFIRMATION
+
+
+async def test_the_deadline_of_one_that_nobody_confirms_is_kept(store: Clocked) -> None:
+    """It becomes due with it, and then somebody gets the lease to end it."""
+    await store.create(birth(status=Status.AWAITING_CONFIRMATION, timeout_ms=60_000))
+    await store.touch(EXE, in_ms=0)
+    assert await ask(store) == NoLease(why=No.PAUSED)
+    later(store, 59_999)
+    assert await store.overdue(PP, limit=9) == []
+    later(store, 1)
+    assert await store.overdue(PP, limit=9) == [EXE]
+    assert isinstance(await ask(store), Lease)

@@ -30,14 +30,14 @@ async def record(store: Recording, **fields: str) -> None:
 
 @pytest.mark.parametrize("why", REASONS, ids=lambda why: why.name)
 async def test_each_refusal_has_its_code_and_writes_nothing(store: Twice, why: No) -> None:
-    """Asked once or twice; a wait that ends later may only become due later."""
+    """Asked once or twice; what rests may only become due later."""
     await record(store, **REASONS[why])
     before = await everything(store.redis)
     await ask(store, segment=3)
     assert store.last.codes == (why, why)
     after = await everything(store.redis)
     assert {name for name in after if after[name] != before[name]} <= {keys.due(PP)}
-    assert (after == before) is (why not in {No.WAITING, No.NOT_DUE})
+    assert (after == before) is (why not in {No.PAUSED, No.WAITING, No.NOT_DUE})
 
 
 async def test_an_unknown_execution_is_absent(store: Twice) -> None:

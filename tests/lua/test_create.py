@@ -1,10 +1,14 @@
 """create.lua: CREATED 0, EXISTS 1, CONFLICT 2, BURIED 3."""
 
+from typing import Any
+
 import pytest
 
 from shared.errors import Conflict
+from shared.machine.status import Status
+from shared.ports import REST_MS
 from shared.redisdb import keys
-from tests.support.executions import EXE, PP, birth, created, execution_id
+from tests.support.executions import EXE, NOW, PP, birth, created, execution_id
 from tests.support.stores import Recording, Twice, everything
 
 
@@ -84,3 +88,14 @@ async def test_what_a_new_execution_consists_of(store: Twice) -> None:
     assert found[keys.listing(PP, "acme")] == [(EXE[-32:].encode(), 0.0)]
     assert found[keys.history(EXE)] == [{b"l": b'{"event":"execution.created"}'}]
     assert (found[keys.record(EXE)][b"text"], found[keys.record(EXE)][b"ver"]) == (b"book a table", b"0")
+
+
+async def test_one_that_must_be_confirmed_gets_no_message(store: Twice) -> None:
+    """It is looked at once a day, or at its deadline; asked twice it exists."""
+    await store.create(birth(status=Status.AWAITING_CONFIRMATION))
+    assert (store.last.codes, store.last.reply) == ((0, 1), [0, b""])
+    redis: Any = store.redis
+    assert await redis.exists(keys.outbox_entries(PP)) == 0
+    assert await redis.zscore(keys.due(PP), EXE) == NOW + REST_MS
+    await store.create(birth(execution_id(2), status=Status.AWAITING_CONFIRMATION, timeout_ms=60_000))
+    assert await redis.zscore(keys.due(PP), execution_id(2)) == NOW + 60_000

@@ -12,6 +12,7 @@ from tests.support.executions import (
     EXE,
     PP,
     RETENTION_MS,
+    birth,
     buried,
     created,
     done,
@@ -101,7 +102,7 @@ async def test_one_without_a_time_is_not_due(store: Twice) -> None:
 @pytest.mark.parametrize("status", sorted(set(Status) - TERMINAL))
 async def test_running(store: Twice, status: Status) -> None:
     """Not even if the index says so (a failover may bring a member back): it says in which status, and deletes nothing."""
-    await created(store, status=status)
+    await store.create(birth(status=status))
     redis: Any = store.redis
     await redis.zadd(keys.retire(PP), {EXE: 1})
     later(store, RETENTION_MS)

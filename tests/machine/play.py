@@ -52,9 +52,16 @@ def call(name: str, tool: str = "idem", **more: Any) -> dict[str, Any]:
 class Play:
     """Moves return where the execution stands then: `EXECUTING`, `SUSPENDED sleep`, `COMPLETED`."""
 
-    def __init__(self, *steps: dict[str, Any], notes: Notes | None = None, deadline_ms: int = 0, **plan: Any) -> None:
+    def __init__(
+        self,
+        *steps: dict[str, Any],
+        notes: Notes | None = None,
+        deadline_ms: int = 0,
+        status: Status = Status.PLANNED,
+        **plan: Any,
+    ) -> None:
         self.plan = compiled(*steps, inner=bool(notes and notes.parent), **plan)
-        self.record = Record(header(Status.PLANNED, deadline_ms=deadline_ms), self.plan)
+        self.record = Record(header(status, deadline_ms=deadline_ms), self.plan)
         self.record.notes = notes or Notes()
         self.now_ms = self.began_ms = NOW
         self.room: dict[str, Any] = {"parallel": 100}

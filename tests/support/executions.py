@@ -59,6 +59,7 @@ async def created(store: Store, execution: str = EXE, **what: Any) -> Entry:
     """Create it; its first entry."""
     answer = await store.create(birth(execution, **what))
     assert isinstance(answer, Created), answer
+    assert answer.entry is not None
     return answer.entry
 
 

@@ -2,6 +2,7 @@
 -- KEYS: 1 record  2 cells  3 due  4 inbox  5 history  6 outbox times  7 outbox entries
 -- ARGV: 1 now  2 execution id  3 owner (random)  4 lease ms  5 segment of the message (-1 = whichever is current)
 --       6 terminal statuses (comma before and after each)  7 what woke it  8 nonce  9 longest delay of a message, ms
+--       10 ms until one that rests is looked at
 -- Returns: {0 OK, now, fence, ver, lease_until, seen, header (flat), cells, busy (flat: field, value), results (flat),
 --           signals (flat: position, text), account {allow, used, held, held_ms, floor, tail}, empty if nobody counts,
 --           1 if somebody watches}
@@ -13,7 +14,7 @@
 --@include outbox
 local x = KEYS[1]
 local r = redis.call('HMGET', x, 'status', 'segment', 'owner', 'lease_until', 'wake_ms', 'inbox', 'seen', 'fence', 'ver',
-  'timed', 'need', 'armed_ms', 'trace', 'watched_ms')
+  'timed', 'need', 'armed_ms', 'trace', 'watched_ms', 'deadline_ms')
 if not r[1] then return {7} end
 local now = clock(ARGV[1])
 local status, segment = r[1], tonumber(r[2])
@@ -25,7 +26,14 @@ if asked >= 0 and asked < segment then return {2, segment} end
 local lease_until = tonumber(r[4] or '0')
 local again = r[3] == ARGV[3] and lease_until > now -- our own acquire, sent twice by the client
 if not again then
-  if status == 'PAUSED' and inbox == seen then return {3} end
+  local rests = status == 'PAUSED' or (status == 'AWAITING_CONFIRMATION' and (tonumber(r[15]) == 0 or tonumber(r[15]) > now))
+  if rests and inbox == seen then
+    -- Nobody but a person moves it: whatever woke it must not have it looked at again and again.
+    local look = tonumber(ARGV[10])
+    if status ~= 'PAUSED' and tonumber(r[15]) > 0 then look = math.min(look, tonumber(r[15]) - now) end
+    if lease_until <= now then redis.call('ZADD', KEYS[3], 'XX', 'GT', now + look, ARGV[2]) end
+    return {3}
+  end
   if status == 'SUSPENDED' and inbox == seen and tonumber(r[5] or '0') > now then
     -- Whatever woke it too early (a hint, a dead letter) lowered its due time: left there, it would be re-sent until the wait ends.
     if lease_until <= now then redis.call('ZADD', KEYS[3], 'XX', 'GT', tonumber(r[5]) + 2000, ARGV[2]) end

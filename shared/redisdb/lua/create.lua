@@ -3,8 +3,9 @@
 -- ARGV: 1 now ('' = server clock)  2 execution id  3 request hash  4 '1' if an Idempotency-Key was given
 --       5 base ms until the watchdog looks  6 nonce  7 listing member  8 plan bytes  9 cells  10 trace
 --       11 time-out of the whole in ms (0 = none)
---       12... n, (field, value)*n of the header; then n, line*n of the history; then n, (id, entry)*n of commands for the outbox
--- Returns: {0 CREATED, entry} | {1 EXISTS, execution id} | {2 CONFLICT} | {3 BURIED}
+--       12 of one that a person must confirm first: ms until it is looked at; it gets no message ('' = it gets one, and begins)
+--       13... n, (field, value)*n of the header; then n, line*n of the history; then n, (id, entry)*n of commands for the outbox
+-- Returns: {0 CREATED, entry or ''} | {1 EXISTS, execution id} | {2 CONFLICT} | {3 BURIED}
 --@include clock
 --@include pay
 --@include outbox
@@ -20,7 +21,7 @@ if ARGV[4] == '1' then
 end
 if redis.call('HEXISTS', KEYS[1], 'buried') == 1 then return {3} end
 if redis.call('EXISTS', KEYS[1]) == 1 then return {1, ARGV[2]} end
-local at = 12
+local at = 13
 local count = tonumber(ARGV[at])
 local fields = {'created_ms', now, 'updated_ms', now, 'ver', 0, 'fence', 0, 'epoch', 0, 'segment', 0, 'inbox', 0, 'seen', 0,
   'deadline_ms', tonumber(ARGV[11]) > 0 and now + tonumber(ARGV[11]) or 0}
@@ -36,8 +37,11 @@ for position = at + 1, at + count do redis.call('XADD', KEYS[4], '*', 'l', ARGV[
 put_commands(KEYS[6], KEYS[7], now, at + 1 + count)
 redis.call('SET', KEYS[2], ARGV[9])
 redis.call('SET', KEYS[3], ARGV[8])
-redis.call('ZADD', KEYS[5], now + tonumber(ARGV[5]), ARGV[2])
+local deadline = tonumber(ARGV[11])
+local rests = ARGV[12] ~= '' and (deadline > 0 and math.min(deadline, tonumber(ARGV[12])) or tonumber(ARGV[12]))
+redis.call('ZADD', KEYS[5], now + (rests or tonumber(ARGV[5])), ARGV[2])
 redis.call('ZADD', KEYS[8], 0, ARGV[7])
 if ARGV[4] == '1' then redis.call('HSET', KEYS[9], 'hash', ARGV[3], 'id', ARGV[2]) end -- purge deletes it with the record
+if rests then return {0, ''} end
 local message = {execution = ARGV[2], segment = 0, nonce = ARGV[6], reason = 'created', trace = ARGV[10]}
 return {0, enqueue(KEYS[1], KEYS[6], KEYS[7], now, message)}

@@ -228,6 +228,7 @@ class Stage:
         birth = Birth(header=header, plan=data, cells=cells, fields={}, timeout_ms=timeout_ms, request_hash="r")
         created = await self.store.create(birth)
         assert isinstance(created, Created)
+        assert created.entry is not None
         await self.store.relay_ack([(created.entry, "msg_first")])
         self.store.calls.clear()
         return header.id

@@ -153,6 +153,7 @@ async def begun(stage: Stage, steps: int, allowance: Allowance) -> str:
     birth = Birth(header=stage.header_of(data), plan=data, cells=cells, fields={}, request_hash="r", allowance=allowance)
     made = await stage.store.create(birth)
     assert isinstance(made, Created)
+    assert made.entry is not None
     await stage.store.relay_ack([(made.entry, "msg_first")])
     return birth.header.id
 

@@ -104,7 +104,12 @@ STORE_MUTANTS: Sequence[Mutant] = (
     _one(
         "what is over takes signals", STORE, '        if record.terminal:\n            return NotAccepted(why="terminal")\n', ""
     ),
-    _one("due is not armed at birth", STORE, "part.due.set(header.id, now + WATCH_MS)", "pass"),
+    _one(
+        "due is not armed at birth",
+        STORE,
+        "part.due.set(header.id, now + (min(birth.timeout_ms or REST_MS, REST_MS) if rests else WATCH_MS))",
+        "pass",
+    ),
     _one(
         "due is not armed by a wait",
         STORE,
