@@ -37,6 +37,23 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any]
 
 
+class Drafted(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that would be accepted."""
+
+    plan: Plan
+    planned: Planned | None
+
+    @property
+    def hash(self) -> str:
+        """Its identity."""
+        return plans.hash_of(plans.encode(self.plan))
+
+    @property
+    def summary(self) -> str:
+        """In words."""
+        return self.planned.summary if self.planned else f"{len(self.plan.steps)} steps"
+
+
 class Acceptor:
     """Takes intents. A refusal of any kind stores nothing."""
 
@@ -62,18 +79,21 @@ class Acceptor:
 
     async def check(self, tenant: str, request: Execute, *, at: datetime) -> None:
         """Whether `request` could be taken at a moment: raises what `take` would, and stores nothing."""
+        await self.draft(tenant, request, at=at)
+
+    async def draft(self, tenant: str, request: Execute, *, at: datetime | None = None) -> Drafted:
+        """The plan that `request` would become; raises what `take` would, and stores nothing."""
         words = request.words()
-        planned = await self._planned(tenant, request, words, at) if words else None
-        self._accept(_draft(request, planned))
+        planned = await self._planned(tenant, request, words, at or datetime.now(UTC)) if words else None
+        return Drafted(plan=self._accept(_draft(request, planned)), planned=planned)
 
     async def take(self, tenant: str, request: Execute, key: str, *, at: datetime | None = None) -> Accepted:
         """Store the execution that `request` asks for; with a `key`, once. `at`: when the words are said, if not now."""
-        words = request.words()
         fingerprint = request_hash(request)
         if key and (known := await self._known(tenant, key, fingerprint)):
             return known
-        planned = await self._planned(tenant, request, words, at or datetime.now(UTC)) if words else None
-        plan = self._accept(_draft(request, planned))
+        drafted = await self.draft(tenant, request, at=at)
+        plan, planned = drafted.plan, drafted.planned
         birth = await self._admitted(self._birth(tenant, request, plan, planned, fingerprint, key), plan, request)
         stored = await self._store.create(birth)
         if not isinstance(stored, Created) and self._quota and birth.allowance:

@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from shared.dead_letters import letter_of_execution
 from shared.errors import IntentionError, Unavailable
+from shared.forecast import Usual
 from shared.guards import Guards, NoGuards
 from shared.logs import get_logger
 from shared.machine.decide import decide
@@ -85,13 +86,23 @@ class Estimates:
     def __init__(self) -> None:
         self._samples: dict[str, deque[int]] = {}
         self.p99: dict[str, int] = {}
+        self.count = 0
+        """Of all calls so far."""
 
     def add(self, tool: str, took_ms: int) -> None:
         """One answered call."""
         samples = self._samples.setdefault(tool, deque(maxlen=100))
         samples.append(took_ms)
+        self.count += 1
         if len(samples) >= 20:
             self.p99[tool] = sorted(samples)[int(0.99 * len(samples))]
+
+    def usual(self) -> dict[str, Usual]:
+        """What is known of each tool, for whoever forecasts."""
+        return {
+            tool: Usual(typical_ms=sorted(samples)[len(samples) // 2], p99_ms=self.p99.get(tool, 0))
+            for tool, samples in self._samples.items()
+        }
 
 
 class Interpreter:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from services.ingress import ably, actions, dlq, edge, events, finding, gates, quota, schedules, views, waits, why
+from services.ingress import ably, actions, dlq, edge, events, finding, gates, planning, quota, schedules, views, waits, why
 from services.ingress.edge import Deps
 from services.ingress.requests import Chat
 from shared.errors import NotFound
@@ -133,6 +133,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             *dlq.ROUTES,
             *events.ROUTES,
             *gates.ROUTES,
+            *planning.ROUTES,
             *quota.ROUTES,
             *schedules.ROUTES,
             *waits.ROUTES,

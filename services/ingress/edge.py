@@ -17,6 +17,7 @@ from shared.numbers import whole
 from shared.ports import Store
 from shared.profiles import Profiles
 from shared.quota_keeper import Keeper
+from shared.redisdb.latencies import Latencies
 from shared.redisdb.reader import Reader
 from shared.redisdb.schedules import RedisSchedules
 from shared.redisdb.snapshots import Snapshots
@@ -51,6 +52,7 @@ class Deps:
     repeater: Repeater
     snapshots: Snapshots
     quota: Keeper
+    latencies: Latencies
     background: Background = field(default_factory=Background)
 
 

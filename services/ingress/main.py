@@ -11,6 +11,7 @@ from shared.actions import Actions
 from shared.again import Repeater
 from shared.callers import Callers
 from shared.intake import open_intake
+from shared.redisdb.latencies import Latencies
 from shared.redisdb.reader import Reader
 from shared.redisdb.snapshots import Snapshots
 from shared.runtime import open_engine, run
@@ -44,6 +45,7 @@ def create(settings: Settings) -> Starlette:
                 repeater=Repeater(engine.store, engine.sender, engine.background, engine.quota),
                 snapshots=snapshots,
                 quota=engine.quota,
+                latencies=Latencies(engine.redis),
                 background=engine.background,
             )
             engine.qstash.announce()

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from services.step_executor.callback import Callback, said_by
+from services.step_executor.measures import Measures
 from shared import signing
 from shared.background import Background
 from shared.callbacks import BadTicket
@@ -48,6 +49,7 @@ class Deps:
     called: Called
     reader: Reader
     pings: Pings
+    measures: Measures
     clock: Clock
     background: Background = field(default_factory=Background)
 
@@ -91,6 +93,7 @@ async def execute_step(request: Request) -> Response:
         message=request.headers.get("Upstash-Message-Id", "") if request.state.caller == "qstash" else "",
     )
     deps.background.start(deps.watchdog.lazily())
+    deps.background.start(deps.measures.share())
     run = deps.interpreter.run(delivery, started_ms=started_ms)
     if request.state.caller == "internal" and request.headers.get("Prefer") == "respond-async":
         deps.background.start(run)

@@ -7,11 +7,13 @@ import httpx
 from starlette.applications import Starlette
 
 from services.step_executor.app import Deps, build_app
+from services.step_executor.measures import Measures
 from shared.clock import SystemClock
 from shared.guards import SharedGuards, Watched
 from shared.interpret import Interpreter, Limits
 from shared.ports import Progress as ProgressPort
 from shared.progress import Progress
+from shared.redisdb.latencies import Latencies
 from shared.redisdb.pings import Pings
 from shared.redisdb.progress import RedisProgress
 from shared.redisdb.reader import Reader
@@ -80,9 +82,11 @@ def create(settings: Settings) -> Starlette:
             town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
             qstash = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
             clock = SystemClock()
+            segments = interpreter(engine, town, qstash, clock, open_progress(engine, stack))
             deps = Deps(
                 settings=settings,
-                interpreter=interpreter(engine, town, qstash, clock, open_progress(engine, stack)),
+                interpreter=segments,
+                measures=Measures(segments.estimates, Latencies(engine.redis)),
                 watchdog=engine.watchdog,
                 called=engine.called,
                 reader=Reader(engine.redis),

@@ -144,14 +144,17 @@ def run(
     wait_s: float | None,
 ) -> None:  # fmt: skip
     """Run words or a plan."""
-    if (words is None) == (plan is None):
-        raise click.UsageError("give either words or --plan")
-    what = {"intent": words} if plan is None else {"plan": _plan(plan.read())}
-    context = {"context": {"timezone": timezone}} if timezone else {}
-    body = {**what, **context, "userId": user} | ({"confirm": True} if confirm else {})
+    body = _asked(words, plan, user, timezone) | ({"confirm": True} if confirm else {})
     told = shell.api.ask("POST", "/api/execute", body, key=idempotency_key)
     will = f"waits for: intention confirm {told['id']}" if confirm else "accepted"
     shell.after(told["id"], told | {"will": will}, wait_s)
+
+
+def _asked(words: str | None, plan: Any, user: str, timezone: str) -> dict[str, Any]:
+    if (words is None) == (plan is None):
+        raise click.UsageError("give either words or --plan")
+    what = {"intent": words} if plan is None else {"plan": _plan(plan.read())}
+    return {**what, "userId": user} | ({"context": {"timezone": timezone}} if timezone else {})
 
 
 def _plan(text: bytes) -> Any:
@@ -159,6 +162,19 @@ def _plan(text: bytes) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise click.BadParameter(f"{error}: a plan is JSON", param_hint="--plan") from error
+
+
+@_verb(
+    "plan",
+    click.argument("words", required=False),
+    click.option("--plan", type=click.File("rb"), help="A plan as JSON instead of words; - reads it from standard input."),
+    click.option("--user", default="anonymous", show_default=True, help="For whom."),
+    click.option("--timezone", default="", help="Where the words were said."),
+)
+def plan_(shell: Shell, *, words: str | None, plan: Any, user: str, timezone: str) -> None:
+    """What would be done and what it would cost. Nothing is done."""
+    found = shell.api.ask("POST", "/api/plan", _asked(words, plan, user, timezone))
+    shell.show(found, shown.plan(found))
 
 
 @_verb(

@@ -42,6 +42,25 @@ def row(found: dict[str, Any]) -> str:
     return f"{found['id']}  {(found['createdAt'] or '')[:19]:<19}  {status_of(found):<28}  {found.get('text') or ''}"[:160]
 
 
+def plan(found: dict[str, Any]) -> Iterator[str]:
+    """A plan with its price."""
+    price = found["price"]
+    yield f"{found['summary']}  [{found['hash']}]"
+    for step in found["steps"]:
+        what = step.get("tool") or step["does"]
+        undo = f"; undo: {step['undo']}" if "undo" in step else ""
+        after = f" after {', '.join(step['needs'])}" if step["needs"] else ""
+        yield f"  {step['name']}: {what}{after}{undo}"
+        yield from (f"      {name} = {value}"[:160] for name, value in step["args"].items())
+    yield f"  messages: {price['messages']} if nothing goes wrong; {price['reservedMessages']} are reserved"
+    yield f"  time: about {price['durationMs'] / 1000:.1f} s" + (
+        f", and what these take: {', '.join(one['step'] for one in price['awaits'])}" if price["awaits"] else ""
+    )
+    if found["cannotBeUndone"]:
+        yield f"  cannot be undone: {', '.join(found['cannotBeUndone'])}"
+    yield from (f"  not known: {what}" for what in price["guessed"])
+
+
 def execution(found: dict[str, Any]) -> Iterator[str]:
     """One execution with its steps."""
     yield f"{found['id']}  {status_of(found)}  version {found['version']}"

@@ -10,6 +10,8 @@ PARTITIONS: Final = 64
 """Fixed for ever: an Idempotency-Key chooses its execution's partition, so another count would create things twice."""
 
 LAYOUT = "ie:layout"
+LATENCIES = "ie:{latencies}"
+"""Hash: how long the calls of each tool take, by tool."""
 _PARTITIONS: Final = tuple(f"{number:02x}" for number in range(PARTITIONS))
 
 

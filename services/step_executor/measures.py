@@ -1,0 +1,34 @@
+"""Tells the others now and then how long this process's calls take."""
+
+import time
+from typing import Final
+
+from shared.errors import Unavailable
+from shared.interpret import Estimates
+from shared.logs import get_logger
+from shared.redisdb.latencies import Latencies
+
+log = get_logger()
+EVERY_S: Final = 10.0
+
+
+class Measures:
+    """One for a process."""
+
+    def __init__(self, estimates: Estimates, latencies: Latencies) -> None:
+        """`estimates` are the interpreter's."""
+        self._estimates = estimates
+        self._latencies = latencies
+        self._at = -EVERY_S
+        self._told = 0
+
+    async def share(self) -> None:
+        """With a segment: at most every ten seconds, and only what is new."""
+        now = time.monotonic()
+        if now - self._at < EVERY_S or self._estimates.count == self._told:
+            return
+        self._at, self._told = now, self._estimates.count
+        try:
+            await self._latencies.note(self._estimates.usual())
+        except Unavailable as error:
+            log.debug("measures.not_shared", error=error.message)
