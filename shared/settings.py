@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from shared.errors import SettingsError
+from shared.machine.plan import EVENT_NAME
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -132,6 +133,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Keys whose secrets sign Ably's batched webhooks to `POST /api/mesh/resume`: `appid.keyid:secret`, comma separated."""
     ably_webhook_secret: Secret = Secret("")
     """What Ably's single webhooks must bring in the header `X-Mesh-Secret`, for they are not signed."""
+    ably_event_channels: str = ""
+    """`tenant:event` pairs, comma separated: channels whose publishers may send this one event of the tenant only."""
+    ably_ping_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 10_000
+    """How often the subscriber asks Ably whether it is still heard; not connected for three times as long, it begins anew."""
     ably_dev_host: str = "127.0.0.1"
     ably_dev_port: Port = 8090
     ably_dev_allow_public: bool = False
@@ -315,8 +320,19 @@ def _check_ably(settings: Settings) -> None:
                 )
             if key.strip() == DEV_ABLY_KEY and not settings.local:
                 raise SettingsError(f"{field.upper()} is the public development key: only INTENTION_MODE=local takes it")
+    _check_event_channels(settings)
     if settings.ably_webhook_secret and len(settings.ably_webhook_secret) < 16:
         raise SettingsError("ABLY_WEBHOOK_SECRET has fewer than 16 characters: choose a long random one")
+
+
+def _check_event_channels(settings: Settings) -> None:
+    known = {pair.strip().partition(":")[0] for pair in settings.api_keys.split(",") if pair}
+    for pair in filter(None, settings.ably_event_channels.split(",")):
+        tenant, _, event = pair.strip().partition(":")
+        if not re.fullmatch(r"[a-z0-9_-]{1,40}", tenant) or not re.match(EVENT_NAME, event):
+            raise SettingsError(f"ABLY_EVENT_CHANNELS: {pair.strip()!r} is no tenant:event pair, such as acme:payment")
+        if tenant not in known and not (settings.local and tenant == "local"):
+            raise SettingsError(f"ABLY_EVENT_CHANNELS: no key of API_KEYS is of the tenant {tenant!r}")
 
 
 def _check_times(settings: Settings) -> None:

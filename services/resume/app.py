@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
+from services.resume.subscriber.running import Subscriber
 from shared import mesh
 from shared.callers import Callers
 from shared.dead_letters import excerpt, letter_of
@@ -73,6 +74,7 @@ class Deps:
     callers: Callers
     invariant: Invariant
     quota: Keeper | None = None
+    subscriber: Subscriber | None = None
 
 
 async def resume(request: Request) -> Response:
@@ -148,6 +150,14 @@ async def invariant(request: Request) -> Response:
     return Json(report, status_code=200 if report["ok"] else 503)
 
 
+async def mesh_health(request: Request) -> Response:
+    """How the second channel's subscriber is: 200, or 503 when it has not been connected for more than a minute. No ids."""
+    subscriber = request.app.state.deps.subscriber
+    if subscriber is None:
+        return Json({"configured": False})
+    return Json(subscriber.report(), status_code=200 if subscriber.ok() else 503)
+
+
 async def ready(request: Request) -> None:
     """Whether the store answers."""
     deps: Deps = request.app.state.deps
@@ -170,6 +180,7 @@ def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -
             Route(SWEEP_PATH, sweep, methods=["POST"]),
             Route(FAILED_PATH, failed, methods=["POST"]),
             Route("/api/health/invariant", invariant, methods=["GET"]),
+            Route("/api/health/mesh", mesh_health, methods=["GET"]),
             *probe_routes(ready),
         ],
         exception_handlers=ERROR_HANDLERS,

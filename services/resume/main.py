@@ -9,6 +9,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 
 from services.resume.app import Deps, build_app
+from services.resume.subscriber.running import subscriber_of
 from shared import logs
 from shared.archive import Archiver
 from shared.callers import Callers, tenants
@@ -16,6 +17,7 @@ from shared.door import Door
 from shared.errors import Unavailable
 from shared.intake import open_intake
 from shared.invariant import Invariant
+from shared.redisdb.positions import Positions
 from shared.redisdb.reader import Reader
 from shared.redisdb.samples import Samples
 from shared.runtime import open_engine, run
@@ -46,14 +48,19 @@ def create(settings: Settings) -> Starlette:
             await open_intake(engine, stack)  # the watchdog's rounds start what is scheduled
             invariant = Invariant(Samples(engine.redis), tenants(settings))
             engine.watchdog.take_along(invariant)
+            door = Door(engine.store, engine.executor)
+            if subscriber := subscriber_of(settings, door.take, Positions(engine.redis)):
+                subscriber.start()
+                stack.push_async_callback(subscriber.close)  # first to be closed: the door needs everything above
             app.state.deps = Deps(
                 store=engine.store,
-                door=Door(engine.store, engine.executor),
+                door=door,
                 watchdog=engine.watchdog,
                 reader=Reader(engine.redis),
                 callers=Callers(settings),
                 quota=engine.quota,
                 invariant=invariant,
+                subscriber=subscriber,
             )
             folder = Path(settings.archive_folder) if settings.archive_folder else None
             archiver = Archiver(engine.store, Reader(engine.redis), folder)

@@ -226,6 +226,11 @@ def breaker(tool: str) -> str:
     return f"ie:{{gates}}:cb:{tool}"
 
 
+def mesh_positions() -> str:
+    """Hash: up to when everything on each Ably channel is handled. Has a TTL."""
+    return "ie:{mesh}:positions"
+
+
 def quota_sums(tenant: str) -> str:
     """Hash: what a tenant's messages have cost this day and this month, and what is reserved."""
     return f"ie:{{q:{tenant}}}:sums"

@@ -70,6 +70,7 @@ def test_all_keys_of_a_partition_share_its_hash_tag(name: str) -> None:
         "gates": "gates",
         "breaker": "gates",
         "quota": "q:acme",
+        "mesh": "mesh",
     }
     tag = next((tag for first, tag in others.items() if name.startswith(first)), f"p{pp}")
     assert made(name).startswith(f"ie:{{{tag}}}:")

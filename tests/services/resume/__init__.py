@@ -1,0 +1,1 @@
+"""The resume service's own parts."""
