@@ -114,8 +114,7 @@ class Line:
             async with asyncio.timeout(CLOSE_S):
                 await self._client.close()
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(CLOSE_S):
-                await AblyRest.close(self._client)
+            await AblyRest.close(self._client)  # in case that was cut short; closing twice does nothing
 
 
 def client(options: dict[str, Any], auth: Auth, pace: Pace) -> AblyRealtime:

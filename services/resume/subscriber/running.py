@@ -25,8 +25,8 @@ log = get_logger()
 
 KEEP_EVERY_S: Final = 5.0
 AGAIN_S: Final = 1.0
-CLOSE_S: Final = (7.0, 1.0)
-"""The goodbye of the client and of the two HTTP clients takes two seconds each at most."""
+CLOSE_S: Final = (3.0, 1.0, 1.0)
+"""A client's goodbye takes two seconds at most."""
 LOOK_S: Final = 0.25
 """A state that changes is looked at at once; this is for what changes by time alone."""
 BLINK_S: Final = 1.0
@@ -59,22 +59,30 @@ class Subscriber:
         self.health = Health(self._names, _now_ms())
         self._progress: Progress | None = None
         self._mailbox: Mailbox | None = None
+        self._catch_up: CatchUp | None = None
+        self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._told_up = False
 
     def start(self) -> None:
         """Begin, in the background."""
         silence()
-        self._tasks.append(asyncio.create_task(self._run()))
+        self._begin("begin", self._run)
+
+    def _begin(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(_until_done(what, work)))
 
     async def close(self) -> None:
         """Stop within bounded time. What waits is read again by the next start."""
-        for patience_s in CLOSE_S:  # again, because a cancellation can be lost within the client
+        self._closing = True
+        for patience_s in CLOSE_S:  # more than once: a cancellation can be lost in somebody else's client
             left = [task for task in self._tasks if not task.done()]
             for task in left:
                 task.cancel()
             if left:
                 await asyncio.wait(left, timeout=patience_s)
+        if self._catch_up:
+            await self._catch_up.close()
         await self._keep()
 
     def report(self) -> dict[str, Any]:
@@ -88,19 +96,15 @@ class Subscriber:
 
     async def _run(self) -> None:
         self._progress = progress = Progress(await self._load(), now_ms=_now_ms())
+        if self._closing:
+            return
         self._mailbox = mailbox = Mailbox(self._take, progress, self.health, overflowed=self._overflowed, room=self._room)
-        self._catch_up = catch_up = CatchUp(
-            self._options, self._auth, self._pace, progress=progress, mailbox=mailbox, health=self.health
-        )
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(WORKERS):
-                    group.create_task(_for_ever("work", mailbox.work))
-                group.create_task(_for_ever("catch_up", catch_up.run))
-                group.create_task(_for_ever("keep", self._keep_always))
-                group.create_task(_for_ever("listen", lambda: self._listen(mailbox)))
-        finally:
-            await catch_up.close()
+        self._catch_up = CatchUp(self._options, self._auth, self._pace, progress=progress, mailbox=mailbox, health=self.health)
+        for _ in range(WORKERS):
+            self._begin("work", mailbox.work)
+        self._begin("catch_up", self._catch_up.run)
+        self._begin("keep", self._keep_always)
+        self._begin("listen", lambda: self._listen(mailbox))
 
     async def _load(self) -> dict[str, int]:
         while True:
@@ -167,14 +171,15 @@ class Subscriber:
     # what may be missing
 
     def _missed(self, channel: str) -> None:
-        if self._progress:
+        if self._progress and self._catch_up:
             self._progress.missed(channel)
             self._catch_up.wake()
 
     def _overflowed(self) -> None:
         if self.health.counts.overflows % 1_000 == 1:
             log.warning("mesh.overflowed", waiting=self._room, message="More comes than is handled: a catch-up will bring it")
-        self._catch_up.wake()
+        if self._catch_up:
+            self._catch_up.wake()
 
     async def _keep_always(self) -> None:
         while True:
@@ -188,7 +193,7 @@ class Subscriber:
             await self._positions.save({name: self._progress.position(name) for name in self._names})
 
 
-async def _for_ever(what: str, work: Callable[[], Awaitable[None]]) -> None:
+async def _until_done(what: str, work: Callable[[], Awaitable[None]]) -> None:
     """A fault of ours in one part is logged and the part begins again: the others must not go with it."""
     while True:
         try:
@@ -196,6 +201,8 @@ async def _for_ever(what: str, work: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("mesh.crashed", what=what)
             await asyncio.sleep(AGAIN_S)
+        else:
+            return
 
 
 def subscriber_of(settings: Settings, take: Take, positions: Positions) -> Subscriber | None:
