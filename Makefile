@@ -58,8 +58,11 @@ bench-curves: .venv/.dev ## What a step costs as plans and maps grow
 drill: .venv/.dev ## Sagas under kills and power cuts with a 30 s sleep, a map of 1,000 items, 10,000 steps (fifteen minutes)
 	@$(BIN)/python -m tests.system.drill $(ARGS)
 
+mesh: .venv/.dev ## The Ably subscriber under every fault for ten minutes (ARGS="--minutes 10 --seed 1")
+	@$(BIN)/python -m tests.system.mesh $(ARGS)
+
 lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves sim mutants drill
+.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves sim mutants drill mesh

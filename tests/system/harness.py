@@ -189,7 +189,7 @@ class System:
             self.add(name, module, port=self.ports[name])
         try:
             await self.start("valkey")
-            await asyncio.gather(*(self.start(name) for name in MODULES))
+            await asyncio.gather(*(self.start(name) for name in self.modules))
         except BaseException:
             await self.__aexit__()
             raise

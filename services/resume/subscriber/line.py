@@ -10,6 +10,7 @@ import enum
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
+from weakref import WeakSet
 
 from ably import AblyException, AblyRealtime, AblyRest  # type: ignore[import-untyped] # it has no py.typed
 
@@ -40,6 +41,7 @@ class Line:
         self._over = False
         self._channels: dict[str, Any] = {}
         self._attaching: list[asyncio.Task[None]] = []
+        self._transports: WeakSet[Any] = WeakSet()
         self._down_since: float | None = time.monotonic()
         self._unanswered, self._deaf = 0, False
         self.changed = asyncio.Event()
@@ -47,6 +49,7 @@ class Line:
     def open(self, names: Sequence[str]) -> None:
         """Begin to listen. `view` says what has come of it."""
         self._client.connection.on(lambda _: self.changed.set())
+        self._client.connection.connection_manager.on("transport.pending", lambda one: self._transports.add(one))
         for name in names:
             self._channels[name] = channel = self._client.channels.get(name)
             channel.on(self._on_state(name))
@@ -115,6 +118,8 @@ class Line:
                 await self._client.close()
         with contextlib.suppress(Exception):
             await AblyRest.close(self._client)  # in case that was cut short; closing twice does nothing
+        for transport in list(self._transports):
+            _abandon(transport)
 
 
 def client(options: dict[str, Any], auth: Auth, pace: Pace) -> AblyRealtime:
@@ -134,4 +139,14 @@ def client(options: dict[str, Any], auth: Auth, pace: Pace) -> AblyRealtime:
 
 
 def _code(error: Any) -> int:
-    return int(error.code or 0) if error else 0
+    """Of Ably; 0 for what else the client keeps as an error, such as the socket's own."""
+    return int(error.code or 0) if isinstance(error, AblyException) else 0
+
+
+def _abandon(transport: Any) -> None:
+    """A client that was told to close while it connects, or whose server is silent, leaves its socket open for a while."""
+    for task in (transport.ws_connect_task, transport.read_loop, transport.idle_timer):
+        if task is not None:
+            task.cancel()
+    if transport.websocket is not None:
+        transport.websocket.transport.abort()

@@ -187,6 +187,11 @@ class Process:
         except httpx.TransportError:
             return False
 
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal: SIGSTOP and SIGCONT, say."""
+        assert self._process
+        self._process.send_signal(number)
+
     async def end(self, how: signal.Signals = signal.SIGKILL) -> int:
         """Signalled and gone; its exit code."""
         assert self._process

@@ -2,25 +2,29 @@
 
 import asyncio
 import itertools
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from services.resume.subscriber.judging import Pace
+from services.resume.subscriber.line import Auth
 from services.resume.subscriber.running import Subscriber
 from shared import settings
-from shared.ably import MESH
+from shared.ably import MESH, Capability, api_key, token
 from shared.errors import Unavailable
 from shared.mesh import CONTINUE, Hint
 from shared.redisdb.positions import Positions
+from shared.settings import DEV_ABLY_KEY
 from tests.services.ably_dev.support import Server, settled
 from tests.support.waiting import eventually
 
 QUICK: Final = Pace(ping_s=0.2, answer_s=1.0, retry_s=0.1, lost_s=2.0, pause_s=0.02, pause_most_s=0.2)
 """A failed client is replaced after seconds, not half a minute."""
+WHOLE: Final[Capability] = {"mesh:*": ["subscribe", "history"]}
 _numbers = itertools.count(1)
 
 
@@ -107,7 +111,14 @@ class Heard:
         assert because in self.subscriber.health.last_rebuild
 
 
-Auth = Callable[[Any], Awaitable[Any]]
+def issued(capability: Capability = WHOLE, *, life_s: int = 3_600) -> str:
+    """A token of the local server's key."""
+    return token(api_key(DEV_ABLY_KEY), capability, now_s=time.time(), life_s=life_s)
+
+
+async def unique(_: Any) -> str:
+    """A token that is no other's: two of the same second would be the same text."""
+    return issued(life_s=3_600 + next(_numbers))
 
 
 @asynccontextmanager

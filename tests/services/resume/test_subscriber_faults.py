@@ -3,11 +3,16 @@
 Whatever happens, each event comes to the door exactly once.
 """
 
+import signal
+from typing import Any
+
 import pytest
 from redis.asyncio import Redis
 
-from tests.services.ably_dev.support import Server
-from tests.services.resume.support import listening
+from shared.ably import MESH
+from tests.services.ably_dev.support import Process, Server
+from tests.services.resume.support import issued, listening, unique
+from tests.support.waiting import eventually
 
 
 @pytest.mark.parametrize("close", [1000, 1011])
@@ -85,3 +90,103 @@ async def test_a_failed_channel_is_replaced_with_its_client(redis: Redis, server
         await heard.up()
         await heard.send()
         await heard.all_once()
+
+
+async def test_a_message_without_its_serial_costs_the_place_at_the_next_drop(redis: Redis, server: Server) -> None:
+    """The client overwrites its place with nothing, and comes back without `resumed`: the catch-up is for that."""
+    async with listening(redis, server) as heard:
+        before = heard.counts.catch_ups
+        await server.fault({"kind": "no_serial"})
+        await heard.send()
+        await heard.all_once()
+        await server.fault({"kind": "refuse_connections"})
+        await server.now("drop")
+        await heard.send()
+        await server.fault()
+        await heard.up()
+        await heard.send()
+        await heard.all_once()
+        assert heard.counts.catch_ups > before
+        assert heard.counts.caught_up == 1
+
+
+async def test_a_server_that_stops_answering_is_noticed_by_pings(redis: Redis, process: Process, beside: Server) -> None:
+    """SIGSTOP: sockets stay open and nothing comes. The client alone would notice after half a minute."""
+    async with listening(redis, beside) as heard:
+        await heard.send()
+        await heard.all_once()
+        process.tell(signal.SIGSTOP)
+        try:
+            await heard.until_rebuilt(because="pings in a row were not answered")
+        finally:
+            process.tell(signal.SIGCONT)
+        await heard.send()
+        await heard.up()
+        await heard.send()
+        await heard.all_once()
+
+
+async def test_a_token_is_renewed_in_band_and_nothing_is_missed(redis: Redis, server: Server) -> None:
+    """The server asks (AUTH) at half of a token's life; every renewal attaches all channels again."""
+    tokens: list[str] = []
+
+    async def short(_: Any) -> str:
+        tokens.append(issued(life_s=2))
+        return tokens[-1]
+
+    async with listening(redis, server, auth=short) as heard:
+        begun = len(tokens)
+        await eventually(lambda: len(tokens) >= begun + 2, within=20, describe="two more tokens")
+        for _ in range(5):
+            await heard.send()
+        await heard.up()
+        await heard.all_once()
+        assert heard.rebuilds == 0
+
+
+async def test_a_token_refused_twice_in_a_row_is_cured_by_a_new_client(redis: Redis, server: Server) -> None:
+    """After the second 40142 the client goes on with the token that has ended until it is suspended, two minutes later."""
+    async with listening(redis, server, auth=unique) as heard:
+        await heard.send()
+        await server.now("expire_tokens")
+        await heard.send()
+        await heard.up()
+        assert heard.rebuilds == 0
+        await server.now("expire_tokens")
+        await heard.send()
+        await heard.until_rebuilt(because="its token is refused (40142)")
+        await heard.up()
+        await heard.send()
+        await heard.all_once()
+
+
+async def test_a_token_that_cannot_be_given_once_is_asked_for_again(redis: Redis, server: Server) -> None:
+    """The client tells itself 80019 and tries again."""
+    fails = [True]
+
+    async def sometimes(_: Any) -> str:
+        if fails and fails.pop():
+            raise RuntimeError("no token now")
+        return issued()
+
+    async with listening(redis, server, auth=sometimes) as heard:
+        await heard.send()
+        await heard.all_once()
+        assert not fails
+
+
+async def test_a_channel_that_the_key_may_not_hear_does_not_cost_the_others(
+    redis: Redis, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """40160 is told as it is, and once; a new client would be told the same."""
+
+    async def narrow(_: Any) -> str:
+        return issued({MESH: ["subscribe", "history"]})
+
+    async with listening(redis, server, auth=narrow) as heard:
+        await heard.send()
+        await heard.all_once()
+        report = heard.subscriber.report()
+        assert report["channels"] == {MESH: "attached", f"{MESH}:local": "failed (40160)"}
+        assert (report["connected"], heard.rebuilds) == (True, 0)
+    assert capsys.readouterr().out.count("mesh.refused") == 1
