@@ -49,7 +49,8 @@ class Line:
     def open(self, names: Sequence[str]) -> None:
         """Begin to listen. `view` says what has come of it."""
         self._client.connection.on(lambda _: self.changed.set())
-        self._client.connection.connection_manager.on("transport.pending", lambda one: self._transports.add(one))
+        keep = lambda one: self._transports.add(one)  # noqa: E731, PLW0108 - the client takes functions written in Python only
+        self._client.connection.connection_manager.on("transport.pending", keep)
         for name in names:
             self._channels[name] = channel = self._client.channels.get(name)
             channel.on(self._on_state(name))

@@ -74,9 +74,12 @@ class Mailbox:
         """One worker, for ever."""
         while True:
             mail = await self._queue.get()
-            await asyncio.gather(*(self._bring(hint) for hint in self._read(mail)))
+            hints = self._read(mail)
+            await asyncio.gather(*map(self._bring, hints))
             self._progress.handled(mail)
             self._health.counts.handled += 1
+            if hints:
+                log.info("mesh.handled", channel=mail.channel, id=mail.id, hints=len(hints))
 
     def _read(self, mail: Mail) -> tuple[Hint, ...]:
         counts = self._health.counts
@@ -94,7 +97,6 @@ class Mailbox:
         return hints
 
     async def _bring(self, hint: Hint) -> None:
-        log.info("resume.received", message=_sentence(hint), execution=hint.execution, id=hint.message)
         times = crashes = 0
         while True:
             try:
@@ -116,12 +118,6 @@ class Mailbox:
             self._health.counts.retried += 1
             await asyncio.sleep(min(AGAIN_MOST_S, AGAIN_S * 2 ** min(times, 10)) * (0.5 + random.random() / 2))
             times += 1
-
-
-def _sentence(hint: Hint) -> str:
-    if hint.execution:
-        return f"Received resume request for {hint.execution}"
-    return f"Received the event {hint.event} for key {hint.key}"
 
 
 def mail_of(channel: str, message: Any) -> Mail:

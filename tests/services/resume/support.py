@@ -123,7 +123,7 @@ async def unique(_: Any) -> str:
 
 @asynccontextmanager
 async def listening(
-    redis: "Redis", server: Server, *, door: Door | None = None, pace: Pace = QUICK, auth: Auth | None = None, **more: Any
+    redis: Redis, server: Server, *, door: Door | None = None, auth: Auth | None = None, wait: bool = True, **more: Any
 ) -> AsyncIterator[Heard]:
     """A subscriber that is up. `more`: `room`, or settings in capitals."""
     environ = {
@@ -132,12 +132,13 @@ async def listening(
         **{name: more.pop(name) for name in list(more) if name.isupper()},
     }
     counted = door or Door()
-    subscriber = Subscriber(settings.load(environ), counted.take, Positions(redis), pace=pace, auth=auth, **more)
+    subscriber = Subscriber(settings.load(environ), counted.take, Positions(redis), pace=QUICK, auth=auth, **more)
     server.open += 1
     subscriber.start()
     heard = Heard(server, subscriber, counted)
     try:
-        await heard.up()
+        if wait:
+            await heard.up()
         yield heard
     finally:
         await subscriber.close()
