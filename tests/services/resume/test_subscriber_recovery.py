@@ -1,6 +1,7 @@
 """What the subscriber comes back from: servers, logs and stores that go away, too many messages, its own restarts."""
 
 import asyncio
+import signal
 from typing import Any
 
 import pytest
@@ -195,3 +196,16 @@ async def test_it_starts_without_ably_and_stops_without_it(redis: Redis, process
     await process.end()
     async with listening(redis, beside, wait=False) as heard:
         await eventually(lambda: heard.subscriber.health.view.connection == "connecting", describe="it tries")
+
+
+async def test_it_stops_in_bounded_time_while_the_server_does_not_answer(
+    redis: Redis, process: Process, beside: Server
+) -> None:
+    """The client would wait ten seconds for an answer to its goodbye, and a service has to be gone by then."""
+    async with listening(redis, beside) as heard:
+        process.tell(signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(9):
+                await heard.subscriber.close()
+        finally:
+            process.tell(signal.SIGCONT)
