@@ -24,6 +24,8 @@ from shared.settings import Settings
 log = get_logger()
 
 KEEP_EVERY_S: Final = 5.0
+KEEP_S: Final = 1.0
+"""How long the end waits for Redis to take the positions."""
 AGAIN_S: Final = 1.0
 CLOSE_S: Final = (3.0, 1.0, 1.0)
 """A client's goodbye takes two seconds at most."""
@@ -83,7 +85,9 @@ class Subscriber:
                 await asyncio.wait(left, timeout=patience_s)
         if self._catch_up:
             await self._catch_up.close()
-        await self._keep()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KEEP_S):
+                await self._keep()
 
     def report(self) -> dict[str, Any]:
         """As `GET /api/health/mesh` shows it."""
