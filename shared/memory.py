@@ -38,12 +38,13 @@ from shared.ports import (
     No,
     NoLease,
     NotAccepted,
+    OverduePage,
     Peek,
     Reopened,
 )
 from shared.quota import TAIL_MS, Account
 from shared.redisdb import keys, wire
-from shared.redisdb.store import INBOX_BYTES, INBOX_LIMIT, LARGE_BYTES, LONGEST_DELAY_MS, WATCH_MS
+from shared.redisdb.store import INBOX_BYTES, INBOX_LIMIT, LAG_LIVES_MS, LARGE_BYTES, LONGEST_DELAY_MS, WATCH_MS
 
 _encode = msgspec.json.Encoder().encode
 _BUSY: Final = frozenset(b"ibsuwg")
@@ -121,6 +122,18 @@ class _Partition:
         """None for what cannot be paid and would have to wait: a direct call cannot, and the due index has it."""
         return None if entry.cost == 0 and entry.not_before_ms > now_ms else self.enqueue(now_ms, entry)
 
+    def brought_forward(self, now_ms: int, record: "_Record") -> Entry | None:
+        """The message that waits here already; as resend.lua."""
+        waiting = self.entries.get(record.queued)
+        if waiting and waiting.cost == 0:
+            self.relay.remove(waiting.id)
+            del self.entries[waiting.id]
+        elif waiting and waiting.segment == record.header.segment and waiting.not_before_ms <= now_ms:
+            at = self.relay.at(waiting.id)
+            self.relay.set(waiting.id, now_ms + _RELAY_MS if at is None else min(at, now_ms + _RELAY_MS))
+            return waiting
+        return None
+
     def enqueue(self, now_ms: int, entry: Entry) -> Entry:
         self.entries[entry.id] = entry
         self.relay.set(entry.id, now_ms + _RELAY_MS)
@@ -151,6 +164,7 @@ class _Record:
     need: tuple[int, ...] = ()
     tries: int = 0
     message: str = ""
+    queued: str = ""
     made_by: str = ""
     """The name in Redis of the Idempotency-Key that made it."""
     last: tuple[str, int, bool] | None = None
@@ -185,14 +199,19 @@ class _Record:
 
     def entry(self, now: int, reason: str, *, not_before_ms: int = 0, free: bool = False, back: bool = False) -> Entry:
         segment = self.header.segment
+        name = f"{self.header.id}-{segment}-{secrets.token_hex(6)}"
+        cost = 0 if free else self.pay(now, not_before_ms, back=back)
+        if cost != 0 or not_before_ms <= now:  # what cannot be paid and would have to wait is not queued
+            self.queued = name
         return Entry(
-            cost=0 if free else self.pay(now, not_before_ms, back=back),
-            id=f"{self.header.id}-{segment}-{secrets.token_hex(6)}",
+            cost=cost,
+            id=name,
             execution=self.header.id,
             segment=segment,
             reason=reason,
             trace=self.header.trace,
             not_before_ms=not_before_ms,
+            queued_ms=now if not_before_ms <= now else 0,
         )
 
     def pay(self, now: int, not_before_ms: int, *, back: bool) -> int | None:
@@ -261,6 +280,7 @@ class _Record:
         ended = {} if self.ended_ms is None else {"ended_ms": str(self.ended_ms)}
         ended |= {"inbox_bytes": str(sum(map(len, self.inbox)))} if self.inbox else {}
         ended |= {"idem": self.made_by} if self.made_by else {}
+        ended |= {"queued": self.queued} if self.queued else {}
         ended |= {"large": ",".join(map(str, self.large))} if self.large else {}
         cells = {"i": self.intents, "f": self.faults, "w": self.holds, "r": self.results}
         rare = {name: text.decode() for name, text in {"notes": self.notes, "output": self.output}.items() if text}
@@ -326,6 +346,7 @@ class MemoryStore:
         self._records: dict[str, _Record] = {}
         self._partitions: dict[str, _Partition] = defaultdict(_Partition)
         self._forbidden: set[str] = set()
+        self._lag = (0, 0)
         self._made: dict[tuple[str, str, str], tuple[str, str]] = {}
 
     # for whoever looks at the outcome
@@ -546,18 +567,22 @@ class MemoryStore:
         part.due.set(execution, now + WATCH_MS)
         return Accepted(entry=part.enqueue(now, record.entry(now, "signal", back=kind == "cancel")))
 
-    async def resend(self, execution: str, *, base_ms: int, most_ms: int, direct: bool = False) -> Entry | None:
+    async def resend(
+        self, execution: str, *, base_ms: int, most_ms: int, direct: bool = False, late_ms: int = 0
+    ) -> Entry | None:
         """See the port."""
         now, part = self._enter("resend", execution)
         record, at = self._records.get(execution), part.due.at(execution)
         if record is None or record.terminal:
             part.due.remove(execution)
             return None
-        if at is None or at > now or record.lease_until > now:
+        if at is None or at + late_ms > now or record.lease_until > now:
             return None
         part.due.set(execution, now + min(most_ms, base_ms * 2**record.tries))
         record.epoch += 1
         record.tries += 1
+        if waiting := part.brought_forward(now, record):
+            return waiting
         return part.enqueue(now, record.entry(now, "overdue", free=direct and record.tries == 1))
 
     async def account(self, execution: str) -> Account | None:
@@ -588,13 +613,40 @@ class MemoryStore:
             record.wake_ms = 0 if record.header.reason is Reason.QUOTA else record.wake_ms
             _at_the_latest(part, execution, now)
 
-    async def overdue(self, partition: str, *, limit: int) -> list[str]:
+    async def overdue(self, partition: str, *, limit: int, late_ms: int = 0) -> list[str]:
         """See the port."""
-        return self._partitions[partition].due.until(self._now(), limit)
+        return self._partitions[partition].due.until(self._now() - late_ms, limit)
 
-    async def overdue_everywhere(self, *, limit: int) -> list[str]:
+    async def overdue_everywhere(self, *, limit: int, late_ms: int = 0) -> list[str]:
         """See the port."""
-        return [execution for pp in keys.all_partitions() for execution in await self.overdue(pp, limit=limit)]
+        parts = keys.all_partitions()
+        return [execution for pp in parts for execution in await self.overdue(pp, limit=limit, late_ms=late_ms)]
+
+    async def overdue_page(self, partition: str, *, first: int, page: int, each: int, late_ms: int) -> OverduePage:
+        """See the port."""
+        self.calls["overdue_page"] += 1
+        found = (await self.overdue(partition, limit=first + page, late_ms=late_ms))[first:]
+        tenants: dict[str, list[str]] = {}
+        for execution in found:
+            record = self._records.get(execution)
+            tenants.setdefault(record.header.tenant if record else "", []).append(execution)
+        told = {tenant: some[:each] for tenant, some in tenants.items()}
+        return OverduePage(tenants=told, next=first + page if len(found) == page else 0)
+
+    async def moved(self, executions: Sequence[str]) -> list[bool]:
+        """See the port."""
+        records = [self._find(execution) for execution in executions]
+        now = self._now()
+        return [one is None or not one.tries or one.lease_until > now or one.terminal for one in records]
+
+    async def share_lag(self, ms: int) -> None:
+        """See the port."""
+        self._lag = (ms, self._now() + LAG_LIVES_MS)
+
+    async def lag(self) -> int:
+        """See the port."""
+        ms, until_ms = self._lag
+        return ms if until_ms > self._now() else 0
 
     async def waiting_entries(self) -> list[str]:
         """See the port."""
@@ -618,6 +670,8 @@ class MemoryStore:
             part.entries.pop(entry.id, None)
             if message and (record := self._records.get(entry.execution)):
                 record.message = message
+            if (record := self._records.get(entry.execution)) and record.queued == entry.id:
+                record.queued = ""
 
     async def relay_later(self, entries: Sequence[tuple[Entry, int]]) -> None:
         """See the port."""

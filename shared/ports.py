@@ -31,6 +31,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     trace: str = ""
     not_before_ms: int = 0
     """Unix ms; 0 = at once."""
+    queued_ms: int = 0
+    """When it was queued, if it may be delivered at once; its lag is counted from here. 0: not counted."""
     cost: int | None = None
     """Units of the quota that it may cost with all that comes of it; 0: a direct call and no message; None: nobody counts."""
     kind: str = MESSAGE
@@ -197,6 +199,14 @@ class Going(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter about the execution itself, listed with a suspension."""
 
 
+class OverduePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of what is overdue on a partition, by tenant, the longest overdue first."""
+
+    tenants: dict[str, list[str]]
+    next: int
+    """Rank at which the next page begins; 0 if this was the last."""
+
+
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """The signal is in the inbox; `entry` wakes the execution unless a live holder will find it."""
 
@@ -274,10 +284,13 @@ class Store(Protocol):
         """Put a signal into the inbox, once per `sid`."""
         ...
 
-    async def resend(self, execution: str, *, base_ms: int, most_ms: int, direct: bool = False) -> Entry | None:
+    async def resend(
+        self, execution: str, *, base_ms: int, most_ms: int, direct: bool = False, late_ms: int = 0
+    ) -> Entry | None:
         """Queue an overdue execution once more; None if it is not overdue, is held, or is gone.
 
-        `direct`: the first time as a direct call, which costs no message.
+        A message of it that waits in the outbox is brought forward, and none is added. `direct`: the first time as a direct
+        call, which costs no message. `late_ms`: how long behind its due time it is overdue.
         """
         ...
 
@@ -293,8 +306,8 @@ class Store(Protocol):
         """Its messages may cost `units` altogether, which the ledger has reserved. `wake`: nobody holds it, and it waits."""
         ...
 
-    async def overdue(self, partition: str, *, limit: int) -> list[str]:
-        """Executions whose due time has passed."""
+    async def overdue(self, partition: str, *, limit: int, late_ms: int = 0) -> list[str]:
+        """Executions whose due time passed `late_ms` ago, the longest overdue first."""
         ...
 
     async def relay_claim(self, partition: str, *, limit: int, claim_ms: int) -> list[Entry]:
@@ -309,8 +322,24 @@ class Store(Protocol):
         """These could not be sent: each again after so many ms."""
         ...
 
-    async def overdue_everywhere(self, *, limit: int) -> list[str]:
+    async def overdue_everywhere(self, *, limit: int, late_ms: int = 0) -> list[str]:
         """`overdue` of every partition, `limit` of each."""
+        ...
+
+    async def overdue_page(self, partition: str, *, first: int, page: int, each: int, late_ms: int) -> OverduePage:
+        """Look at `page` of what is overdue from rank `first` on; `each` of a tenant at most are told."""
+        ...
+
+    async def moved(self, executions: Sequence[str]) -> list[bool]:
+        """Of each that was re-sent: whether something came of it since, or somebody holds it, or it is over."""
+        ...
+
+    async def share_lag(self, ms: int) -> None:
+        """Messages take so long to be delivered. It is forgotten by itself when nobody says so any more."""
+        ...
+
+    async def lag(self) -> int:
+        """What was shared last, in ms; 0 if nothing was for a while."""
         ...
 
     async def waiting_entries(self) -> list[str]:

@@ -47,6 +47,8 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     segment: int = -1
     reason: str = ""
     trace_id: str = ""
+    queued_ms: int = 0
+    """When it was queued, by the store's clock; 0: its lag is not counted."""
 
 
 class PingBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +152,13 @@ def item(entry: Entry, settings: Settings, now_s: float) -> Item:
         headers["Upstash-Flow-Control-Key"] = "intention-executor"
         headers["Upstash-Flow-Control-Value"] = f"parallelism={settings.qstash_parallelism}"
     headers |= _delay(entry.not_before_ms, now_s)
-    body = Body(execution_id=entry.execution, segment=entry.segment, reason=entry.reason, trace_id=entry.trace)
+    body = Body(
+        execution_id=entry.execution,
+        segment=entry.segment,
+        reason=entry.reason,
+        trace_id=entry.trace,
+        queued_ms=entry.queued_ms,
+    )
     return Item(
         destination=f"{settings.executor_url.rstrip('/')}{EXECUTE_PATH}",
         headers=headers,

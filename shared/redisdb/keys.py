@@ -77,6 +77,16 @@ def inbox(execution: str) -> str:
     return f"ie:{{p{partition_of(execution)}}}:in:{execution}"
 
 
+def delivery_lag() -> str:
+    """String: how many ms messages take to be delivered, as an executor measured it."""
+    return "ie:{lag}:ms"
+
+
+def record_prefix(partition: str) -> str:
+    """What the names of a partition's records begin with."""
+    return f"ie:{{p{partition}}}:x:"
+
+
 def due(partition: str) -> str:
     """Sorted set: when each non-terminal execution must have moved."""
     return f"ie:{{p{partition}}}:due"

@@ -31,6 +31,7 @@ from shared.ports import (
     No,
     NoLease,
     NotAccepted,
+    OverduePage,
     Peek,
     Reopened,
 )
@@ -41,6 +42,8 @@ from shared.redisdb.lua import BARRIER_MS, wait_for_disk
 
 _TERMINAL: Final = f",{','.join(sorted(TERMINAL))},"
 WATCH_MS: Final = 2_000
+LAG_LIVES_MS: Final = 10_000
+"""A lag that nobody has measured for so long is none: messages do not flow, and what is overdue is sent again."""
 """How long after a message should have come the watchdog looks."""
 LONGEST_DELAY_MS: Final = 7 * 86_400_000
 """Of a message on QStash's free plan."""
@@ -93,6 +96,7 @@ class RedisStore(Commanding):
             "commit",
             "signal",
             "resend",
+            "overdue_page",
             "relay_claim",
             "relay_ack",
             "relay_later",
@@ -339,13 +343,15 @@ class RedisStore(Commanding):
             return Accepted(entry=wire.entry(reply[1]) if reply[1] else None)
         return NotAccepted(why=_SIGNAL_ANSWERS[reply[0]])
 
-    async def resend(self, execution: str, *, base_ms: int, most_ms: int, direct: bool = False) -> Entry | None:
+    async def resend(
+        self, execution: str, *, base_ms: int, most_ms: int, direct: bool = False, late_ms: int = 0
+    ) -> Entry | None:
         """See the port."""
         pp = keys.partition_of(execution)
         reply = await self._run(
             "resend",
             [keys.record(execution), keys.due(pp), keys.outbox_times(pp), keys.outbox_entries(pp)],
-            [execution, base_ms, most_ms, secrets.token_hex(6), _TERMINAL, "1" if direct else "0"],
+            [execution, base_ms, most_ms, secrets.token_hex(6), _TERMINAL, "1" if direct else "0", late_ms],
         )
         return wire.entry(reply[1]) if reply[0] == 0 else None
 
@@ -363,20 +369,49 @@ class RedisStore(Commanding):
         names = [keys.record(execution), keys.due(keys.partition_of(execution))]
         await self._run("quota_allow", names, [execution, units, "1" if wake else "0", _TERMINAL])
 
-    async def overdue(self, partition: str, *, limit: int) -> list[str]:
+    async def overdue(self, partition: str, *, limit: int, late_ms: int = 0) -> list[str]:
         """See the port. The candidates only; `resend` checks each again, atomically."""
-        now = await self.now()
+        now = await self.now() - late_ms
         found = await self._plain(self._redis.zrange(keys.due(partition), 0, now, byscore=True, offset=0, num=limit))
         return [name.decode() for name in found]
 
-    async def overdue_everywhere(self, *, limit: int) -> list[str]:
+    async def overdue_everywhere(self, *, limit: int, late_ms: int = 0) -> list[str]:
         """`overdue` of every partition in one round trip."""
-        now = await self.now()
+        now = await self.now() - late_ms
         pipe = self._redis.pipeline(transaction=False)
         for partition in keys.all_partitions():
             pipe.zrange(keys.due(partition), 0, now, byscore=True, offset=0, num=limit)
         found = await self._plain(pipe.execute())
         return [name.decode() for part in found for name in part]
+
+    async def overdue_page(self, partition: str, *, first: int, page: int, each: int, late_ms: int) -> OverduePage:
+        """See the port."""
+        names = [keys.due(partition), keys.record_prefix(partition)]
+        reply = await self._run("overdue_page", names, [late_ms, first, page, each])
+        tenants: dict[str, list[str]] = {}
+        for tenant, execution in zip(reply[1::2], reply[2::2], strict=True):
+            tenants.setdefault(tenant.decode(), []).append(execution.decode())
+        return OverduePage(tenants=tenants, next=reply[0])
+
+    async def moved(self, executions: Sequence[str]) -> list[bool]:
+        """See the port. One round trip."""
+        now = await self.now()
+        pipe = self._redis.pipeline(transaction=False)
+        for execution in executions:
+            pipe.hmget(keys.record(execution), ["tries", "lease_until", "status"])
+        found = await self._plain(pipe.execute())
+        return [
+            not int(tries or 0) or int(until or 0) > now or (status or b"").decode() in TERMINAL
+            for tries, until, status in found
+        ]
+
+    async def share_lag(self, ms: int) -> None:
+        """See the port."""
+        await self._plain(self._redis.set(keys.delivery_lag(), ms, px=LAG_LIVES_MS))
+
+    async def lag(self) -> int:
+        """See the port."""
+        return int(await self._plain(self._redis.get(keys.delivery_lag())) or 0)
 
     async def waiting_entries(self) -> list[str]:
         """Partitions with outbox entries whose relay time has come, in one round trip."""

@@ -162,7 +162,7 @@ class Twins(RuleBasedStateMachine):
     def wake(self, execution: str, ms: int, *, resend: bool) -> None:
         """A watchdog, and a hint."""
         if resend:
-            self._both(lambda store: store.resend(execution, base_ms=2_000, most_ms=ms + 2_000))
+            self._both(lambda store: store.resend(execution, base_ms=2_000, most_ms=ms + 2_000, late_ms=ms // 2))
         else:
             self._both(lambda store: store.touch(execution, in_ms=ms))
 
@@ -240,7 +240,9 @@ class Twins(RuleBasedStateMachine):
 
     def _look(self, limit: int) -> None:
         self._both(lambda store: store.overdue(PP, limit=limit))
-        self._both(lambda store: store.overdue_everywhere(limit=limit))
+        self._both(lambda store: store.overdue_everywhere(limit=limit, late_ms=limit * 500))
+        self._both(lambda store: store.overdue_page(PP, first=limit, page=limit + 1, each=limit + 1, late_ms=limit * 500))
+        self._both(lambda store: store.moved(IDS))
         self._both(lambda store: store.retire_page(PP, limit=limit))
         self._both(lambda store: store.waiting_entries())
 

@@ -3,9 +3,12 @@
 import asyncio
 
 import pytest
+from redis.asyncio import Redis
 
+from shared.memory import MemoryStore
 from shared.ports import Committed
 from shared.redisdb import keys
+from shared.redisdb.store import LAG_LIVES_MS, RedisStore
 from tests.support.executions import (
     EXE,
     LEASE_MS,
@@ -34,14 +37,129 @@ async def overdue(store: Clocked) -> None:
 
 async def test_an_overdue_execution_is_sent_again(store: Clocked) -> None:
     """With a message for its current segment, under an id of its own."""
-    await overdue(store)
+    first = await created(store)
+    await store.relay_ack([(first, "msg_1")])
+    later(store, 2_000)
     entry = await store.resend(EXE, base_ms=BASE, most_ms=MOST)
     assert entry is not None
     assert (entry.execution, entry.segment, entry.reason, entry.trace) == (EXE, 0, "overdue", "trace")
     later(store, 2_000)
-    claimed = await store.relay_claim(PP, limit=9, claim_ms=1_000)
-    assert entry in claimed
-    assert len({one.id for one in claimed}) == 2
+    assert await store.relay_claim(PP, limit=9, claim_ms=1_000) == [entry]
+    assert entry.id != first.id
+
+
+async def test_a_message_that_waits_in_the_outbox_is_brought_forward_and_none_is_added(store: Clocked) -> None:
+    """While QStash is away, re-sends would pile up behind each other, and all go out when it returns."""
+    first = await created(store)
+    later(store, 2_000)
+    assert await store.relay_claim(PP, limit=9, claim_ms=1_000) == [first]
+    await store.relay_later([(first, 60_000)])
+    for _ in range(5):
+        assert await store.resend(EXE, base_ms=BASE, most_ms=MOST) == first
+        later(store, MOST)
+    assert await store.relay_claim(PP, limit=9, claim_ms=1_000) == [first]
+
+
+async def test_a_message_that_is_with_qstash_may_be_lost_and_another_is_added(store: Clocked) -> None:
+    """Also when an older one of the same segment is still in the outbox."""
+    first = await created(store)
+    second = await signalled(store, "one")
+    assert second is not None
+    await store.relay_ack([(second, "msg_2")])
+    later(store, 2_000)
+    third = await store.resend(EXE, base_ms=BASE, most_ms=MOST)
+    assert third is not None
+    assert third.id not in {first.id, second.id}
+    await store.relay_ack([(first, "msg_1")])
+    later(store, BASE)
+    assert await store.resend(EXE, base_ms=BASE, most_ms=MOST) == third
+
+
+async def test_a_direct_call_that_came_to_nothing_gives_way_to_a_message(store: Clocked) -> None:
+    """The entry of a direct call never goes to QStash: it must not keep a message from being queued."""
+    first = await created(store)
+    await store.relay_ack([(first, "msg_1")])
+    later(store, 2_000)
+    call = await store.resend(EXE, base_ms=BASE, most_ms=MOST, direct=True)
+    assert call is not None
+    assert call.cost == 0
+    later(store, BASE)
+    message = await store.resend(EXE, base_ms=BASE, most_ms=MOST, direct=True)
+    assert message is not None
+    assert message.cost is None
+    later(store, 2_000)
+    assert await store.relay_claim(PP, limit=9, claim_ms=1_000) == [message]
+
+
+async def test_a_message_of_an_older_segment_is_no_reason_to_add_none(store: Clocked) -> None:
+    """It would be answered as stale."""
+    first = await created(store)
+    lease = await leased(store)
+    left = await store.commit(lease, ver=lease.ver, seen=0, kept=done(0), going=leaves())
+    assert isinstance(left, Committed)
+    assert left.entry is not None
+    await store.relay_ack([(left.entry, "msg_2")])
+    later(store, 2_000)
+    again = await store.resend(EXE, base_ms=BASE, most_ms=MOST)
+    assert again is not None
+    assert (again.segment, again.id == first.id) == (1, False)
+
+
+async def test_while_deliveries_are_late_nothing_is_overdue_yet(store: Clocked) -> None:
+    """Neither for who looks, nor for who re-sends: a backlog is not a loss."""
+    await created(store)
+    later(store, 2_000 + 5_999)
+    assert await store.overdue(PP, limit=9, late_ms=6_000) == []
+    assert await store.overdue_everywhere(limit=9, late_ms=6_000) == []
+    assert await store.resend(EXE, base_ms=BASE, most_ms=MOST, late_ms=6_000) is None
+    later(store, 1)
+    assert await store.overdue(PP, limit=9, late_ms=6_000) == [EXE]
+    assert await store.overdue_everywhere(limit=9, late_ms=6_000) == [EXE]
+    assert await store.resend(EXE, base_ms=BASE, most_ms=MOST, late_ms=6_000)
+
+
+async def test_the_lag_is_what_was_told_last_and_is_forgotten(redis: Redis) -> None:
+    """When nobody measures one any more, messages do not flow."""
+    for store in (MemoryStore(retention_ms=1), RedisStore(redis, retention_ms=1)):
+        assert await store.lag() == 0
+        await store.share_lag(700)
+        await store.share_lag(1_234)
+        assert await store.lag() == 1_234
+    assert 0 < await redis.pttl(keys.delivery_lag()) <= LAG_LIVES_MS
+    memory = MemoryStore(retention_ms=1, now_ms=NOW)
+    await memory.share_lag(5)
+    later(memory, LAG_LIVES_MS)
+    assert await memory.lag() == 0
+
+
+async def test_whether_something_came_of_a_re_send(store: Clocked) -> None:
+    """Somebody holds it, or got on with it, or it is over; what is merely sent again has not moved."""
+    await created(store)
+    later(store, 2_000)
+    assert await store.moved([EXE, execution_id(9)]) == [True, True]
+    await store.resend(EXE, base_ms=BASE, most_ms=MOST)
+    assert await store.moved([EXE]) == [False]
+    lease = await leased(store)
+    assert await store.moved([EXE]) == [True]
+    later(store, LEASE_MS)
+    assert await store.moved([EXE]) == [False]
+    await store.commit(lease, ver=lease.ver, seen=0, kept=done(0), going=leaves())
+    assert await store.moved([EXE]) == [True]
+
+
+async def test_a_page_of_what_is_overdue_names_tenants_and_hides_none(store: Clocked) -> None:
+    """One with many older ones is cut short; the rest is on the next page."""
+    for number in range(6):
+        await created(store, execution_id(number))
+        later(store, 1)
+    await created(store, execution_id(6), tenant="globex")
+    later(store, 2_000)
+    page = await store.overdue_page(PP, first=0, page=4, each=2, late_ms=0)
+    assert (page.tenants, page.next) == ({"acme": [execution_id(0), execution_id(1)]}, 4)
+    page = await store.overdue_page(PP, first=page.next, page=4, each=2, late_ms=0)
+    assert page.tenants == {"acme": [execution_id(4), execution_id(5)], "globex": [execution_id(6)]}
+    assert page.next == 0
+    assert (await store.overdue_page(PP, first=0, page=4, each=2, late_ms=2_001)).next == 0
 
 
 async def test_two_watchdogs_send_it_once(store: Clocked) -> None:

@@ -27,7 +27,7 @@ SAMPLES: dict[str, Any] = {
 }
 """An argument of each name that a key function takes."""
 TYPES = {"Hash": "hash", "String": "string", "Stream": "stream", "Sorted set": "zset"}
-NOT_KEYS = {"partition_of", "partition_of_schedule", "spread", "all_partitions", "identity", "tag_of"}
+NOT_KEYS = {"partition_of", "partition_of_schedule", "spread", "all_partitions", "identity", "tag_of", "record_prefix"}
 
 FUNCTIONS = {
     name: function
@@ -71,6 +71,7 @@ def test_all_keys_of_a_partition_share_its_hash_tag(name: str) -> None:
         "breaker": "gates",
         "quota": "q:acme",
         "mesh": "mesh",
+        "delivery": "lag",
     }
     tag = next((tag for first, tag in others.items() if name.startswith(first)), f"p{pp}")
     assert made(name).startswith(f"ie:{{{tag}}}:")

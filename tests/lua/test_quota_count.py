@@ -111,7 +111,8 @@ async def test_who_is_not_counted_is_absent(store: Twice) -> None:
 
 async def test_the_first_look_after_an_overdue_one_costs_nothing_where_direct_calls_are_on(store: Twice) -> None:
     """The second is a message."""
-    await created(store, allowance=ALLOWANCE)
+    first = await created(store, allowance=ALLOWANCE)
+    await store.relay_ack([(first, "msg_1")])
     costs: list[Any] = []
     for _ in range(2):
         later(store, 10_000)

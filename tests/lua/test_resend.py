@@ -4,8 +4,13 @@ import asyncio
 from typing import Any
 
 from shared.redisdb import keys
-from tests.support.executions import EXE, PP, created, ended, later, leased
+from tests.support.executions import EXE, NOW, PP, created, ended, later, leased
 from tests.support.stores import Recording, Twice, everything
+
+
+async def sent(store: Recording) -> None:
+    """An execution whose first message is with QStash."""
+    await store.relay_ack([(await created(store), "msg_1")])
 
 
 async def resend(store: Recording) -> None:
@@ -15,23 +20,44 @@ async def resend(store: Recording) -> None:
 
 async def test_sent_then_not_due(store: Twice) -> None:
     """One entry, one try, one epoch."""
-    await created(store)
+    await sent(store)
     later(store, 2_000)
     await resend(store)
     assert store.last.codes == (0, 1)
     assert store.last.reply[2] == 1
     found = await everything(store.redis)
-    assert len(found[keys.outbox_entries(PP)]) == 2
+    assert len(found[keys.outbox_entries(PP)]) == 1
     assert (found[keys.record(EXE)][b"tries"], found[keys.record(EXE)][b"epoch"]) == (b"1", b"1")
 
 
 async def test_two_at_once_send_one(once: Recording) -> None:
     """One is SENT, the other NOT_DUE."""
-    await created(once)
+    await sent(once)
     later(once, 2_000)
     await asyncio.gather(resend(once), resend(once))
     assert sorted(call.reply[0] for call in once.log[-2:]) == [0, 1]
-    assert len((await everything(once.redis))[keys.outbox_entries(PP)]) == 2
+    assert len((await everything(once.redis))[keys.outbox_entries(PP)]) == 1
+
+
+async def test_the_entry_that_waits_is_brought_forward(store: Twice) -> None:
+    """Its text is the answer, its relay time no later than two seconds from now; nothing is added."""
+    entry = await created(store)
+    await store.relay_later([(entry, 60_000)])
+    later(store, 2_000)
+    await resend(store)
+    assert store.last.codes == (0, 1)
+    found = await everything(store.redis)
+    assert list(found[keys.outbox_entries(PP)].values()) == [store.log[-1].reply[1]]
+    assert found[keys.outbox_times(PP)] == [(entry.id.encode(), NOW + 4_000.0)]
+
+
+async def test_two_who_disagree_about_the_lag_send_once(once: Recording) -> None:
+    """Whoever has the longer patience is told that it is not due."""
+    await sent(once)
+    later(once, 3_000)
+    patient = once.resend(EXE, base_ms=2_000, most_ms=300_000, late_ms=1_001)
+    await asyncio.gather(patient, resend(once), resend(once))
+    assert sorted(call.reply[0] for call in once.log[-3:]) == [0, 1, 1]
 
 
 async def test_not_due(store: Twice) -> None:

@@ -7,9 +7,11 @@ local function enqueue(x, obz, obh, now, message)
   local id = message.execution .. '-' .. message.segment .. '-' .. message.nonce
   message.nonce = nil
   message.id = id
+  if (message.not_before_ms or 0) <= now then message.queued_ms = now end
   local text = cjson.encode(message)
   redis.call('HSET', obh, id, text)
   redis.call('ZADD', obz, now + 2000, id) -- whoever wrote it sends it at once; a relay only if that failed
+  redis.call('HSET', x, 'queued', id) -- until it is acknowledged, resend adds no other
   return text
 end
 -- Put commands into the outbox: ARGV from `at` holds n, (id, entry text)*n. Returns the position behind it. Ids are deterministic:
