@@ -18,6 +18,7 @@ from shared.dead_letters import letter_of_execution
 from shared.errors import IntentionError, Unavailable
 from shared.forecast import Usual
 from shared.guards import Guards, NoGuards
+from shared.lag import Lag
 from shared.logs import get_logger
 from shared.machine.decide import decide
 from shared.machine.decision import Changes, End, Leave, Line, Load, Next, Start, StartSteps, Suspend, Take, Wait, apply, merge
@@ -58,6 +59,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     retried: int = 0
     message: str = ""
     """QStash's id of it; empty if it came another way."""
+    queued_ms: int = 0
+    """When it was queued, by the store's clock; 0: unknown."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,12 +123,15 @@ class Interpreter:
         quota: Keeper | None = None,
         direct: bool = True,
         progress: Progress | None = None,
+        lag: Lag | None = None,
     ) -> None:
         """`sender` hands continuations to QStash, coalesced over all segments of the process.
 
         Without `guards` nothing is limited or closed. `quota` None: nobody counts messages. `direct`: what cannot pay for a
-        message goes on without one. `progress` hears of what moves in executions that somebody watches.
+        message goes on without one. `progress` hears of what moves in executions that somebody watches. `lag` is told how long
+        messages took.
         """
+        self.lag = lag or Lag()
         self.guards = guards or NoGuards()
         self.quota = quota
         self.direct = direct
@@ -153,6 +159,8 @@ class Interpreter:
                 if lease.why is No.TERMINAL and delivery.retried and self.quota:
                     self.quota.settle_soon(delivery.execution)
                 return self._no_lease(lease, delivery)
+            if delivery.queued_ms and not delivery.retried:
+                self.lag.add(lease.now_ms - delivery.queued_ms)
             blueprint = await self._blueprint(lease)
             await self.guards.look()
             with bound_contextvars(segment=lease.header.segment, trace=lease.header.trace):

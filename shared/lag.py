@@ -8,8 +8,8 @@ PATIENCE: Final = 4
 """A message is late when it takes so many times as long as others do."""
 FREE_MS: Final = 2_000
 """What the due times have in them already."""
-MOST_MS: Final = 60_000
-"""A longer lag is taken for this one: whatever was lost is sent again within the longest wait between re-sends."""
+MOST_MS: Final = 900_000
+"""A longer lag is taken for this one: what was lost is found within the hour, however long the queue is."""
 
 
 class Lag:

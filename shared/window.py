@@ -23,6 +23,7 @@ class Window:
         self.most = most
         self.size = min(FIRST, most)
         self._sent: dict[str, float] = {}
+        self._again = 0
 
     @property
     def room(self) -> int:
@@ -35,7 +36,8 @@ class Window:
         return list(self._sent)
 
     def sent(self, execution: str, at_s: float) -> None:
-        """One is under way."""
+        """One is under way. If it was under way already, nothing came of that."""
+        self._again += execution in self._sent
         self._sent[execution] = at_s
 
     def withdrawn(self, execution: str) -> None:
@@ -57,10 +59,11 @@ class Window:
         ]
         for execution in (*good, *lost):
             self._sent.pop(execution, None)
-        if lost and len(lost) > HARDLY * len(good):
+        nothing, self._again = len(lost) + self._again, 0
+        if nothing > HARDLY * len(good):
             self.size = max(1, self.size // 2)
         else:
             self._grow(len(good))
 
     def _grow(self, by: int) -> None:
-        self.size = min(self.most, self.size + by) if self.most else 0
+        self.size = min(self.most, self.size + by)

@@ -38,6 +38,7 @@ log = get_logger()
 RESUME_PATH = "/api/mesh/resume"
 SWEEP_PATH = "/api/mesh/sweep"
 AFTER_DEAD_LETTER_MS = 2_000
+SWEEP_S = 6.0
 
 
 class Hint(msgspec.Struct, frozen=True, rename="camel"):
@@ -75,6 +76,8 @@ class Deps:
     invariant: Invariant
     quota: Keeper | None = None
     subscriber: Subscriber | None = None
+    sweep_s: float = 1.0
+    """Between two rounds."""
 
 
 async def resume(request: Request) -> Response:
@@ -96,9 +99,19 @@ async def resume(request: Request) -> Response:
 
 
 async def sweep(request: Request) -> Response:
-    """One round of the watchdog, for deployments without a long-running process (a sparse QStash schedule calls it)."""
+    """The watchdog's rounds until nothing is left, for deployments without a long-running process (a QStash schedule calls it).
+
+    Cut off in time for an invocation that may take ten seconds; `left` are overdue, and the next call's.
+    """
     deps: Deps = request.app.state.deps
-    return Json({"moved": await deps.watchdog.sweep()})
+    moved, left = await deps.watchdog.sweep_within(SWEEP_S, every_s=deps.sweep_s)
+    return Json({"moved": moved, "left": left})
+
+
+async def watching(request: Request) -> Response:
+    """How the watchdog of this process stands: counts since its start, its window, and what it saw last."""
+    deps: Deps = request.app.state.deps
+    return Json(deps.watchdog.report())
 
 
 async def failed(request: Request) -> Response:
@@ -181,6 +194,7 @@ def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -
             Route(FAILED_PATH, failed, methods=["POST"]),
             Route("/api/health/invariant", invariant, methods=["GET"]),
             Route("/api/health/mesh", mesh_health, methods=["GET"]),
+            Route("/api/health/watchdog", watching, methods=["GET"]),
             *probe_routes(ready),
         ],
         exception_handlers=ERROR_HANDLERS,

@@ -61,6 +61,7 @@ def create(settings: Settings) -> Starlette:
                 quota=engine.quota,
                 invariant=invariant,
                 subscriber=subscriber,
+                sweep_s=settings.sweep_ms / 1000,
             )
             folder = Path(settings.archive_folder) if settings.archive_folder else None
             archiver = Archiver(engine.store, Reader(engine.redis), folder)

@@ -91,6 +91,7 @@ async def execute_step(request: Request) -> Response:
         reason=body.reason or "asked",
         retried=whole(request.headers.get("Upstash-Retried", "")) or 0,
         message=request.headers.get("Upstash-Message-Id", "") if request.state.caller == "qstash" else "",
+        queued_ms=body.queued_ms,
     )
     deps.background.start(deps.watchdog.lazily())
     deps.background.start(deps.measures.share())

@@ -69,6 +69,7 @@ def interpreter(
         quota=engine.quota,
         direct=engine.settings.resume_direct,
         progress=progress,
+        lag=engine.watchdog.lag,
     )
 
 

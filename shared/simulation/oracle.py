@@ -108,7 +108,7 @@ class Oracle:
         if check is not None:
             check(self, known, facts, seen, args, kwargs, answer)
         for entry in _entries_of(answer):
-            self._fresh(name, entry)
+            self._fresh(entry)
         known.version = seen.ver
         self._seen_soon(known, seen)
         self._moved(known, facts, seen)
@@ -169,10 +169,10 @@ class Oracle:
         most = self.scenario.setting.steps_per_message
         must(not most or known.starts[lease.fence] <= most, "steps a message", f"{seen.header.id} starts more than {most}")
 
-    def _fresh(self, name: str, entry: Entry) -> None:
-        """QStash swallows a repeated id for ten minutes."""
+    def _fresh(self, entry: Entry) -> None:
+        """QStash swallows a repeated id for ten minutes. An entry that waits in the outbox is brought forward as it is."""
         known = self._entries.setdefault(entry.id, entry)
-        fine = known is entry or (name != "resend" and known == entry)
+        fine = known == entry
         must(fine or self.forgetful, "every message has an id of its own", f"{entry.id} ({known.reason}, {entry.reason})")
 
     def _seen_soon(self, known: Known, seen: Seen) -> None:

@@ -13,7 +13,7 @@ from shared.door import Door
 from shared.errors import IntentionError, Unavailable
 from shared.event_ports import Events
 from shared.event_relay import EventRelay
-from shared.executor_client import ExecutorClient
+from shared.executor_client import ExecutorClient, Reach
 from shared.guards import NoGuards
 from shared.interpret import Answer, Delivery, Interpreter, Limits
 from shared.machine.decision import Ask, Line
@@ -170,6 +170,7 @@ class Executor(Place):
             clock=self._clock,
             limits=self._limits,
             guards=SlotGuards(self.parts.slots),
+            lag=self.parts.watchdog.lag,
         )
 
     async def post(self, delivery: Delivery, *, issued_ms: float) -> Answer | None:
@@ -347,15 +348,19 @@ class Direct:
     def __init__(self, choose: Callable[[], Executor | None]) -> None:
         """`choose`: the load balancer."""
         self._choose = choose
+        self.reach = Reach()
 
     async def wake(self, execution: str, *, segment: int = -1, reason: str) -> bool:
         """Whether an executor took it."""
+        loop = asyncio.get_running_loop()
+        if not self.reach.may_call(loop.time()):
+            return False
         await asyncio.sleep(0.005)
         executor = self._choose()
-        if executor is None:
-            return False
         delivery = Delivery(execution=execution, segment=segment, reason=reason)
-        return executor.direct(delivery, issued_ms=asyncio.get_running_loop().time() * 1000)
+        well = executor is not None and executor.direct(delivery, issued_ms=loop.time() * 1000)
+        self.reach.ended(loop.time(), well=well)
+        return well
 
 
 def as_client(direct: Direct) -> ExecutorClient:

@@ -400,7 +400,13 @@ class World:
         if executor is None:
             return None
         entry = message.entry
-        delivery = Delivery(execution=entry.execution, segment=entry.segment, reason=entry.reason, retried=message.retried)
+        delivery = Delivery(
+            execution=entry.execution,
+            segment=entry.segment,
+            reason=entry.reason,
+            retried=message.retried,
+            queued_ms=entry.queued_ms,
+        )
         return await executor.post(delivery, issued_ms=message.born_ms - EPOCH_MS)
 
     async def _hear(self, entry: Entry) -> None:

@@ -23,7 +23,8 @@ def _one(name: str, module: str, old: str, new: str) -> Mutant:
 
 
 _OWNER = Patch(STORE, "(record.owner, record.ver) != (lease.owner, ver)", "False")
-_NO_MORE_DUE = Patch(DOG, "overdue = await self._store.overdue_everywhere(limit=PER_PARTITION)", "overdue: list[str] = []")
+_DUE = "overdue = await self._store.overdue_everywhere(limit=PER_PARTITION, late_ms=self._late_ms)"
+_NO_MORE_DUE = Patch(DOG, _DUE, "overdue: list[str] = []")
 _NO_RELAY = Patch(DOG, "partitions = await self._store.waiting_entries()", "partitions: list[str] = []")
 
 STORE_MUTANTS: Sequence[Mutant] = (
@@ -120,8 +121,8 @@ STORE_MUTANTS: Sequence[Mutant] = (
     _one(
         "a message names the segment that is over",
         STORE,
-        "segment = self.header.segment\n        return Entry(",
-        "segment = max(self.header.segment - 1, 0)\n        return Entry(",
+        "segment = self.header.segment\n        name =",
+        "segment = max(self.header.segment - 1, 0)\n        name =",
     ),
 )
 
