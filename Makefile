@@ -55,6 +55,12 @@ bench-qstash: .venv/.dev ## Measure qstash_dev: messages a second, lag, memory
 bench-curves: .venv/.dev ## What a step costs as plans and maps grow
 	@$(BIN)/python -m bench.curves
 
+bench-overdue: .venv/.dev ## The watchdog's curve when 100,000 executions are overdue at once
+	@$(BIN)/python -m bench.overdue $(ARGS)
+
+standstill: .venv/.dev ## Stop the executors for a minute under a load of 1,000, and count what is re-sent
+	@$(BIN)/python -m tests.system.standstill $(ARGS)
+
 drill: .venv/.dev ## Sagas under kills and power cuts with a 30 s sleep, a map of 1,000 items, 10,000 steps (fifteen minutes)
 	@$(BIN)/python -m tests.system.drill $(ARGS)
 
@@ -65,4 +71,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves sim mutants drill mesh
+.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves bench-overdue standstill sim mutants drill mesh

@@ -142,6 +142,10 @@ class Relay:
             await asyncio.gather(*(self._send(entry) for entry in entries))
         return len(entries)
 
+    async def send(self, entry: Entry) -> None:
+        """Send one at once that was put into the outbox just now."""
+        await self._send(entry)
+
     async def _send(self, entry: Entry) -> None:
         receipt = await self._queue.publish(entry)
         if receipt.ok:

@@ -29,7 +29,7 @@ PER_PARTITION: Final = 50
 PAGE: Final = 500
 """So many of a partition are looked at in a round when not all can be re-sent: 100,000 overdue ones in four rounds."""
 EACH: Final = 1_000
-CALLERS: Final = 16
+CALLERS: Final = 32
 LAZY_S: Final = 1.0
 LAZY_MOST: Final = 3
 
@@ -198,6 +198,8 @@ class Watchdog:
         called = await self._called(entry)
         log.info("execution.resent", execution=execution, segment=entry.segment, direct=called)
         self.counts["direct" if called else "messages"] += 1
+        if not called and entry.cost != 0:  # what costs nothing is a direct call, and that was tried
+            await self._relay.send(entry)
         return True
 
     async def _called(self, entry: Entry) -> bool:

@@ -35,7 +35,14 @@ SERVICES: dict[str, Callable[[Settings], Starlette]] = {
     "resume": create_resume,
     "qstash_dev": create_qstash_dev,
 }
-PROBES = {"/healthz", "/readyz", "/openapi.json", "/api/health/invariant", "/api/health/mesh"}
+PROBES = {
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/api/health/invariant",
+    "/api/health/mesh",
+    "/api/health/watchdog",
+}
 """What anybody may ask: whether a service is there, and what it takes."""
 
 

@@ -344,6 +344,11 @@ async def test_a_sweep_on_request_says_what_it_moved(site: Site, redis: Redis) -
 
     assert answer.status_code == 200
     assert answer.json()["moved"] >= 1
+    assert answer.json()["left"] == 0
+
+    told = (await site.call("resume", "GET", "/api/health/watchdog")).json()
+    assert sum(told["resent"].values()) == 1
+    assert told["window"]["waiting"] <= told["window"]["size"] <= told["window"]["most"]
 
 
 # readiness

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import httpx
+import msgspec
 import pytest
 from redis.asyncio import Redis
 from starlette.responses import Response
@@ -30,6 +32,8 @@ from tests.services.engine.support import (
     receiving,
     staged,
 )
+from tests.support.executions import NOW
+from tests.support.overdue import fill
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
@@ -47,9 +51,11 @@ async def away(_: Taken) -> Response:
     return Response("bad gateway", 502)
 
 
-def watchdog(stage: Stage, executor: ExecutorClient | None = None, *, rate: int = 200) -> Watchdog:
+def watchdog(
+    stage: Stage, executor: ExecutorClient | None = None, *, rate: int = 200, seconds: Callable[[], float] | None = None
+) -> Watchdog:
     """A watchdog over the stage's store."""
-    return Watchdog(stage.store, stage.relay, stage.acks, executor, rate=rate)
+    return Watchdog(stage.store, stage.relay, stage.acks, executor, rate=rate, seconds=seconds)
 
 
 def direct(client: httpx.AsyncClient, url: str) -> ExecutorClient:
@@ -77,8 +83,9 @@ async def test_an_overdue_execution_is_sent_once_by_two_watchdogs(stage: Stage) 
     moved = await swept(stage, watchdog(stage), watchdog(stage))
 
     assert sum(moved) == 12
-    assert sorted(entry.execution for entry in await stage.outbox()) == sorted(executions)
-    assert {entry.reason for entry in await stage.outbox()} == {"overdue"}
+    assert sorted(entry.execution for entry in stage.queue.taken) == sorted(executions)
+    assert {entry.reason for entry in stage.queue.taken} == {"overdue"}
+    assert await stage.outbox() == []
     assert [await watchdog(stage).sweep() for _ in range(3)] == [0, 0, 0]
 
 
@@ -141,12 +148,116 @@ async def test_an_executor_that_is_away_leaves_the_entry_to_the_relay(stage: Sta
             assert (await stage.run(execution)).result == "COMPLETED"
 
 
-async def test_a_sweep_moves_no_more_than_its_rate(stage: Stage) -> None:
-    """A backlog must not become a storm; the rest is the next round's."""
+async def test_a_sweep_moves_no_more_than_its_rate(stage: Stage, client: httpx.AsyncClient) -> None:
+    """The rest is the next round's, while executors answer."""
     await overdue(stage, 30)
-    paced = watchdog(stage, rate=12)
+    async with receiving(started) as there:
+        paced = watchdog(stage, direct(client, there.url), rate=12)
+        assert [await paced.sweep() for _ in range(4)] == [12, 12, 6, 0]
+    assert paced.report()["resent"] == {"direct": 30, "messages": 0}
 
-    assert [await paced.sweep() for _ in range(4)] == [12, 12, 6, 0]
+
+async def test_a_standstill_costs_few_messages_and_what_moves_afterwards_opens_the_window(stage: Stage) -> None:
+    """A minute in which QStash takes everything and no executor moves; then all of them do, and the window opens again."""
+    executions = await overdue(stage, 200)
+    found = watchdog(stage, seconds=lambda: stage.hand.monotonic_ms() / 1000)
+    for _ in range(60):
+        await swept(stage, found)
+        stage.hand.forward(1_000)
+    resent = len(stage.queue.taken)
+    assert 0 < resent <= 0.3 * len(executions)
+    assert found.report()["window"]["size"] == 1
+
+    delivered = 0
+    for _ in range(20):
+        some = stage.queue.taken[delivered:]
+        delivered += len(some)
+        for entry in some:
+            await stage.run(entry.execution, segment=entry.segment)
+        stage.hand.forward(1_000)
+        await swept(stage, found)
+    assert {(await stage.header(execution))["status"] for execution in executions} == {"COMPLETED"}
+    assert len(stage.queue.taken) <= 1.2 * len(executions)
+    assert found.report()["window"]["size"] > 100
+
+
+async def test_executors_that_hang_are_called_once_a_second_by_one(client: httpx.AsyncClient) -> None:
+    """The others fail at once; the first good answer opens the door for all again."""
+    answering = asyncio.Event()
+
+    async def hanging(_: Taken) -> Response:
+        await answering.wait()
+        return Json({"result": "started"}, status_code=202)
+
+    async with receiving(hanging) as there:
+        executor = direct(client, there.url)
+        assert not any(await asyncio.gather(*(executor.wake(f"exe_0a_{n:032x}", reason="overdue") for n in range(3))))
+        assert not there_now(executor)
+        began = len(there.taken)
+        assert not any(await asyncio.gather(*(executor.wake(f"exe_0a_{n:032x}", reason="overdue") for n in range(50))))
+        assert len(there.taken) - began <= 1
+        answering.set()
+
+        async def answered() -> bool:
+            return await executor.wake("exe_0a_" + "1" * 32, reason="overdue")
+
+        await eventually(answered, describe="the next probe is answered")
+        assert there_now(executor)
+        assert all(await asyncio.gather(*(executor.wake(f"exe_0a_{n:032x}", reason="overdue") for n in range(5))))
+
+
+def there_now(executor: ExecutorClient) -> bool:
+    """What it takes the executor for."""
+    return executor.reach.there
+
+
+async def test_two_watchdogs_at_once_add_one_message_each_time(stage: Stage) -> None:
+    """However late they take deliveries to be, and whoever comes first."""
+    executions = await overdue(stage, 10)
+    await stage.store.share_lag(700)
+    pair = [watchdog(stage), watchdog(stage)]
+    assert await swept(stage, *pair) == [0, 0]
+    stage.hand.forward(800)
+    assert sum(await swept(stage, *pair)) == 10
+    assert sorted(entry.execution for entry in stage.queue.taken) == sorted(executions)
+
+
+async def test_while_messages_flow_a_backlog_is_not_re_sent(stage: Stage) -> None:
+    """Five at a time of a thousand that were queued at once: the last waits 40 s. When they stop flowing, it takes seconds."""
+    waiting = [(await stage.create(chain(1)), stage.store.now_ms or 0) for _ in range(1_000)]
+    found = watchdog(stage, seconds=lambda: stage.hand.monotonic_ms() / 1000)
+    stage.interpreter.lag = found.lag
+    for tick in range(150):
+        for execution, queued_ms in waiting[5 * tick : 5 * tick + 5]:
+            await stage.run(execution, segment=0, queued_ms=queued_ms)
+        stage.hand.forward(200)
+        await found.lazily()
+        if tick % 5 == 4:
+            assert await found.sweep() == 0, f"after {tick / 5} s"
+    assert await stage.store.lag() > 20_000
+
+    await stage.redis.delete(keys.delivery_lag())  # as it goes by itself when nobody measures
+    assert await found.sweep() > 0
+
+
+async def test_tenants_take_turns_when_not_all_can_be_re_sent(stage: Stage, client: httpx.AsyncClient) -> None:
+    """One with five is done in the first round, although another has many older ones."""
+    await fill(stage.redis, {"whale": 2_000}, due_ms=NOW - 60_000)
+    few = await fill(stage.redis, {"small": 5}, due_ms=NOW - 50_000)
+    async with receiving(started) as there:
+        paced = watchdog(stage, direct(client, there.url), rate=20)
+        assert await paced.sweep() == 20
+        called = {msgspec.json.decode(request.body)["executionId"] for request in there.taken}
+    assert set(few) <= called
+
+
+async def test_a_sweep_that_may_not_take_long_stops_and_says_what_is_left(stage: Stage, client: httpx.AsyncClient) -> None:
+    """And one that gets through says that nothing is."""
+    await overdue(stage, 30)
+    async with receiving(started) as there:
+        executor = direct(client, there.url)
+        assert await watchdog(stage, executor, rate=10).sweep_within(0.5, every_s=9) == (10, 20)
+        assert await watchdog(stage, executor, rate=10).sweep_within(30, every_s=0.01) == (20, 0)
 
 
 async def test_each_re_send_waits_twice_as_long_for_the_next(stage: Stage) -> None:
@@ -283,10 +394,10 @@ async def test_requests_alone_move_everything_in_the_end(redis: Redis) -> None:
     for _ in range(2_000):
         found._lazy_at = -2.0
         await found.lazily()
-        if await stage.outbox():
+        if stage.queue.taken:
             break
 
-    assert [entry.execution for entry in await stage.outbox()] == [execution]
+    assert [entry.execution for entry in stage.queue.taken] == [execution]
 
 
 async def test_a_lazy_look_while_the_store_is_away_is_nobodys_error(stage: Stage) -> None:
