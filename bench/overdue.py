@@ -1,8 +1,8 @@
 """100,000 executions overdue at once, and what the watchdog makes of it: `make bench-overdue`, or `python -m bench.overdue`.
 
-Real watchdog, real Valkey (its own process), an executor (simulated) that takes every direct call. For each sweep: how many were
-re-sent, and how many of them are the small tenant's; commands that Valkey carried out; executions held in memory; milliseconds.
-Flat columns are the point; the times are of this machine. The executions are written straight into Valkey
+Real watchdog, real Valkey (its own process), an executor (simulated) that takes every direct call. For each sweep: how many
+were re-sent, and how many of them are the small tenant's; commands that Valkey carried out; executions held in memory;
+milliseconds. Flat columns are the point; the times are of this machine. The executions are written straight into Valkey
 (tests/support/overdue.py).
 """
 

@@ -1,7 +1,7 @@
 """Runs in production: a bounded sample of executions, one partition a round; what is broken is counted, and logged."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import cycle
 from typing import Any
 
@@ -16,8 +16,9 @@ log = get_logger()
 class Invariant:
     """One for a process; the watchdog takes it along."""
 
-    def __init__(self, samples: Samples, tenants: Collection[str]) -> None:
-        """`tenants`: whose executions are looked at."""
+    def __init__(self, samples: Samples, tenants: Collection[str], late_ms: Callable[[], int] = lambda: 0) -> None:
+        """`tenants`: whose executions are looked at. `late_ms`: how much longer than its due time anything may take now."""
+        self._late_ms = late_ms
         self._samples = samples
         self._tenants = tenants
         self._partitions = cycle(keys.all_partitions())
@@ -32,9 +33,11 @@ class Invariant:
     async def look(self, partition: str) -> int:
         """One partition; moves nothing."""
         now_ms, some = await self._samples.take(partition, self._tenants)
+        late_ms = self._late_ms()
         wrong = 0
         for one in some:
-            told = broken(status=one.status, lease_until_ms=one.lease_until_ms, due_ms=one.due_ms, now_ms=now_ms)
+            due_ms = None if one.due_ms is None else one.due_ms + late_ms
+            told = broken(status=one.status, lease_until_ms=one.lease_until_ms, due_ms=due_ms, now_ms=now_ms)
             if told:
                 wrong += 1
                 log.error("invariant.broken", alert=True, execution=one.id, status=one.status, message=told)

@@ -68,7 +68,7 @@ class Watchdog:
         self.window = Window(rate)
         self.backlog = Backlog(max(EACH, rate))
         self.counts = Counter[str]()
-        """Since the start: `sweeps`, `direct` and `messages` (re-sent as), `relayed`, `others`."""
+        """Since the start: `sweeps`; re-sent as `direct` calls, as `messages`, in vain (`unanswered`); `relayed`, `others`."""
         self.left = 0
         """Overdue at the latest sweep and not re-sent by it; of many this is a part."""
         self._store = store
@@ -78,7 +78,8 @@ class Watchdog:
         self._rate = rate
         self._seconds = seconds or _loop_seconds
         self._lazy_at = float("-inf")
-        self._late_ms = 0
+        self.late_ms = 0
+        """How far behind its due time something is overdue, as of the latest look."""
         self._first: dict[str, int] = {}
         """Where the next page of a partition begins."""
         self._others: list[Rounds] = []
@@ -91,12 +92,12 @@ class Watchdog:
         """How it stands, for whoever measures: counts since the start, and the window, lag and backlog of the latest look."""
         return {
             "sweeps": self.counts["sweeps"],
-            "resent": {"direct": self.counts["direct"], "messages": self.counts["messages"]},
+            "resent": {name: self.counts[name] for name in ("direct", "messages", "unanswered")},
             "relayed": self.counts["relayed"],
             "left": self.left,
             "window": {"size": self.window.size, "most": self.window.most, "waiting": len(self.window.waiting)},
             "backlog": len(self.backlog),
-            "lateMs": self._late_ms,
+            "lateMs": self.late_ms,
             "executor": None if self._executor is None else {"there": self._executor.reach.there},
         }
 
@@ -104,7 +105,7 @@ class Watchdog:
         """One round over all partitions; how many executions and entries were moved."""
         self.counts["sweeps"] += 1
         await self._learn()
-        overdue = await self._store.overdue_everywhere(limit=PER_PARTITION, late_ms=self._late_ms)
+        overdue = await self._store.overdue_everywhere(limit=PER_PARTITION, late_ms=self.late_ms)
         self.left = len(overdue)
         await self._line_up(overdue)
         # At the same time, so that neither an executor nor a QStash that hangs holds up the other's work.
@@ -143,7 +144,7 @@ class Watchdog:
         if waiting := self.window.waiting:
             moved = await self._store.moved(waiting)
             self.window.learn(dict(zip(waiting, moved, strict=True)), self._seconds())
-        self._late_ms = late_ms(await self._store.lag())
+        self.late_ms = late_ms(await self._store.lag())
 
     async def _line_up(self, overdue: list[str]) -> None:
         """Who comes next. Tenants are looked at only when not everybody's turn comes in this round."""
@@ -156,7 +157,7 @@ class Watchdog:
 
     async def _page(self, partition: str) -> None:
         first = self._first.get(partition, 0)
-        page = await self._store.overdue_page(partition, first=first, page=PAGE, each=PER_PARTITION, late_ms=self._late_ms)
+        page = await self._store.overdue_page(partition, first=first, page=PAGE, each=PER_PARTITION, late_ms=self.late_ms)
         self._first[partition] = page.next
         for tenant, executions in page.tenants.items():
             self.backlog.add(tenant, executions)
@@ -188,7 +189,7 @@ class Watchdog:
         entry = None
         try:
             direct = self._executor is not None
-            entry = await self._store.resend(execution, base_ms=BASE_MS, most_ms=MOST_MS, direct=direct, late_ms=self._late_ms)
+            entry = await self._store.resend(execution, base_ms=BASE_MS, most_ms=MOST_MS, direct=direct, late_ms=self.late_ms)
         finally:
             if entry is None:
                 self.window.withdrawn(execution)
@@ -197,8 +198,9 @@ class Watchdog:
         self.left = max(0, self.left - 1)
         called = await self._called(entry)
         log.info("execution.resent", execution=execution, segment=entry.segment, direct=called)
-        self.counts["direct" if called else "messages"] += 1
-        if not called and entry.cost != 0:  # what costs nothing is a direct call, and that was tried
+        free = entry.cost == 0  # a direct call or nothing, and that was tried
+        self.counts["direct" if called else "unanswered" if free else "messages"] += 1
+        if not called and not free:
             await self._relay.send(entry)
         return True
 
@@ -222,7 +224,7 @@ class Watchdog:
                 await self._store.share_lag(lag_ms)
             await self._learn()
             few = min(LAZY_MOST, self.window.room)
-            for execution in await self._store.overdue(partition, limit=few, late_ms=self._late_ms) if few else ():
+            for execution in await self._store.overdue(partition, limit=few, late_ms=self.late_ms) if few else ():
                 await _isolated(self.resend(execution), execution)
             relayed = await self._relay.run_once(partition)
             self.counts["relayed"] += relayed

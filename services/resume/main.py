@@ -46,7 +46,7 @@ def create(settings: Settings) -> Starlette:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack)
             await open_intake(engine, stack)  # the watchdog's rounds start what is scheduled
-            invariant = Invariant(Samples(engine.redis), tenants(settings))
+            invariant = Invariant(Samples(engine.redis), tenants(settings), lambda: engine.watchdog.late_ms)
             engine.watchdog.take_along(invariant)
             door = Door(engine.store, engine.executor)
             if subscriber := subscriber_of(settings, door.take, Positions(engine.redis)):

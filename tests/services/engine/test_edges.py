@@ -368,3 +368,18 @@ async def test_ready_means_that_the_store_keeps_everything(site: Site, redis: Re
             assert (await site.call(name, "GET", "/healthz")).status_code == 200
     finally:
         await redis.config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.mark.parametrize("name", ["ingress", "step_executor"])
+async def test_every_request_sweeps_a_little_behind_its_answer(site: Site, redis: Redis, name: str) -> None:
+    """Where nothing runs for long, requests are what moves things: the relay of one partition, once a second."""
+    app = await site.app(name)
+    store = app.state.deps.store if name == "ingress" else app.state.deps.interpreter.store
+    await redis.flushdb()
+
+    if name == "ingress":
+        assert (await site.call(name, "GET", "/api/tools", headers={"Authorization": f"Bearer {KEY}"})).status_code == 200
+    else:
+        assert (await site.signed(name, "/api/engine/execute-step", {"executionId": NOBODY})).status_code == 503
+
+    await eventually(lambda: store.calls["relay_claim"] == 1, describe="a partition was looked at")

@@ -16,7 +16,7 @@ from shared.errors import Unavailable
 from shared.executor_client import ExecutorClient
 from shared.http import Json
 from shared.ports import Entry, Receipt
-from shared.qstash import QStashQueue
+from shared.qstash import QStashQueue, item
 from shared.redisdb import keys
 from shared.relay import Acks, Relay
 from shared.settings import LOCAL_INTERNAL_KEY
@@ -140,6 +140,7 @@ async def test_an_executor_that_is_away_leaves_the_entry_to_the_relay(stage: Sta
             found = watchdog(stage, direct(client, url))
             await swept(stage, found)
             assert [entry.execution for entry in await stage.outbox()] == [execution]
+            assert found.report()["resent"] == {"direct": 0, "messages": 0, "unanswered": 1}
             stage.hand.forward(2_001)
             await stage.relay.run_once(keys.partition_of(execution))
             await stage.acks.close()
@@ -154,7 +155,7 @@ async def test_a_sweep_moves_no_more_than_its_rate(stage: Stage, client: httpx.A
     async with receiving(started) as there:
         paced = watchdog(stage, direct(client, there.url), rate=12)
         assert [await paced.sweep() for _ in range(4)] == [12, 12, 6, 0]
-    assert paced.report()["resent"] == {"direct": 30, "messages": 0}
+    assert paced.report()["resent"] == {"direct": 30, "messages": 0, "unanswered": 0}
 
 
 async def test_a_standstill_costs_few_messages_and_what_moves_afterwards_opens_the_window(stage: Stage) -> None:
@@ -238,6 +239,31 @@ async def test_while_messages_flow_a_backlog_is_not_re_sent(stage: Stage) -> Non
 
     await stage.redis.delete(keys.delivery_lag())  # as it goes by itself when nobody measures
     assert await found.sweep() > 0
+
+
+async def test_only_fresh_deliveries_of_messages_are_measured(stage: Stage) -> None:
+    """Not a retry, not a direct call, not a message that lay in the outbox, not one that runs nothing."""
+    now = stage.store.now_ms or 0
+    execution = await stage.create(chain(1))
+    await stage.run(execution, segment=0, queued_ms=now - 700, retried=1)
+    assert stage.interpreter.lag.take() is None
+    await stage.run(execution, segment=0, queued_ms=now - 700)
+    assert stage.interpreter.lag.take() is None, "it is over"
+    await stage.run(await stage.create(chain(1)))
+    assert stage.interpreter.lag.take() is None
+    await stage.run(await stage.create(chain(1)), segment=0, queued_ms=now - 700)
+    assert stage.interpreter.lag.take() == 700
+
+
+async def test_a_message_says_when_it_was_queued_unless_it_lay_in_the_outbox(stage: Stage) -> None:
+    """Or is to be delivered later: neither would say anything of QStash."""
+    now = stage.store.now_ms or 0
+    entry = await stranded(stage)
+    assert entry.queued_ms == now
+    assert b'"queuedMs":%d' % now in item(entry, configured(), now_s=now / 1000).body.encode()
+    stage.hand.forward(2_000)
+    await swept(stage, watchdog(stage, rate=0))
+    assert [one.queued_ms for one in stage.queue.taken] == [0]
 
 
 async def test_tenants_take_turns_when_not_all_can_be_re_sent(stage: Stage, client: httpx.AsyncClient) -> None:

@@ -23,7 +23,7 @@ def _one(name: str, module: str, old: str, new: str) -> Mutant:
 
 
 _OWNER = Patch(STORE, "(record.owner, record.ver) != (lease.owner, ver)", "False")
-_DUE = "overdue = await self._store.overdue_everywhere(limit=PER_PARTITION, late_ms=self._late_ms)"
+_DUE = "overdue = await self._store.overdue_everywhere(limit=PER_PARTITION, late_ms=self.late_ms)"
 _NO_MORE_DUE = Patch(DOG, _DUE, "overdue: list[str] = []")
 _NO_RELAY = Patch(DOG, "partitions = await self._store.waiting_entries()", "partitions: list[str] = []")
 
