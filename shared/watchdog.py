@@ -125,16 +125,22 @@ class Watchdog:
         What is cut off is found again, as what a crash cuts off is.
         """
         before = self._moved()
+        rounds = asyncio.create_task(self._rounds(every_s))
         try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    await self.sweep()
-                    if not self.left:
-                        break
-                    await asyncio.sleep(every_s)
-        except TimeoutError:
+            done, _ = await asyncio.wait({rounds}, timeout=seconds)
+        finally:
+            rounds.cancel()  # nobody waits until it has heard: a cancel may take its time
+        if done:
+            rounds.result()
+        else:
             log.info("sweep.cut", left=self.left)
         return self._moved() - before, self.left
+
+    async def _rounds(self, every_s: float) -> None:
+        await self.sweep()
+        while self.left:
+            await asyncio.sleep(every_s)
+            await self.sweep()
 
     def _moved(self) -> int:
         return self.counts.total() - self.counts["sweeps"]
