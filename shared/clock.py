@@ -15,6 +15,11 @@ class SystemClock:
         return time.monotonic() * 1000
 
 
+def now_ms() -> int:
+    """Unix ms of this machine's clock: for what need not agree with the store's."""
+    return time.time_ns() // 1_000_000
+
+
 def uuid7_hex(now_ms: int, random: bytes) -> str:
     """32 hex digits that sort by time (RFC 9562, version 7): 48 bits of unix ms, then 74 of `random` (10 bytes)."""
     value = (now_ms & (1 << 48) - 1) << 80 | int.from_bytes(random[:10], "big")
@@ -31,4 +36,4 @@ def new_schedule_id() -> str:
 def new_execution_id(partition: str | None = None) -> str:
     """A fresh id; its partition is random unless an Idempotency-Key chose it."""
     chosen = partition if partition is not None else f"{secrets.randbelow(keys.PARTITIONS):02x}"
-    return f"exe_{chosen}_{uuid7_hex(time.time_ns() // 1_000_000, os.urandom(10))}"
+    return f"exe_{chosen}_{uuid7_hex(now_ms(), os.urandom(10))}"

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from shared.ably import MESH, PUBLISH_S, Publisher
+from shared.circuit import Breaker
 from shared.logs import get_logger
 from shared.mesh import CONTINUE, MOST, VERSION
 from shared.ports import Entry
@@ -18,6 +19,8 @@ from shared.ports import Entry
 log = get_logger()
 
 REMEMBERED: Final = 10_000
+PROBE_MS: Final = 500
+"""More often than QStash is tried: the entry that tries QStash's return tries Ably's, too."""
 AGAIN_S: Final = 5
 """The same hint within so long is one event, whichever process gives it; later it is said again, for the first may be lost."""
 
@@ -31,6 +34,7 @@ class Hints:
         self._waiting: list[tuple[Entry, asyncio.Future[str]]] = []
         self._task: asyncio.Task[None] | None = None
         self._told: OrderedDict[str, int] = OrderedDict()
+        self.breaker = Breaker("Ably", every_ms=PROBE_MS)
 
     async def hint(self, entry: Entry) -> str:
         """See the port."""
@@ -49,18 +53,21 @@ class Hints:
         await asyncio.sleep(0)  # who refuses one message often refuses its neighbours in the same turn
         while self._waiting:
             some, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            error = await self._publisher.publish(
-                MESH, id=f"ce-{some[0][0].id}-{_moment()}", name=CONTINUE, data=event_of([entry for entry, _ in some])
-            )
+            error = self.breaker.refuses() or await self._publish([entry for entry, _ in some])
             for entry, future in some:
                 self._note(entry, error)
                 if not future.done():
                     future.set_result(error)
 
+    async def _publish(self, entries: list[Entry]) -> str:
+        error = await self._publisher.publish(MESH, id=f"ce-{entries[0].id}-{_moment()}", name=CONTINUE, data=event_of(entries))
+        self.breaker.ended(error)
+        return error
+
     def _note(self, entry: Entry, error: str) -> None:
         facts = {"execution": entry.execution, "entry": entry.id}
         if error:
-            log.warning("hint.not_sent", error=error, **facts)
+            log.debug("hint.not_sent", error=error, **facts)  # `channel.away` has said it once
             return
         log.info("hint.sent", message=f"CONTINUE_EXECUTION published for {entry.execution}", **facts)
         self._told[entry.id] = _moment()

@@ -20,6 +20,7 @@ from shared.machine.decision import Changes, Line
 from shared.machine.state import Header, Notes, Signal
 from shared.machine.status import TERMINAL, Phase, Reason, Status
 from shared.ports import (
+    MESSAGE,
     REST_MS,
     Accepted,
     Birth,
@@ -40,6 +41,7 @@ from shared.ports import (
     NotAccepted,
     OverduePage,
     Peek,
+    Refused,
     Reopened,
 )
 from shared.quota import TAIL_MS, Account
@@ -75,6 +77,9 @@ class Times:
         """Forget it."""
         self._at.pop(member, None)
 
+    def __len__(self) -> int:
+        return len(self._at)
+
     def until(self, now_ms: int, limit: int) -> list[str]:
         """The first `limit` members whose time has come, by time and then by name, as a sorted set gives them."""
         found: list[tuple[int, str]] = []
@@ -91,6 +96,8 @@ class Times:
 class _Partition:
     due: Times = field(default_factory=Times)
     relay: Times = field(default_factory=Times)
+    away: Times = field(default_factory=Times)
+    """When each entry was put off whose channel was away."""
     entries: dict[str, Entry] = field(default_factory=dict)
     retire: Times = field(default_factory=Times)
     dead: dict[str, dict[str, Letter]] = field(default_factory=lambda: defaultdict(dict))
@@ -121,6 +128,19 @@ class _Partition:
     def arm(self, now_ms: int, entry: Entry) -> Entry | None:
         """None for what cannot be paid and would have to wait: a direct call cannot, and the due index has it."""
         return None if entry.cost == 0 and entry.not_before_ms > now_ms else self.enqueue(now_ms, entry)
+
+    def claim(self, names: list[str], until_ms: int) -> list[Entry]:
+        there = [name for name in names if name in self.entries]
+        for name in names:
+            self.away.remove(name)
+        for name in there:
+            self.relay.set(name, until_ms)
+        return [self.entries[name] for name in there]
+
+    def sent(self, name: str) -> None:
+        self.relay.remove(name)
+        self.away.remove(name)
+        self.entries.pop(name, None)
 
     def brought_forward(self, now_ms: int, record: "_Record") -> Entry | None:
         """The message that waits here already; as resend.lua."""
@@ -164,6 +184,7 @@ class _Record:
     need: tuple[int, ...] = ()
     tries: int = 0
     message: str = ""
+    refused: bytes = b""
     queued: str = ""
     made_by: str = ""
     """The name in Redis of the Idempotency-Key that made it."""
@@ -283,11 +304,11 @@ class _Record:
         ended |= {"queued": self.queued} if self.queued else {}
         ended |= {"large": ",".join(map(str, self.large))} if self.large else {}
         cells = {"i": self.intents, "f": self.faults, "w": self.holds, "r": self.results}
-        rare = {name: text.decode() for name, text in {"notes": self.notes, "output": self.output}.items() if text}
+        rare = {"notes": self.notes, "output": self.output, "refused": self.refused}
         return (
             self.fields
             | {name: str(value) for name, value in (msgspec.to_builtins(self.header) | numbers).items()}
-            | (texts | ended | rare)
+            | (texts | ended | {name: text.decode() for name, text in rare.items() if text})
             | {f"{kind}:{cell}": text.decode() for kind, some in cells.items() for cell, text in some.items()}
             | {f"c:{cell}": str(ended_ms) for cell, ended_ms in self.order.items()}
             | self.account_text()
@@ -656,30 +677,51 @@ class MemoryStore:
         """See the port."""
         self.calls["relay_claim"] += 1
         part = self._partitions[partition]
-        found = part.relay.until(self._now(), limit)
-        for name in found:
-            part.relay.set(name, self._now() + claim_ms)
-        return [part.entries[name] for name in found]
+        return part.claim(part.relay.until(self._now(), limit), self._now() + claim_ms)
 
     async def relay_ack(self, sent: Sequence[tuple[Entry, str]]) -> None:
         """See the port."""
         self.calls["relay_ack"] += len({keys.partition_of(entry.execution) for entry, _ in sent})
         for entry, message in sent:
-            part = self._part(entry.execution)
-            part.relay.remove(entry.id)
-            part.entries.pop(entry.id, None)
+            self._part(entry.execution).sent(entry.id)
             if message and (record := self._records.get(entry.execution)):
-                record.message = message
+                record.message, record.refused = message, b""
             if (record := self._records.get(entry.execution)) and record.queued == entry.id:
                 record.queued = ""
 
-    async def relay_later(self, entries: Sequence[tuple[Entry, int]]) -> None:
+    async def relay_later(self, refused: Sequence[Refused]) -> list[str]:
         """See the port."""
-        self.calls["relay_later"] += len({keys.partition_of(entry.execution) for entry, _ in entries})
-        for entry, ms in entries:
-            part = self._part(entry.execution)
-            if entry.id in part.entries:
-                part.relay.set(entry.id, self._now() + ms)
+        self.calls["relay_later"] += len({keys.partition_of(one.entry.execution) for one in refused})
+        return [one.entry.id for one in refused if self._put_off(one)]
+
+    def _put_off(self, one: Refused) -> bool:
+        """Whether it left the outbox, because nobody needs it any more."""
+        entry, now = one.entry, self._now()
+        part, record = self._part(entry.execution), self._records.get(entry.execution)
+        if entry.id not in part.entries:
+            return False
+        if entry.kind == MESSAGE:
+            if record is None or record.terminal or record.header.segment > entry.segment:
+                part.sent(entry.id)
+                if record is not None:
+                    record.refused = b""
+                    record.queued = "" if record.queued == entry.id else record.queued
+                return True
+            record.refused = wire.refusal_at(wire.refusal_text(one), now)
+        part.relay.set(entry.id, now + one.again_ms)
+        if one.away:
+            part.away.set(entry.id, now)
+        return False
+
+    async def relay_back(self, partition: str, *, limit: int, claim_ms: int, least_ms: int = 0) -> list[Entry]:
+        """See the port."""
+        self.calls["relay_back"] += 1
+        part, now = self._partitions[partition], self._now()
+        return part.claim(part.away.until(now - least_ms, limit), now + claim_ms)
+
+    async def away_entries(self) -> list[str]:
+        """See the port."""
+        return [pp for pp in keys.all_partitions() if self._partitions[pp].away]
 
     async def touch(self, execution: str, *, in_ms: int) -> int | None:
         """See the port."""

@@ -41,6 +41,28 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     payload: Any = None
 
 
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that could not be carried out now."""
+
+    entry: Entry
+    again_ms: int
+    """When it is tried again."""
+    away: bool = False
+    """Whether it was not about this entry: it goes as soon as its channel is back."""
+    queue: str = ""
+    """What QStash said, or why it was not asked."""
+    channel: str = ""
+    """Why Ably has not been told either; empty if it has, or was not asked."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a record keeps of the latest refusal of its message: as in `Refused`, and when (unix ms)."""
+
+    queue: str
+    channel: str
+    at_ms: int
+
+
 class Birth(msgspec.Struct, frozen=True, kw_only=True):
     """A new execution."""
 
@@ -318,8 +340,20 @@ class Store(Protocol):
         """These entries are carried out: with QStash under these message ids; no id for a command."""
         ...
 
-    async def relay_later(self, entries: Sequence[tuple[Entry, int]]) -> None:
-        """These could not be sent: each again after so many ms."""
+    async def relay_later(self, refused: Sequence[Refused]) -> list[str]:
+        """These could not be sent: each is tried again later, and a message's execution keeps why, for whoever asks.
+
+        A message that nobody needs any more (its execution is over, gone, or beyond the message's segment) leaves the outbox;
+        the ids of those that did.
+        """
+        ...
+
+    async def relay_back(self, partition: str, *, limit: int, claim_ms: int, least_ms: int = 0) -> list[Entry]:
+        """Entries put off because their channel was away, `least_ms` ago or earlier; for this relay alone, as `relay_claim`."""
+        ...
+
+    async def away_entries(self) -> list[str]:
+        """Partitions with entries for `relay_back`."""
         ...
 
     async def overdue_everywhere(self, *, limit: int, late_ms: int = 0) -> list[str]:
@@ -403,6 +437,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     message: str = ""
     error: str = ""
+    away: bool = False
+    """With an error: the channel is not there, or takes nothing; it is not about this entry."""
     deduplicated: bool = False
 
     @property

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import httpx
 import msgspec
 
+from shared.circuit import Breaker
 from shared.logs import get_logger
 from shared.ports import Entry, Receipt
 from shared.quota import CALLBACK_UNITS
@@ -28,6 +29,11 @@ RETRY_DELAY: Final = "min(60000, 1000 * pow(6, retried))"
 GATHER_S: Final = 0.002
 """How long the first publish of a batch waits for company. None of it is waited while a batch is under way."""
 MOST_ITEMS: Final = 100
+ANSWER_S: Final = 5
+PROBE_S: Final = 2
+"""Of connecting, and of a batch that tries whether QStash is back: a sweep waits for it."""
+REFUSALS: Final = frozenset({400, 412, 413, 422})
+"""It is there and reads, and does not want this. Anything else (401, 429, 5xx, another's page) is no better for the next."""
 RELATIVE_BELOW_MS: Final = 3_600_000
 """Delays below an hour are given as a duration (immune to clock differences), longer ones as a moment."""
 
@@ -76,19 +82,22 @@ class QStashQueue:
         self._settings = settings
         self._waiting: list[tuple[Entry, asyncio.Future[Receipt]]] = []
         self._task: asyncio.Task[None] | None = None
+        self.breaker = Breaker("QStash", never="" if settings.token else "QSTASH_TOKEN is empty")
 
     def announce(self) -> None:
         """Tell the log how messages are sent."""
         facts = {"retries": self._settings.qstash_retries, "initialBackoffMs": 1000, "maxBackoffMs": 60000}
         if not self._settings.token:
-            log.warning("qstash.missing", message="QStash not configured, using fallback: the watchdog's direct calls")
+            ways = {"Ably": bool(self._settings.ably_api_key), "direct calls": self._settings.resume_direct}
+            named = " and ".join(way for way, on in ways.items() if on) or "none is configured either"
+            log.warning("qstash.missing", message=f"QStash not configured, using fallback: {named}")
+            return
         log.info("qstash.initialized", message=f"Initialized with retry config: {facts}", url=self._settings.qstash_url)
 
     async def publish(self, entry: Entry) -> Receipt:
         """See the port."""
-        if not self._settings.token:
-            log.warning("qstash.missing", message="QStash not configured, using fallback", execution=entry.execution)
-            return Receipt(error="QSTASH_TOKEN is empty")
+        if not self._waiting and (away := self.breaker.refuses()):  # who comes while a probe gathers goes with it
+            return Receipt(error=away, away=True)
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, future))
         if self._task is None or self._task.done():
@@ -104,27 +113,39 @@ class QStashQueue:
             if not some:
                 return
             receipts = await self._send([entry for entry, _ in some])
+            if not self.breaker.there:  # those behind them need not find it out each for itself
+                some, self._waiting = some + self._waiting, []
+                receipts = [*receipts, *receipts[-1:] * (len(some) - len(receipts))]
             for (_, future), receipt in zip(some, receipts, strict=True):
                 if not future.done():  # its caller may have run out of time
                     future.set_result(receipt)
 
     async def _send(self, entries: Sequence[Entry]) -> list[Receipt]:
+        away = True
         try:
             answer = await self._client.post(
                 f"{self._settings.qstash_url.rstrip('/')}/v2/batch",
                 headers={"Authorization": f"Bearer {self._settings.token}", "Content-Type": "application/json"},
                 content=_items.encode([item(entry, self._settings, time.time()) for entry in entries]),
-                timeout=httpx.Timeout(10, connect=2),
+                timeout=httpx.Timeout(ANSWER_S, connect=PROBE_S) if self.breaker.there else PROBE_S,
             )
             if answer.is_success:
-                return _receipts(answer.content, len(entries))
-            error = f"QStash answered {answer.status_code}: {answer.text[:200]}"
+                receipts = _receipts(answer.content, len(entries))
+                self.breaker.ended()
+                return receipts
+            away = answer.status_code not in REFUSALS
+            error = f"QStash answered {answer.status_code}: {self._shown(answer.text)}"
         except httpx.HTTPError as failure:
             error = f"QStash is not reachable ({type(failure).__name__})"
         except Exception as failure:  # nobody may wait for ever because an answer was odd
             log.exception("qstash.answer_unreadable")
             error = f"QStash's answer is not readable: {failure}"
-        return [Receipt(error=error)] * len(entries)
+        self.breaker.ended(error if away else "")
+        return [Receipt(error=error, away=away)] * len(entries)
+
+    def _shown(self, text: str) -> str:
+        """It is kept and shown: whatever is repeated there, the token is not."""
+        return text.replace(self._settings.token, "***")[:200]
 
     async def close(self) -> None:
         """Send what is waiting."""

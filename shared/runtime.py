@@ -27,6 +27,7 @@ from shared.redisdb.connect import check_layout, connect, fsync_of
 from shared.redisdb.quota import RedisLedger
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Relay, Sender
+from shared.returns import Returns
 from shared.settings import Settings, load
 from shared.watchdog import Watchdog
 
@@ -81,7 +82,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     quota = Keeper(ledger=ledger, store=store, settings=settings, background=background)
     queue = Commands(Paid(qstash, direct, quota, store), store, acks)
     Children(store, quota).register(queue)
-    channel = None
+    channel: Hints | None = None
     if publisher := engine_publisher(settings):
         stack.push_async_callback(publisher.close)
         channel = Hints(publisher)
@@ -93,6 +94,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     between = open_between(redis, store, sender, settings)
     join(between, queue, watchdog)
     watchdog.take_along(quota)
+    back = Returns(store, relay, background, queue=qstash.breaker, channel=channel.breaker if channel else None)
+    watchdog.take_along(back)
     addresses = Addresses(settings.internal_signing_key, settings.ingress_url)
     return Engine(
         settings=settings,

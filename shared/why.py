@@ -12,9 +12,10 @@ import msgspec
 
 from shared.machine.state import Fault, Hold
 from shared.machine.status import TERMINAL, Cell, Reason, Status
-from shared.ports import MESSAGE
+from shared.ports import MESSAGE, Entry, Refusal
 from shared.redisdb.snapshots import Snapshot
 
+NO_CALLS: Final = "direct calls are off (RESUME_DIRECT)"
 OVERDUE_MS: Final = 60_000
 """A watchdog that works is never so late: it looks every second or so, and puts off whatever it has sent."""
 MOST: Final = 100
@@ -53,10 +54,10 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with it; empty while the invariant holds."""
 
 
-def why(found: Snapshot, closed: Mapping[str, str] | None = None) -> Why:
-    """`closed`: tools that may not be called now, and what to say of each."""
+def why(found: Snapshot, closed: Mapping[str, str] | None = None, *, direct: bool = True) -> Why:
+    """`closed`: tools that may not be called now, and what to say of each. `direct`: the watchdog calls the executor."""
     x = found.execution
-    named = [] if found.terminal else [*_whole(found), *_cells(found, closed or {})]
+    named = [] if found.terminal else [*_whole(found, direct=direct), *_cells(found, closed or {})]
     fault = broken_of(found, named)
     return Why(
         text=_text(found, named, fault),
@@ -105,7 +106,7 @@ def _text(found: Snapshot, named: list[Wait], fault: str) -> str:
 # --- what concerns the execution as a whole
 
 
-def _whole(found: Snapshot) -> Iterator[Wait]:
+def _whole(found: Snapshot, *, direct: bool) -> Iterator[Wait]:
     x = found.execution
     if found.held:
         left = found.lease_until_ms - found.now_ms
@@ -126,10 +127,10 @@ def _whole(found: Snapshot) -> Iterator[Wait]:
         text = "segments came to nothing again and again: look at its dead letters, and resend it"
         yield Wait(kind=Reason.UNDELIVERABLE, owner="person", text=text)
     if x.header.reason is Reason.QUOTA:
-        text = "no message can be paid for, and nobody calls directly: it goes on when the tenant's quota has more"
+        text = "no message can be paid for, with neither Ably nor direct calls: it goes on when the tenant's quota has more"
         yield Wait(kind=Reason.QUOTA, owner="limit", text=text, until_ms=found.wake_ms)
     yield from _letters(found)
-    yield from _outbox(found)
+    yield from _outbox(found, direct=direct)
     if x.header.status in _MOVING and not found.held and not any(one.kind == MESSAGE for one in found.outbox):
         text = f"its next message is with QStash{f' ({found.message})' if found.message else ''}"
         yield Wait(kind="start", owner="queue", text=text)
@@ -149,16 +150,26 @@ def _letters(found: Snapshot) -> Iterator[Wait]:
         )
 
 
-def _outbox(found: Snapshot) -> Iterator[Wait]:
+def _outbox(found: Snapshot, *, direct: bool) -> Iterator[Wait]:
     for one in found.outbox:
         if one.kind != MESSAGE:
             text = f"{one.kind} for {one.to or 'another partition'} is not carried out yet"
             yield Wait(kind="outbox", owner="queue", text=text, detail={"id": one.id, "kind": one.kind})
-        elif one.not_before_ms <= found.now_ms:
-            text = (
-                f"QStash has not taken its message yet ({one.reason}); the relay tries again, and the watchdog calls directly"
-            )
-            yield Wait(kind="outbox", owner="queue", text=text, detail={"id": one.id, "kind": one.kind})
+    due = [one for one in found.outbox if one.kind == MESSAGE and one.not_before_ms <= found.now_ms]
+    if due:  # the same message again and again, if nobody takes it: they are named once
+        yield _message(due[-1], found.refused, direct=direct, many=len(due))
+
+
+def _message(one: Entry, refused: Refusal | None, *, direct: bool, many: int) -> Wait:
+    detail = {"id": one.id, "kind": one.kind, "reason": one.reason, "messages": many, "directCalls": direct}
+    rest = "the watchdog calls directly" if direct else NO_CALLS
+    if refused is None:
+        text = f"QStash has not taken its message yet ({one.reason}); the relay tries again, and {rest}"
+    else:
+        channel = refused.channel or "it has been told, and nobody has looked yet"
+        text = f"its message is waiting: QStash: {refused.queue}; Ably: {channel}; {rest}"
+        detail |= {"qstash": refused.queue, "ably": refused.channel or None, "refusedAt": moment(refused.at_ms)}
+    return Wait(kind="outbox", owner="queue", text=text, detail=detail)
 
 
 # --- what its steps wait for

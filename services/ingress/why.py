@@ -28,7 +28,7 @@ async def get_why(request: Request) -> Response:
         page = await deps.store.letters(tenant, limit=LETTERS, execution=execution)
         outbox = await deps.snapshots.outbox(execution)
         found = msgspec.structs.replace(found, letters=page.letters, outbox=outbox)
-    told = why(found, await _closed(deps, tenant, found))
+    told = why(found, await _closed(deps, tenant, found), direct=deps.settings.resume_direct)
     header = found.execution.header
     return Json(
         {

@@ -67,7 +67,7 @@ def interpreter(
         limits=limits_of(engine.settings),
         guards=SharedGuards(engine.between.slots, engine.between.gates),
         quota=engine.quota,
-        direct=engine.settings.resume_direct,
+        direct=engine.settings.resume_direct or bool(engine.settings.ably_api_key),  # Ably's hints need no message either
         progress=progress,
         lag=engine.watchdog.lag,
     )

@@ -23,7 +23,7 @@ _ABOUT_REASONS = {
     Reason.SETTLING: "a request without an answer may still land",
     Reason.UNKNOWN_EFFECT: "only a person can say whether an effect is there",
     Reason.UNDELIVERABLE: "segments came to nothing again and again; somebody must look",
-    Reason.QUOTA: "no message can be paid for, and direct calls are off; it goes on when there is more",
+    Reason.QUOTA: "no message can be paid for, and neither Ably nor direct calls are configured; it goes on when there is more",
 }
 
 

@@ -102,6 +102,11 @@ def outbox_entries(partition: str) -> str:
     return f"ie:{{p{partition}}}:obh"
 
 
+def outbox_away(partition: str) -> str:
+    """Sorted set: entry id -> when it was put off because its channel was away."""
+    return f"ie:{{p{partition}}}:oba"
+
+
 def retire(partition: str) -> str:
     """Sorted set: when each finished execution may be archived and deleted."""
     return f"ie:{{p{partition}}}:retire"

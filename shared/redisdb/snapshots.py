@@ -11,7 +11,7 @@ from shared.errors import NotFound, Unavailable
 from shared.machine.plan import Blueprint
 from shared.machine.state import Execution, Header, Notes, Signal
 from shared.machine.status import TERMINAL
-from shared.ports import Entry, Letter
+from shared.ports import Entry, Letter, Refusal
 from shared.redisdb import keys, wire
 
 AT_ONCE: Final = 1_000
@@ -19,7 +19,20 @@ SCANS: Final = 20
 """Rounds of looking through a partition's outbox for one execution's entries; a full one is not read to its end."""
 _KEPT: Final = b"ibsuwgfkl"
 """Cells beside which something may be kept: the busy ones, and where a step or an undo came to rest without a result."""
-_OWN: Final = ("ver", "lease_until", "wake_ms", "timed", "armed_ms", "inbox", "seen", "tries", "message", "updated_ms", "notes")
+_OWN: Final = (
+    "ver",
+    "lease_until",
+    "wake_ms",
+    "timed",
+    "armed_ms",
+    "inbox",
+    "seen",
+    "tries",
+    "message",
+    "refused",
+    "updated_ms",
+    "notes",
+)
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +49,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0
     message: str = ""
     """QStash's id of the latest message."""
+    refused: Refusal | None = None
+    """What QStash and Ably said of its message when the relay last tried to send it."""
     unseen: tuple[Signal, ...] = ()
     """What arrived and was not taken up yet."""
     outbox: tuple[Entry, ...] = ()
@@ -66,6 +81,7 @@ class Snapshots:
         if found.get("tenant", b"").decode() != tenant or cells is None or plan is None:
             raise _unknown(execution)
         notes = wire.notes(found["notes"]) if "notes" in found else Notes()
+        refused = wire.refusal(found["refused"]) if "refused" in found else None
         text = {name: value.decode() for name, value in found.items() if name != "notes"}
         busy = await self._busy(execution, cells)
         x = Execution(
@@ -88,6 +104,7 @@ class Snapshots:
             due_ms=None if due is None else int(due),
             tries=int(text.get("tries") or 0),
             message=text.get("message", ""),
+            refused=refused,
             unseen=await self._unseen(execution, int(text.get("seen", 0)), int(text.get("inbox", 0))),
         )
 

@@ -33,6 +33,7 @@ from shared.ports import (
     NotAccepted,
     OverduePage,
     Peek,
+    Refused,
     Reopened,
 )
 from shared.quota import Account
@@ -100,6 +101,7 @@ class RedisStore(Commanding):
             "relay_claim",
             "relay_ack",
             "relay_later",
+            "relay_back",
             "reopen",
             "touch",
             "watch",
@@ -424,8 +426,7 @@ class RedisStore(Commanding):
 
     async def relay_claim(self, partition: str, *, limit: int, claim_ms: int) -> list[Entry]:
         """See the port."""
-        names = [keys.outbox_times(partition), keys.outbox_entries(partition)]
-        reply = await self._run("relay_claim", names, [limit, claim_ms])
+        reply = await self._run("relay_claim", _outbox(partition), [limit, claim_ms])
         return wire.entries(reply)
 
     async def relay_ack(self, sent: Sequence[tuple[Entry, str]]) -> None:
@@ -434,18 +435,33 @@ class RedisStore(Commanding):
         for entry, message in sent:
             parts[keys.partition_of(entry.execution)].append((entry, message))
         for partition, some in parts.items():
-            names = [keys.outbox_times(partition), keys.outbox_entries(partition)]
-            names += [keys.record(entry.execution) for entry, _ in some]
+            names = _outbox(partition) + [keys.record(entry.execution) for entry, _ in some]
             args = [part for entry, message in some for part in (entry.id, message)]
             await self._run("relay_ack", names, args, timed=False)
 
-    async def relay_later(self, entries: Sequence[tuple[Entry, int]]) -> None:
+    async def relay_later(self, refused: Sequence[Refused]) -> list[str]:
+        """See the port. One script call a partition."""
+        parts: dict[str, list[Refused]] = defaultdict(list)
+        for one in refused:
+            parts[keys.partition_of(one.entry.execution)].append(one)
+        moot: list[bytes] = []
+        for partition, some in parts.items():
+            names = _outbox(partition) + [keys.record(one.entry.execution) for one in some]
+            args = [part for one in some for part in wire.refused_parts(one)]
+            moot += await self._run("relay_later", names, [_TERMINAL, *args])
+        return [name.decode() for name in moot]
+
+    async def relay_back(self, partition: str, *, limit: int, claim_ms: int, least_ms: int = 0) -> list[Entry]:
         """See the port."""
-        parts: dict[str, list[Any]] = defaultdict(list)
-        for entry, ms in entries:
-            parts[keys.partition_of(entry.execution)] += [entry.id, ms]
-        for partition, args in parts.items():
-            await self._run("relay_later", [keys.outbox_times(partition), keys.outbox_entries(partition)], args)
+        return wire.entries(await self._run("relay_back", _outbox(partition), [limit, claim_ms, least_ms]))
+
+    async def away_entries(self) -> list[str]:
+        """See the port. One round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for partition in keys.all_partitions():
+            pipe.zcard(keys.outbox_away(partition))
+        counts = await self._plain(pipe.execute())
+        return [partition for partition, count in zip(keys.all_partitions(), counts, strict=True) if count]
 
     async def touch(self, execution: str, *, in_ms: int) -> int | None:
         """See the port."""
@@ -594,6 +610,10 @@ class RedisStore(Commanding):
             [execution, tenant, execution.rpartition("_")[2], _TERMINAL, dead.prefix_of(execution), large],
         )
         return bool(reply[0] == 0)
+
+
+def _outbox(partition: str) -> list[str]:
+    return [keys.outbox_times(partition), keys.outbox_entries(partition), keys.outbox_away(partition)]
 
 
 def _with_field(flat: list[str | bytes | int], name: str, value: str) -> list[str | bytes | int]:

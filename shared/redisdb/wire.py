@@ -11,7 +11,7 @@ from shared.logs import get_logger
 from shared.machine.decision import Changes, Command, Line
 from shared.machine.state import Fault, Header, Hold, Intent, Notes, Result, Signal
 from shared.machine.status import TERMINAL, Cell, Phase
-from shared.ports import Entry, Letter
+from shared.ports import MESSAGE, Entry, Letter, Refusal, Refused
 from shared.quota import Account, Allowance
 from shared.redisdb import keys
 
@@ -24,7 +24,10 @@ _fault = msgspec.json.Decoder(Fault)
 _signal = msgspec.json.Decoder(Signal)
 _entry = msgspec.json.Decoder(Entry)
 _letter = msgspec.json.Decoder(Letter)
+_refusal = msgspec.json.Decoder(Refusal)
 _anything = msgspec.json.Decoder()
+REFUSAL_MOST: Final = 300
+"""Characters of what one channel said."""
 
 
 class Pointer(msgspec.Struct, frozen=True, kw_only=True):
@@ -321,6 +324,27 @@ def signal_text(kind: str, payload: object) -> bytes:
 def signal_at(text: bytes, now_ms: int) -> bytes:
     """The signal as the inbox keeps it: signal.lua does the same."""
     return b'%s,"at_ms":%d}' % (text[:-1], now_ms)
+
+
+def refused_parts(one: Refused) -> list[str | int]:
+    """As relay_later.lua takes a refusal. A command has no segment, and its record keeps nothing of it."""
+    segment = one.entry.segment if one.entry.kind == MESSAGE else ""
+    return [one.entry.id, one.again_ms, segment, "1" if one.away else "", refusal_text(one).decode()]
+
+
+def refusal_text(one: Refused) -> bytes:
+    """What the record keeps of a refusal, but for its time: short, whatever the other side said."""
+    return _encode({"queue": one.queue[:REFUSAL_MOST], "channel": one.channel[:REFUSAL_MOST]})
+
+
+def refusal_at(text: bytes, now_ms: int) -> bytes:
+    """With its time, as relay_later.lua puts it."""
+    return b'%s,"at_ms":%d}' % (text[:-1], now_ms)
+
+
+def refusal(text: bytes) -> Refusal:
+    """What the record keeps of the latest refusal."""
+    return _refusal.decode(text)
 
 
 def entry(text: bytes) -> Entry:

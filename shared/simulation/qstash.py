@@ -69,9 +69,9 @@ class QStash:
         return await answer
 
     def _take(self, answer: "asyncio.Future[Receipt]", entry: Entry, refused: bool, lost: bool) -> None:  # noqa: FBT001 - by call_later
-        receipt = Receipt(error="QStash answered 503: simulated") if refused else self._accept(entry)
+        receipt = Receipt(error="QStash answered 503: simulated", away=True) if refused else self._accept(entry)
         if lost:
-            receipt = Receipt(error="QStash is not reachable (simulated: the answer got lost)")
+            receipt = Receipt(error="QStash is not reachable (simulated: the answer got lost)", away=True)
         loop = asyncio.get_running_loop()
         loop.call_later(self._noise.net_s(), lambda: None if answer.done() else answer.set_result(receipt))
 

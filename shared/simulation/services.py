@@ -59,6 +59,7 @@ class Parts:
         events: Events,
         slots: Slots,
         *,
+        now_ms: Callable[[], int],
         rate: int = 200,
     ) -> None:
         """`executor` None: no direct calls."""
@@ -66,8 +67,8 @@ class Parts:
         Children(store).register(queue)
         self.store = store
         self.background = Background()
-        self.sender = Sender(queue, acks, self.background, channel)
-        self.watchdog = Watchdog(store, Relay(store, queue, acks, channel), acks, executor, rate=rate)
+        self.sender = Sender(queue, acks, self.background, channel, now_ms)
+        self.watchdog = Watchdog(store, Relay(store, queue, acks, channel, now_ms), acks, executor, rate=rate)
         self.slots = slots
         self.event_relay = EventRelay(events, store, self.sender.start)
         slot_relay = SlotRelay(slots, store, self.sender.start)

@@ -203,7 +203,8 @@ class World:
     def _parts(self) -> Parts:
         direct = as_client(Direct(self._choose)) if self.scenario.setting.direct else None
         server = self.server
-        return Parts(server.store(), self.qstash, self.ably, direct, server.events_port(), server.slots_port())
+        events, slots = server.events_port(), server.slots_port()
+        return Parts(server.store(), self.qstash, self.ably, direct, events, slots, now_ms=self.now_ms)
 
     def logs(self) -> Any:
         """The engine's own log lines, taken into the timeline."""

@@ -25,7 +25,7 @@ from shared.machine.decision import Changes, Command
 from shared.machine.status import Status
 from shared.ports import Lease, Letter, LetterPage, Store
 from tests.contract.test_store_twins import IDS, KEPT, Pair, going
-from tests.support.executions import ANN, BOB, DEAD, LEASE_MS, PP, RETENTION_MS, birth, execution_id, letter, standing
+from tests.support.executions import ANN, BOB, DEAD, LEASE_MS, PP, RETENTION_MS, birth, execution_id, letter, put_off, standing
 from tests.support.stores import Twice
 from tests.support.valkey import Valkey
 
@@ -204,12 +204,18 @@ class Twins(RuleBasedStateMachine):
         self._do(self._pair.real.relay_ack([(theirs, message) for _, theirs in some]))
 
     @precondition(lambda self: self._pair.entries)
-    @rule(data=st.data(), ms=st.sampled_from([1, 1_500]))
-    def relay_later(self, data: st.DataObject, ms: int) -> None:
+    @rule(data=st.data(), ms=st.sampled_from([1, 1_500]), away=st.booleans())
+    def relay_later(self, data: st.DataObject, ms: int, *, away: bool) -> None:
         """Some, also those that are gone."""
         some = data.draw(st.lists(st.sampled_from(self._pair.entries), min_size=1, max_size=3))
-        self._do(self._pair.memory.relay_later([(ours, ms) for ours, _ in some]))
-        self._do(self._pair.real.relay_later([(theirs, ms) for _, theirs in some]))
+        self._do(self._pair.memory.relay_later([put_off(ours, ms, away=away) for ours, _ in some]))
+        self._do(self._pair.real.relay_later([put_off(theirs, ms, away=away) for _, theirs in some]))
+
+    @rule(claim_ms=st.sampled_from([1, 3_000]), least_ms=st.sampled_from([0, 2_000]))
+    def relay_back(self, claim_ms: int, least_ms: int) -> None:
+        """What was put off because its channel was away."""
+        self._both(lambda store: store.relay_back(PP, limit=999, claim_ms=claim_ms, least_ms=least_ms))
+        self._both(lambda store: store.away_entries())
 
     # reading and time
 

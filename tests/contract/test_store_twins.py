@@ -35,6 +35,7 @@ from tests.support.executions import (
     intends,
     leaves,
     letter,
+    put_off,
     standing,
     starts,
     stuck,
@@ -224,7 +225,11 @@ async def test_both_stores_do_the_same(redis: Redis, data: st.DataObject) -> Non
             case "ack" | "later" if pair.entries:
                 ours, theirs = data.draw(st.sampled_from(pair.entries))
                 for store, entry in ((pair.memory, ours), (pair.real, theirs)):
-                    await (store.relay_ack([(entry, "msg")]) if name == "ack" else store.relay_later([(entry, 1_500)]))
+                    await (
+                        store.relay_ack([(entry, "msg")])
+                        if name == "ack"
+                        else store.relay_later([put_off(entry, 1_500, away=True)])
+                    )
             case "ack" | "later":
                 continue
             case _:

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
+from shared.machine.decision import Command
 from shared.memory import MemoryStore
-from shared.ports import Committed
+from shared.ports import Committed, Created
 from shared.redisdb import keys
 from shared.redisdb.store import LAG_LIVES_MS, RedisStore
 from tests.support.executions import (
@@ -15,7 +16,9 @@ from tests.support.executions import (
     NOTHING,
     NOW,
     PP,
+    RETENTION_MS,
     Clocked,
+    birth,
     created,
     done,
     ended,
@@ -23,6 +26,7 @@ from tests.support.executions import (
     later,
     leased,
     leaves,
+    put_off,
     signalled,
 )
 
@@ -53,7 +57,7 @@ async def test_a_message_that_waits_in_the_outbox_is_brought_forward_and_none_is
     first = await created(store)
     later(store, 2_000)
     assert await store.relay_claim(PP, limit=9, claim_ms=1_000) == [first]
-    await store.relay_later([(first, 60_000)])
+    await store.relay_later([put_off(first)])
     for _ in range(5):
         assert await store.resend(EXE, base_ms=BASE, most_ms=MOST) == first
         later(store, MOST)
@@ -313,7 +317,7 @@ async def test_an_entry_that_could_not_be_sent_waits(store: Clocked) -> None:
     """That one only, on whichever partition."""
     here, there = await created(store), await created(store, execution_id(partition="3f"))
     other = await created(store, execution_id(2))
-    await store.relay_later([(here, 60_000), (there, 60_000)])
+    await store.relay_later([put_off(here), put_off(there)])
     later(store, 2_000)
     assert await store.waiting_entries() == [PP]
     assert await store.relay_claim(PP, limit=9, claim_ms=MOST) == [other]
@@ -326,9 +330,64 @@ async def test_a_sent_entry_does_not_come_back(store: Clocked) -> None:
     """The relay failed, but somebody else had sent it."""
     entry = await created(store)
     await store.relay_ack([(entry, "msg_1")])
-    await store.relay_later([(entry, 0)])
+    await store.relay_later([put_off(entry, 0)])
     later(store, 60_000)
     assert await store.relay_claim(PP, limit=9, claim_ms=1) == []
+
+
+async def test_what_waits_for_its_channel_goes_when_it_is_back(store: Clocked) -> None:
+    """Long before its own time, the longest waiting first, for one relay alone; a refusal of the entry itself stays put off."""
+    first, second, refused = [await created(store, execution_id(number)) for number in (1, 2, 3)]
+    there = await created(store, execution_id(partition="3f"))
+    await store.relay_later([put_off(second, away=True), put_off(refused)])
+    later(store, 1_000)
+    await store.relay_later([put_off(first, away=True), put_off(there, away=True)])
+    assert await store.away_entries() == [PP, "3f"]
+    assert await store.relay_back(PP, limit=1, claim_ms=10_000) == [second]
+    assert await store.relay_back(PP, limit=9, claim_ms=10_000) == [first]
+    assert await store.relay_back(PP, limit=9, claim_ms=10_000) == []
+    assert await store.away_entries() == ["3f"]
+    later(store, 10_000)
+    assert await store.relay_claim(PP, limit=9, claim_ms=1) == [first, second]  # nobody told what became of them
+
+
+async def test_what_was_put_off_since_is_left_alone(store: Clocked) -> None:
+    """A channel that is back is told once of what waited before."""
+    before, since = await created(store), await created(store, execution_id(2))
+    await store.relay_later([put_off(before, away=True)])
+    later(store, 2_000)
+    await store.relay_later([put_off(since, away=True)])
+    assert await store.relay_back(PP, limit=9, claim_ms=1_000, least_ms=2_000) == [before]
+    assert await store.away_entries() == [PP]
+
+
+async def test_a_message_that_nobody_needs_any_more_leaves_when_it_cannot_be_sent(store: Clocked) -> None:
+    """Its execution is beyond it, over, or gone."""
+    beyond, over, gone, here = [await created(store, execution_id(number)) for number in (1, 2, 3, 4)]
+    lease = await leased(store)
+    left = await store.commit(lease, ver=lease.ver, seen=0, kept=NOTHING, going=leaves())
+    assert isinstance(left, Committed)
+    assert left.entry is not None
+    for one in (over, gone):
+        await ended(store, one.execution)
+    later(store, RETENTION_MS)
+    assert await store.purge(gone.execution)
+    moot = await store.relay_later([put_off(one, away=True) for one in (beyond, over, gone, here, left.entry)])
+    assert moot == [beyond.id, over.id, gone.id]
+    later(store, 60_000)
+    assert {one.id for one in await store.relay_claim(PP, limit=9, claim_ms=1)} == {here.id, left.entry.id}
+    assert await store.relay_later([put_off(beyond)]) == []
+
+
+async def test_a_command_is_carried_out_whatever_became_of_who_sent_it(store: Clocked) -> None:
+    """The parent must hear of a child that is over."""
+    made = await store.create(birth(commands=(Command(kind="signal", id="tell", to=execution_id(2), payload={}),)))
+    assert isinstance(made, Created)
+    assert made.entry is not None
+    await ended(store)
+    assert await store.relay_later([put_off(one) for one in (made.entry, *made.commands)]) == [made.entry.id]
+    later(store, 60_000)
+    assert await store.relay_claim(PP, limit=9, claim_ms=1) == list(made.commands)
 
 
 async def test_an_acknowledgement_does_not_move_the_due_time(store: Clocked) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from shared.redisdb import keys
-from tests.support.executions import EXE, NOW, PP, created, ended, later, leased
+from tests.support.executions import EXE, NOW, PP, created, ended, later, leased, put_off
 from tests.support.stores import Recording, Twice, everything
 
 
@@ -42,7 +42,7 @@ async def test_two_at_once_send_one(once: Recording) -> None:
 async def test_the_entry_that_waits_is_brought_forward(store: Twice) -> None:
     """Its text is the answer, its relay time no later than two seconds from now; nothing is added."""
     entry = await created(store)
-    await store.relay_later([(entry, 60_000)])
+    await store.relay_later([put_off(entry, 60_000)])
     later(store, 2_000)
     await resend(store)
     assert store.last.codes == (0, 1)

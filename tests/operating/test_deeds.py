@@ -13,6 +13,7 @@ from shared.actions import (
     Approve,
     Cancel,
     Compensate,
+    Confirm,
     Edit,
     Pause,
     Reject,
@@ -53,6 +54,13 @@ def paused() -> Snapshot:
     return found
 
 
+def unconfirmed() -> Snapshot:
+    """Its plan waits for a yes."""
+    found = snapshot(Status.AWAITING_CONFIRMATION, "rr.")
+    found.execution.grow(Notes(unconfirmed=True))
+    return found
+
+
 FITTING: list[tuple[Snapshot, Action]] = [
     (snapshot(cells="dr."), Cancel(undo=False)),
     (snapshot(cells="dr."), Compensate()),
@@ -63,6 +71,8 @@ FITTING: list[tuple[Snapshot, Action]] = [
     (snapshot(cells="dr."), Edit(step="b", args={})),
     (asking(), Approve(step="b", args_hash="h")),
     (asking(), Reject(step="b")),
+    (unconfirmed(), Confirm(plan_hash=unconfirmed().execution.header.plan)),
+    (unconfirmed(), Reject()),
     (snapshot(cells="du."), Settle(step="b", happened=True)),
 ]
 
@@ -94,6 +104,8 @@ MISFITS: list[tuple[Snapshot, Action, str]] = [
     (snapshot(cells="dd."), Edit(step="b", args={}), "DONE"),
     (asking(), Approve(step="b", args_hash="other"), "other arguments"),
     (snapshot(cells="dr."), Reject(step="b"), "does not wait for that"),
+    (snapshot(cells="dr."), Reject(), "does not wait to be confirmed"),
+    (unconfirmed(), Confirm(plan_hash="another"), "another plan"),
     (snapshot(cells="dr."), Settle(step="b", happened=True), "not unknown"),
     (snapshot(cells="dr."), Skip(step="zz"), "no step 'zz'"),
 ]
@@ -134,7 +146,7 @@ def test_a_version_that_has_moved_on_is_refused(status: Status) -> None:
 @pytest.mark.parametrize("name", sorted(ACTIONS))
 def test_what_is_over_is_acted_upon_only_with_the_version_that_was_seen(name: str, status: Status) -> None:
     """And only by what can leave it."""
-    said = {"step": "b", "args": {}, "args_hash": "h", "happened": True}
+    said = {"step": "b", "args": {}, "args_hash": "h", "happened": True, "plan_hash": PLAN.hash}
     kind = ACTIONS[name]
     fields = {one: said[one] for one in kind.__struct_fields__ if one in said}
     found = snapshot(status, "df.", head={"cause": Cause.FAILED}, due_ms=None)

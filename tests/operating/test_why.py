@@ -9,7 +9,7 @@ from shared.machine import plan as plans
 from shared.machine.plan import Approval, Blueprint
 from shared.machine.state import Hold, Notes, Signal
 from shared.machine.status import TERMINAL, Reason, Status
-from shared.ports import Entry, Letter
+from shared.ports import Entry, Letter, Refusal
 from shared.redisdb.snapshots import Snapshot
 from shared.why import MOST, OVERDUE_MS, broken, why
 from tests.machine.support import NOW, blueprint, fault
@@ -145,6 +145,37 @@ def test_the_execution_as_a_whole(found: Snapshot, text: str) -> None:
     """One sentence each."""
     told = why(found)
     assert (told.text, told.broken) == (text, "")
+
+
+BOTH = Refusal(queue="QStash is away: QStash answered 503", channel="Ably is not reachable (ConnectError)", at_ms=NOW - 1_000)
+
+
+def test_a_message_that_waits_names_both_refusals_and_whether_anybody_calls() -> None:
+    """In words and as data; the same message again and again is named once."""
+    found = snapshot(Status.EXECUTING, "d..", outbox=(entry("continued"), entry("overdue")), refused=BOTH)
+    told = why(found, direct=False)
+    said = "its message is waiting: QStash: QStash is away: QStash answered 503; Ably: Ably is not reachable (ConnectError)"
+    assert told.text == f"{said}; direct calls are off (RESUME_DIRECT)."
+    assert why(found).text == f"{said}; the watchdog calls directly."
+    [wait] = told.waits
+    assert wait.owner == "queue"
+    assert (wait.detail["qstash"], wait.detail["ably"]) == (BOTH.queue, BOTH.channel)
+    assert (wait.detail["messages"], wait.detail["directCalls"]) == (2, False)
+    assert wait.detail["refusedAt"] == "1970-01-01T00:16:39+00:00"
+
+
+def test_a_message_whose_hint_was_taken_says_so() -> None:
+    """Then it is the resume service that must look."""
+    found = snapshot(Status.EXECUTING, "d..", outbox=(entry("continued"),), refused=msgspec.structs.replace(BOTH, channel=""))
+    [wait] = why(found, direct=False).waits
+    assert "Ably: it has been told, and nobody has looked yet" in wait.text
+    assert wait.detail["ably"] is None
+
+
+def test_a_refusal_of_what_has_gone_since_is_not_told() -> None:
+    """The record may keep it a while longer than the outbox the message."""
+    found = snapshot(Status.EXECUTING, "d..", message="msg_2", refused=BOTH)
+    assert why(found).text == "its next message is with QStash (msg_2)."
 
 
 def test_a_used_up_quota_is_a_limit_that_time_lifts() -> None:

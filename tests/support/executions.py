@@ -8,7 +8,7 @@ from shared.dead_letters import letter_of, letter_of_execution
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Fault, Header, Intent, Result
 from shared.machine.status import Cell, Status
-from shared.ports import Birth, Created, Entry, Going, Lease, Letter, NoLease, Store
+from shared.ports import Birth, Created, Entry, Going, Lease, Letter, NoLease, Refused, Store
 from shared.quota import Allowance
 
 NOW = 1_800_000_000_000
@@ -188,3 +188,8 @@ DEAD = Line(event="message.dead", detail={"id": "msg_1"})
 async def buried(store: Store, found: Letter | None = None, *, in_ms: int = 500) -> None:
     """List a dead message, which must be taken."""
     assert await store.bury(found or letter(), in_ms=in_ms, line=DEAD) is not None
+
+
+def put_off(entry: Entry, ms: int = 60_000, *, away: bool = False) -> Refused:
+    """It could not be sent."""
+    return Refused(entry=entry, again_ms=ms, away=away, queue="QStash is away: 503", channel="Ably is away: too")

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -180,7 +180,7 @@ class System:
         self.processes[name] = process
         return process
 
-    async def __aenter__(self) -> "System":
+    async def __aenter__(self) -> Self:
         port = self.ports["valkey"]
         command = valkey_command(port=port, folder=self.folder / "valkey")
         log = self.folder / "valkey.log"
@@ -281,7 +281,7 @@ class System:
     async def messages(self, execution: str) -> int:
         """How many messages QStash took for an execution."""
         url = f"{self.processes['qstash_dev'].url}/v2/events"
-        headers = {"Authorization": f"Bearer {DEV_TOKEN}"}
+        headers = {"Authorization": f"Bearer {self.environ.get('QSTASH_TOKEN', DEV_TOKEN)}"}
         answer = await self.client.get(url, params={"state": "CREATED", "count": 1000}, headers=headers)
         bodies = [base64.b64decode(event.get("body", "")) for event in answer.json()["events"]]
         return sum(execution.encode() in body for body in bodies)

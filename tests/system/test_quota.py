@@ -9,6 +9,7 @@ import pytest
 
 from shared.settings import DEV_TOKEN
 from tests.system.harness import QUICK, System, until, work
+from tests.system.outages import Misconfigured
 
 pytestmark = pytest.mark.system
 DAY = 60
@@ -26,7 +27,7 @@ async def quota(system: System) -> dict[str, Any]:
 async def counted(system: System) -> int:
     """What QStash counts: messages, callbacks among them, and deliveries after the first."""
     url = f"{system.processes['qstash_dev'].url}/v2/events"
-    headers = {"Authorization": f"Bearer {DEV_TOKEN}"}
+    headers = {"Authorization": f"Bearer {system.environ.get('QSTASH_TOKEN', DEV_TOKEN)}"}
     events = (await system.client.get(url, params={"count": 1000}, headers=headers)).json()["events"]
     return sum(event["state"] in {"CREATED", "RETRY"} for event in events)
 
@@ -100,9 +101,9 @@ async def test_no_more_executions_run_at_once_than_may(tmp_path: Path) -> None:
         await until(fits, within=20, describe="the second is taken once the first is over")
 
 
-async def test_where_direct_calls_are_off_it_waits_visibly_for_the_quota(tmp_path: Path) -> None:
+async def test_with_neither_direct_calls_nor_ably_it_waits_visibly_for_the_quota(tmp_path: Path) -> None:
     """SUSPENDED with the reason quota: more messages than the whole day has; nothing is lost, and nothing more is sent."""
-    system = System(tmp_path, **QUICK, QUOTA_DAY="12", RESUME_DIRECT="false")
+    system = Misconfigured(tmp_path, {}, ABLY_API_KEY="", QUOTA_DAY="12", RESUME_DIRECT="false")
     async with system:
         execution = await system.run_plan(work(40, 1.0))
 

@@ -11,6 +11,7 @@ import pytest
 from starlette.responses import PlainTextResponse, Response
 from structlog.testing import capture_logs
 
+from shared.circuit import Breaker
 from shared.clock import new_execution_id
 from shared.http import Json
 from shared.ports import Entry, Receipt
@@ -116,7 +117,7 @@ ODD: list[tuple[str, Response, str]] = [
 async def test_an_answer_that_is_none_is_an_error_for_everybody_in_the_batch(
     client: httpx.AsyncClient, there: Receiver, answer: Response, says: str
 ) -> None:
-    """A receipt each, at once, and no exception; the next batch is tried as if nothing had been."""
+    """A receipt each, at once, and no exception; it is not about these messages."""
 
     async def odd(_: Taken) -> Response:
         return answer
@@ -124,11 +125,80 @@ async def test_an_answer_that_is_none_is_an_error_for_everybody_in_the_batch(
     sending = queue(client, there.url)
     there.reply = odd
     receipts = await published(sending, [entry(0), entry(1)])
-    there.reply = all_taken
-    after = await sending.publish(entry(2))
 
-    assert all(says in receipt.error and len(receipt.error) < 400 for receipt in receipts)
-    assert after.ok
+    assert all(says in receipt.error and len(receipt.error) < 400 and receipt.away for receipt in receipts)
+
+
+REFUSALS = [400, 412, 413, 422]
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+async def test_a_refusal_is_no_outage(client: httpx.AsyncClient, there: Receiver, status: int) -> None:
+    """QStash is there, and does not want this: the next is sent at once."""
+
+    async def refused(_: Taken) -> Response:
+        return PlainTextResponse("no", status)
+
+    sending = queue(client, there.url)
+    there.reply = refused
+    receipt = await sending.publish(entry())
+    there.reply = all_taken
+
+    assert (receipt.error, receipt.away) == (f"QStash answered {status}: no", False)
+    assert (await sending.publish(entry(1))).ok
+
+
+async def test_while_qstash_is_away_only_a_probe_is_sent(client: httpx.AsyncClient, there: Receiver) -> None:
+    """The others fail at once and say so; what comes while a probe gathers goes with it; the first good answer ends it."""
+
+    async def away(_: Taken) -> Response:
+        return PlainTextResponse("overloaded", 503)
+
+    hand = Hand()
+    sending = queue(client, there.url)
+    sending.breaker = Breaker("QStash", clock=hand)
+    there.reply = away
+    with capture_logs() as logs:
+        await sending.publish(entry(0))
+        fast = await published(sending, [entry(number) for number in range(1, 200)])
+        assert len(there.taken) == 1
+        assert {receipt.error for receipt in fast} == {"QStash is away: QStash answered 503: overloaded"}
+        assert all(receipt.away for receipt in fast)
+        hand.now += 1_000
+        tried = await published(sending, [entry(number) for number in range(3)])
+        assert [len(request.items) for request in there.taken] == [1, 3]
+        assert all(receipt.away for receipt in tried)
+        hand.now += 1_000
+        there.reply = all_taken
+        assert all(receipt.ok for receipt in await published(sending, [entry(0), entry(1)]))
+        assert (await sending.publish(entry(2))).ok
+
+    assert [line["event"] for line in logs] == ["channel.away", "channel.back"]
+    assert logs[1]["away_ms"] == 2_000
+
+
+async def test_those_behind_a_batch_that_fails_need_not_try(client: httpx.AsyncClient, there: Receiver) -> None:
+    """250 messages at once are three batches; when the first finds nobody, that is known."""
+
+    async def away(_: Taken) -> Response:
+        return PlainTextResponse("bad token", 401)
+
+    there.reply = away
+    receipts = await published(queue(client, there.url), [entry(number) for number in range(250)])
+
+    assert len(there.taken) == 1
+    assert {(receipt.error, receipt.away) for receipt in receipts} == {("QStash answered 401: bad token", True)}
+
+
+class Hand:
+    """A clock in the test's hand, ms."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """What it shows."""
+        return self.now
 
 
 async def test_nobody_there_is_an_error_and_no_exception(client: httpx.AsyncClient) -> None:
@@ -139,16 +209,16 @@ async def test_nobody_there_is_an_error_and_no_exception(client: httpx.AsyncClie
 
 
 async def test_without_a_token_nothing_is_sent(client: httpx.AsyncClient, there: Receiver) -> None:
-    """The receipt says so at once; the watchdog's direct calls do the rest."""
+    """The receipt says so at once, and it is logged at the start and never again; the fallbacks do the rest."""
     settings = msgspec.structs.replace(configured(QSTASH_URL=there.url), qstash_token=type(configured().qstash_token)(""))
     with capture_logs() as logs:
         waiting = QStashQueue(client, settings)
         waiting.announce()
         receipt = await waiting.publish(entry())
 
-    assert receipt.error == "QSTASH_TOKEN is empty"
+    assert (receipt.error, receipt.away) == ("QSTASH_TOKEN is empty", True)
     assert there.taken == []
-    assert {line["event"] for line in logs} == {"qstash.missing", "qstash.initialized"}
+    assert [line["message"] for line in logs] == ["QStash not configured, using fallback: Ably and direct calls"]
 
 
 async def test_a_caller_that_gives_up_hurts_nobody(client: httpx.AsyncClient, there: Receiver) -> None:
