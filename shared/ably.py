@@ -4,8 +4,6 @@ A token is a JWT signed here with the key's secret, so that making one needs no 
 """
 
 import asyncio
-import base64
-import hmac
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,6 +16,7 @@ from ably import AblyException, AblyRest  # type: ignore[import-untyped] # it ha
 from ably.types.message import Message  # type: ignore[import-untyped] # as above
 
 from shared.settings import Settings
+from shared.signing import jwt
 
 Capability: TypeAlias = Mapping[str, Sequence[str]]
 """Channel pattern -> operations."""
@@ -68,11 +67,8 @@ def reader_token(key: ApiKey, execution: str, *, now_s: float, life_s: int = TOK
 
 def token(key: ApiKey, capability: Capability, *, now_s: float, life_s: int = TOKEN_S) -> str:
     """A JWT with which its bearer may do `capability` at most, and no more than the key."""
-    header = {"typ": "JWT", "alg": "HS256", "kid": key.name}
     claims = {"iat": int(now_s), "exp": int(now_s) + life_s, "x-ably-capability": _encode(capability).decode()}
-    signed = b".".join(base64.urlsafe_b64encode(_encode(part)).rstrip(b"=") for part in (header, claims))
-    mac = base64.urlsafe_b64encode(hmac.digest(key.secret.encode(), signed, "sha256")).rstrip(b"=")
-    return (signed + b"." + mac).decode()
+    return jwt(claims, key.secret, kid=key.name)
 
 
 def client_options(settings: Settings) -> dict[str, Any]:

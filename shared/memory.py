@@ -31,6 +31,8 @@ from shared.ports import (
     Exists,
     Flags,
     Going,
+    Heard,
+    Hinted,
     KeyConflict,
     Lease,
     Letter,
@@ -46,7 +48,7 @@ from shared.ports import (
 )
 from shared.quota import TAIL_MS, Account
 from shared.redisdb import keys, wire
-from shared.redisdb.store import INBOX_BYTES, INBOX_LIMIT, LAG_LIVES_MS, LARGE_BYTES, LONGEST_DELAY_MS, WATCH_MS
+from shared.redisdb.store import HEARD_MS, INBOX_BYTES, INBOX_LIMIT, LAG_LIVES_MS, LARGE_BYTES, LONGEST_DELAY_MS, WATCH_MS
 
 _encode = msgspec.json.Encoder().encode
 _BUSY: Final = frozenset(b"ibsuwg")
@@ -368,6 +370,8 @@ class MemoryStore:
         self._partitions: dict[str, _Partition] = defaultdict(_Partition)
         self._forbidden: set[str] = set()
         self._lag = (0, 0)
+        self._heard: dict[str, int] = {}
+        """Until when a message's hint at an execution counts once, by its key in Redis."""
         self._made: dict[tuple[str, str, str], tuple[str, str]] = {}
 
     # for whoever looks at the outcome
@@ -723,15 +727,6 @@ class MemoryStore:
         """See the port."""
         return [pp for pp in keys.all_partitions() if self._partitions[pp].away]
 
-    async def touch(self, execution: str, *, in_ms: int) -> int | None:
-        """See the port."""
-        now, part = self._enter("touch", execution)
-        record = self._records.get(execution)
-        if record is None or record.terminal:
-            return None
-        _at_the_latest(part, execution, now + in_ms)
-        return record.header.segment
-
     async def watch(self, execution: str, *, tenant: str, for_ms: int) -> int | None:
         """See the port."""
         now, _ = self._enter("watch", execution)
@@ -740,6 +735,36 @@ class MemoryStore:
             return None
         record.watched_ms = max(record.watched_ms, now + for_ms)
         return record.watched_ms
+
+    async def hint(self, execution: str, *, tenant: str = "", segment: int = -1, message: str = "") -> Hinted:
+        """See the port."""
+        now, part = self._enter("hint", execution)
+        record = self._records.get(execution)
+        if record is None or (tenant and record.header.tenant != tenant):
+            return Hinted(heard=Heard.ABSENT)
+        if record.terminal:
+            return Hinted(heard=Heard.TERMINAL)
+        heard = self._hinted(record, part, now, segment, keys.heard(execution, message) if message else "")
+        return Hinted(heard=heard, segment=record.header.segment)
+
+    def _hinted(self, record: _Record, part: _Partition, now: int, segment: int, once: str) -> Heard:
+        """In hint.lua's order."""
+        header = record.header
+        if segment in range(header.segment):
+            return Heard.STALE
+        if record.lease_until > now:
+            _put_back(part, header.id, record.lease_until + _AFTER_LEASE_MS)
+            return Heard.HELD
+        sleeps = header.status is Status.SUSPENDED and record.wake_ms > now
+        if record.caught_up and (_rests(header, now) or sleeps):
+            _put_back(part, header.id, max(now, record.wake_ms) + WATCH_MS)
+            return Heard.WAITING
+        if once and self._heard.get(once, 0) > now:
+            return Heard.SEEN
+        if once:
+            self._heard = {name: until for name, until in self._heard.items() if until > now} | {once: now + HEARD_MS}
+        _at_the_latest(part, header.id, now)
+        return Heard.OK
 
     async def bury(self, letter: Letter, *, in_ms: int, line: Line) -> int | None:
         """See the port."""
@@ -880,6 +905,12 @@ def _at_the_latest(part: _Partition, execution: str, at_ms: int) -> None:
     """Due then, unless it is earlier."""
     at = part.due.at(execution)
     if at is None or at_ms < at:
+        part.due.set(execution, at_ms)
+
+
+def _put_back(part: _Partition, execution: str, at_ms: int) -> None:
+    """Due then, if it fell off the index."""
+    if part.due.at(execution) is None:
         part.due.set(execution, at_ms)
 
 

@@ -148,6 +148,31 @@ class NoLease(msgspec.Struct, frozen=True, kw_only=True):
     """It is over, and somebody is told of its progress."""
 
 
+class Heard(IntEnum):
+    """What came of a hint; the numbers are hint.lua's."""
+
+    OK = 0
+    """Due now."""
+    STALE = 1
+    """It means a segment that is over."""
+    SEEN = 2
+    """The message was heard before, and was OK then."""
+    HELD = 3
+    """Somebody runs it at this moment."""
+    TERMINAL = 4
+    ABSENT = 5
+    """Not there, or another tenant's."""
+    WAITING = 6
+    """It waits for something that no hint brings, or is paused."""
+
+
+class Hinted(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a hint; `segment`: the current one, None of what is terminal or absent."""
+
+    heard: Heard
+    segment: int | None = None
+
+
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
     """All of it is stored. `entry` is the continuation, if there is one; `commands` went into the outbox with it."""
 
@@ -380,12 +405,16 @@ class Store(Protocol):
         """Partitions whose outbox has entries to relay."""
         ...
 
-    async def touch(self, execution: str, *, in_ms: int) -> int | None:
-        """Look at it again within `in_ms`; the current segment, or None if it is terminal or absent."""
-        ...
-
     async def watch(self, execution: str, *, tenant: str, for_ms: int) -> int | None:
         """Its progress is told for so long from now; until when that is, unix ms. None if the tenant has none of this id."""
+        ...
+
+    async def hint(self, execution: str, *, tenant: str = "", segment: int = -1, message: str = "") -> Hinted:
+        """Somebody says that it should be looked at. Durable when it returns; only OK has changed anything.
+
+        `tenant`: of who says so; empty: the engine itself. `segment`: which one should run; -1: whichever is current.
+        `message`: the same one is OK once for an execution; empty: nobody counts.
+        """
         ...
 
     async def bury(self, letter: Letter, *, in_ms: int, line: Line) -> int | None:

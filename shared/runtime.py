@@ -29,6 +29,7 @@ from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Relay, Sender
 from shared.returns import Returns
 from shared.settings import Settings, load
+from shared.telling import Teller
 from shared.watchdog import Watchdog
 
 log = logs.get_logger()
@@ -53,6 +54,7 @@ class Engine:
     between: Between
     addresses: Addresses
     called: Called
+    teller: Teller
     quota: Keeper
     ably: Publisher | None
     """May publish on the engine's own channel, and the progress of executions; None without ABLY_API_KEY."""
@@ -110,6 +112,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         between=between,
         addresses=addresses,
         called=Called(addresses, store, sender),
+        teller=Teller(store, sender, between.event_relay, background),
         quota=quota,
         ably=publisher,
     )

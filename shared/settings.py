@@ -137,6 +137,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`tenant:event` pairs, comma separated: channels whose publishers may send this one event of the tenant only."""
     ably_ping_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 10_000
     """How often the subscriber asks Ably whether it is still heard; not connected for three times as long, it begins anew."""
+    mesh_hints_per_s: Positive = 20
+    """Hints that one tenant's publishers may send a second, to each resume service; more are dropped. Events are not."""
     ably_dev_host: str = "127.0.0.1"
     ably_dev_port: Port = 8090
     ably_dev_allow_public: bool = False

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -39,7 +39,6 @@ class _Header(msgspec.Struct):
 
 _claims = msgspec.json.Decoder(Claims)
 _header = msgspec.json.Decoder(_Header)
-_HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=")
 
 
 def body_hash(body: bytes) -> str:
@@ -47,10 +46,16 @@ def body_hash(body: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
 
 
-def sign(claims: Claims, key: str) -> str:
-    """The compact token for `claims`; the key is used as its UTF-8 bytes, as QStash does."""
-    signed = _HEADER + b"." + base64.urlsafe_b64encode(msgspec.json.encode(claims)).rstrip(b"=")
+def jwt(claims: Any, key: str, *, kid: str = "") -> str:
+    """A compact JWT; the key is used as its UTF-8 bytes. `kid`: the key's name, where the reader has several (Ably)."""
+    header = {"alg": "HS256", "typ": "JWT"} | ({"kid": kid} if kid else {})
+    signed = b".".join(base64.urlsafe_b64encode(msgspec.json.encode(part)).rstrip(b"=") for part in (header, claims))
     return (signed + b"." + _mac(signed, key)).decode()
+
+
+def sign(claims: Claims, key: str) -> str:
+    """The token for `claims`, as QStash makes it."""
+    return jwt(claims, key)
 
 
 def sign_call(*, issuer: str, url: str, body: bytes, key: str, now: float, jti: str, lifetime: float = 300) -> str:

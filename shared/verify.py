@@ -22,6 +22,20 @@ BODY_LIMIT: Final = 1_048_576
 """A failure callback carries the source body and the last answer; our own messages stay under 2 KiB."""
 
 
+def signed_by(settings: Settings, url: str, headers: Mapping[bytes, bytes], body: bytes) -> tuple[str, float]:
+    """Who signed a call of `url` (qstash, or internal), and when, in unix seconds; BadSignature."""
+    common: dict[str, Any] = {"url": url, "body": body, "now": time.time(), "leeway": settings.jwt_leeway_s}
+    if token := headers.get(QSTASH_HEADER):
+        claims = signing.verify(token.decode("latin-1"), keys=settings.signing_keys, issuer=signing.QSTASH_ISSUER, **common)
+        log.info("signature.verified", message="QStash webhook verified, parsing body...", jti=claims.jti)
+        return "qstash", claims.iat
+    if token := headers.get(INTERNAL_HEADER):
+        keys = (settings.internal_signing_key,)
+        claims = signing.verify(token.decode("latin-1"), keys=keys, issuer=signing.INTERNAL_ISSUER, **common)
+        return "internal", claims.iat
+    raise signing.BadSignature("there is no Upstash-Signature header")
+
+
 class SignatureMiddleware:
     """Lets through calls of the protected paths that are signed by QStash, or by one of our own services; 401 otherwise."""
 
@@ -34,8 +48,7 @@ class SignatureMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        names = frozenset(name for name, _ in scope.get("headers", ()))
-        if scope["type"] != "http" or not self.applies(scope["path"], names):
+        if scope["type"] != "http" or not self.applies(scope["path"]):
             await self._app(scope, receive, send)
             return
         body = await _read(receive)
@@ -43,7 +56,7 @@ class SignatureMiddleware:
             await _refuse(scope, receive, send, 413, f"the body is larger than {BODY_LIMIT} bytes")
             return
         try:
-            who, issued_s = self._verify(dict(scope["headers"]), scope["path"], body)
+            who, issued_s = signed_by(self._settings, self._base_url + scope["path"], dict(scope["headers"]), body)
         except signing.BadSignature as error:
             log.warning("signature.refused", path=scope["path"], why=str(error), bytes=len(body))
             await _refuse(scope, receive, send, 401, "Invalid QStash signature")
@@ -51,33 +64,9 @@ class SignatureMiddleware:
         scope["state"] = {**scope.get("state", {}), "caller": who, "issued_s": issued_s}
         await self._app(scope, _replay(body, receive), send)
 
-    def applies(self, path: str, names: frozenset[bytes]) -> bool:  # noqa: ARG002 - for subclasses
-        """Whether a request of `path` with these header names must be signed."""
+    def applies(self, path: str) -> bool:
+        """Whether a request of `path` must be signed."""
         return path in self._paths
-
-    def _verify(self, headers: Mapping[bytes, bytes], path: str, body: bytes) -> tuple[str, float]:
-        settings = self._settings
-        common: dict[str, Any] = {"url": self._base_url + path, "body": body, "now": time.time()}
-        if token := headers.get(QSTASH_HEADER):
-            claims = signing.verify(
-                token.decode("latin-1"),
-                keys=settings.signing_keys,
-                issuer=signing.QSTASH_ISSUER,
-                leeway=settings.jwt_leeway_s,
-                **common,
-            )
-            log.info("signature.verified", message="QStash webhook verified, parsing body...", jti=claims.jti)
-            return "qstash", claims.iat
-        if token := headers.get(INTERNAL_HEADER):
-            claims = signing.verify(
-                token.decode("latin-1"),
-                keys=(settings.internal_signing_key,),
-                issuer=signing.INTERNAL_ISSUER,
-                leeway=settings.jwt_leeway_s,
-                **common,
-            )
-            return "internal", claims.iat
-        raise signing.BadSignature("there is no Upstash-Signature header")
 
 
 async def _read(receive: Receive) -> bytes | None:

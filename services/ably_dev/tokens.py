@@ -61,10 +61,7 @@ _claims, _header = msgspec.json.Decoder(Claims), msgspec.json.Decoder(_Header)
 
 def make(claims: Claims, key_name: str, secret: str) -> str:
     """A JWT of this server for `claims`."""
-    header = {"typ": "JWT", "alg": "HS256", "kid": key_name}
-    signed = b".".join(base64.urlsafe_b64encode(msgspec.json.encode(part)).rstrip(b"=") for part in (header, claims))
-    mac = base64.urlsafe_b64encode(hmac.digest(secret.encode(), signed, "sha256")).rstrip(b"=")
-    return (signed + b"." + mac).decode()
+    return signing.jwt(claims, secret, kid=key_name)
 
 
 def key_name(token: str) -> str:

@@ -24,6 +24,7 @@ from shared.redisdb.snapshots import Snapshots
 from shared.relay import Sender
 from shared.schedules.firing import Firing
 from shared.settings import Settings
+from shared.telling import Teller
 from shared.tools.registry import Registry
 from shared.watchdog import Watchdog
 
@@ -48,6 +49,7 @@ class Deps:
     watchdog: Watchdog
     between: Between
     called: Called
+    teller: Teller
     actions: Actions
     repeater: Repeater
     snapshots: Snapshots

@@ -9,14 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.ingress import edge
-from shared import event_ports
 from shared.errors import NotFound, TooMany
 from shared.event_ports import ID_MOST, KEY_MOST, NamedEvent
 from shared.http import Json, decode
-from shared.logs import get_logger
-from shared.ports import Accepted
-
-log = get_logger()
 
 EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_MOST)]
 _RESULTS: Final = {"duplicate": "was sent before", "terminal": "is over already; nothing was told"}
@@ -44,10 +39,8 @@ async def publish(request: Request) -> Response:
     deps, tenant = edge.known(request)
     said = decode(_published, await edge.body(request, deps.settings.max_request_bytes) or b"{}")
     event = _event(request, tenant, said, said.key)
-    deliveries = await deps.between.event_relay.publish(event)
-    deps.background.start(deps.between.event_relay.deliver(deliveries))
-    log.info("event.published", tenant=tenant, event_name=event.name, event_id=event.id, woken=len(deliveries))
-    return Json({"id": event.id, "name": event.name, "key": event.key, "woken": len(deliveries)}, status_code=202)
+    woken = await deps.teller.publish(event)
+    return Json({"id": event.id, "name": event.name, "key": event.key, "woken": woken}, status_code=202)
 
 
 async def tell(request: Request) -> Response:
@@ -56,19 +49,13 @@ async def tell(request: Request) -> Response:
     execution = request.path_params["id"]
     said = decode(_direct, await edge.body(request, deps.settings.max_request_bytes) or b"{}")
     event = _event(request, tenant, said, "")
-    event_ports.check(event)
-    await deps.reader.header(execution, tenant)
-    found = await deps.store.signal(execution, tenant=tenant, sid=event.sid, kind="event", payload=event.payload)
-    if isinstance(found, Accepted):
-        if found.entry is not None:
-            deps.sender.start([found.entry], "an event")
-        log.info("event.accepted", execution=execution, event_name=event.name, event_id=event.id)
-        return Json({"executionId": execution, "id": event.id, "name": event.name, "result": "accepted"}, status_code=202)
-    if found.why == "full":
+    result = await deps.teller.tell(execution, event)
+    if result == "full":
         raise TooMany("this execution's inbox is full", code="inbox_full")
-    if found.why == "absent":
-        raise NotFound(f"there is no execution {execution}")
-    return Json({"executionId": execution, "id": event.id, "name": event.name, "result": _RESULTS[found.why]})
+    if result == "absent":
+        raise NotFound(f"there is no execution {execution[:60]}")
+    answer = {"executionId": execution, "id": event.id, "name": event.name, "result": _RESULTS.get(result, result)}
+    return Json(answer, status_code=202 if result == "accepted" else 200)
 
 
 def _event(request: Request, tenant: str, said: Direct, key: str) -> NamedEvent:

@@ -41,6 +41,7 @@ def create(settings: Settings) -> Starlette:
                 watchdog=engine.watchdog,
                 between=engine.between,
                 called=engine.called,
+                teller=engine.teller,
                 actions=Actions(engine.store, snapshots, intake.registry, engine.sender),
                 repeater=Repeater(engine.store, engine.sender, engine.background, engine.quota),
                 snapshots=snapshots,

@@ -13,12 +13,9 @@ from starlette.routing import Route
 from starlette.types import Lifespan
 
 from services.resume.subscriber.running import Subscriber
-from shared import mesh
-from shared.callers import Callers
+from services.resume.webhook import RESUME_PATH, Webhook
 from shared.dead_letters import excerpt, letter_of
-from shared.door import Door
-from shared.errors import NotFound
-from shared.http import ERROR_HANDLERS, Json, decode, read_body
+from shared.http import ERROR_HANDLERS, Json, read_body
 from shared.invariant import Invariant
 from shared.logs import get_logger
 from shared.machine.decision import Line
@@ -30,22 +27,14 @@ from shared.quota_keeper import Keeper
 from shared.redisdb import keys
 from shared.redisdb.reader import Reader
 from shared.settings import Settings
-from shared.verify import BODY_LIMIT, INTERNAL_HEADER, QSTASH_HEADER, SignatureMiddleware
+from shared.verify import BODY_LIMIT, SignatureMiddleware
 from shared.watchdog import Watchdog
 
 log = get_logger()
 
-RESUME_PATH = "/api/mesh/resume"
 SWEEP_PATH = "/api/mesh/sweep"
 AFTER_DEAD_LETTER_MS = 2_000
 SWEEP_S = 6.0
-
-
-class Hint(msgspec.Struct, frozen=True, rename="camel"):
-    """`{"executionId": ...}`: please look at it."""
-
-    execution_id: str
-    segment: int = -1
 
 
 class DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
@@ -59,7 +48,6 @@ class DeadLetter(msgspec.Struct, frozen=True, rename="camel"):
     dlq_id: str = ""
 
 
-_hint = msgspec.json.Decoder(Hint)
 _letter = msgspec.json.Decoder(DeadLetter)
 _body = msgspec.json.Decoder(Body)
 
@@ -69,10 +57,9 @@ class Deps:
     """What the routes need."""
 
     store: Store
-    door: Door
+    webhook: Webhook
     watchdog: Watchdog
     reader: Reader
-    callers: Callers
     invariant: Invariant
     quota: Keeper | None = None
     subscriber: Subscriber | None = None
@@ -81,21 +68,9 @@ class Deps:
 
 
 async def resume(request: Request) -> Response:
-    """Wake one execution. The caller is one of our services (signed), or whoever may read the execution (API key)."""
+    """See `services.resume.webhook`."""
     deps: Deps = request.app.state.deps
-    tenant = deps.callers.tenant(request) if getattr(request.state, "caller", None) is None else None
-    hint = decode(_hint, await read_body(request, 65_536))
-    if tenant is not None:
-        await deps.reader.header(hint.execution_id, tenant)
-    try:
-        keys.partition_of(hint.execution_id)
-    except ValueError as error:
-        raise NotFound(str(error)) from error
-    log.info("resume.received", message=f"Received resume request for {hint.execution_id}", execution=hint.execution_id)
-    result, segment = await deps.door.take(mesh.Hint(message="", execution=hint.execution_id, segment=hint.segment))
-    if segment is None:
-        return Json({"result": result})
-    return Json({"result": result, "segment": segment}, status_code=202)
+    return await deps.webhook(request)
 
 
 async def sweep(request: Request) -> Response:
@@ -177,14 +152,6 @@ async def ready(request: Request) -> None:
     await deps.reader.ping()
 
 
-class OnlyIfSigned(SignatureMiddleware):
-    """Verifies `/api/mesh/resume` too when it carries a signature; without one its handler asks for an API key."""
-
-    def applies(self, path: str, names: frozenset[bytes]) -> bool:
-        """Whether this request must be signed."""
-        return super().applies(path, names) and (path != RESUME_PATH or bool(names & {QSTASH_HEADER, INTERNAL_HEADER}))
-
-
 def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """The routes; `app.state.deps` is set by the lifespan, or by a test."""
     return Starlette(
@@ -200,10 +167,10 @@ def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -
         exception_handlers=ERROR_HANDLERS,
         middleware=[
             Middleware(
-                OnlyIfSigned,
+                SignatureMiddleware,
                 settings=settings,
                 base_url=settings.resume_url,
-                paths=frozenset({RESUME_PATH, SWEEP_PATH, FAILED_PATH}),
+                paths=frozenset({SWEEP_PATH, FAILED_PATH}),
             )
         ],
         lifespan=lifespan,

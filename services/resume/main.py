@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 
 from services.resume.app import Deps, build_app
 from services.resume.subscriber.running import subscriber_of
+from services.resume.webhook import Webhook
 from shared import logs
 from shared.archive import Archiver
 from shared.callers import Callers, tenants
@@ -48,16 +49,15 @@ def create(settings: Settings) -> Starlette:
             await open_intake(engine, stack)  # the watchdog's rounds start what is scheduled
             invariant = Invariant(Samples(engine.redis), tenants(settings), lambda: engine.watchdog.late_ms)
             engine.watchdog.take_along(invariant)
-            door = Door(engine.store, engine.executor)
+            door = Door(engine.store, engine.executor, engine.teller, hints_per_s=settings.mesh_hints_per_s)
             if subscriber := subscriber_of(settings, door.take, Positions(engine.redis)):
                 subscriber.start()
                 stack.push_async_callback(subscriber.close)  # first to be closed: the door needs everything above
             app.state.deps = Deps(
                 store=engine.store,
-                door=door,
+                webhook=Webhook(settings, door, Callers(settings), engine.background),
                 watchdog=engine.watchdog,
                 reader=Reader(engine.redis),
-                callers=Callers(settings),
                 quota=engine.quota,
                 invariant=invariant,
                 subscriber=subscriber,

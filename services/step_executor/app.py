@@ -71,9 +71,9 @@ class Stamp:
 class Signed(SignatureMiddleware):
     """Also every address at which calls end."""
 
-    def applies(self, path: str, names: frozenset[bytes]) -> bool:
+    def applies(self, path: str) -> bool:
         """See the base."""
-        return super().applies(path, names) or path.startswith(f"{CALLBACK_PATH}/")
+        return super().applies(path) or path.startswith(f"{CALLBACK_PATH}/")
 
 
 async def execute_step(request: Request) -> Response:

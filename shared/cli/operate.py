@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -10,7 +10,7 @@ import click
 import httpx
 import msgspec
 
-from shared.cli import shown
+from shared.cli import shown, signals
 from shared.cli.api import Api, api_key, ingress_url
 from shared.environment import merged
 
@@ -21,9 +21,11 @@ COMMANDS: Final[list[click.Command]] = []
 class Shell:
     """What every verb needs: whom to ask, and how to show what comes of it."""
 
-    def __init__(self, api: Api, *, as_json: bool) -> None:
-        """`as_json`: the answer as it is, and nothing else on standard output."""
+    def __init__(self, api: Api, environ: Mapping[str, str], key: str | None, *, as_json: bool) -> None:
+        """`as_json`: the answer as it is, and nothing else on standard output. `key`: what --key said."""
         self.api = api
+        self.environ = environ
+        self.key = key
         self._json = as_json
 
     def show(self, found: Any, lines: Iterable[str]) -> None:
@@ -114,7 +116,7 @@ def _verb(name: str, *options: Callable[[Any], Any]) -> Callable[[F], click.Comm
                 api = Api(client, actor)
                 if "execution" in given:
                     given["execution"] = api.resolve(given["execution"])
-                function(Shell(api, as_json=as_json), **given)
+                function(Shell(api, environ, key, as_json=as_json), **given)
 
         command: Any = body
         for option in reversed((*options, *_COMMON)):
@@ -387,10 +389,28 @@ def settle(
     shell.after(execution, shell.act(execution, "settle", body, version), wait_s)
 
 
-@_verb("signal", _ID, click.argument("name"), click.option("--data", type=Json(), help="What the event says."), _WAIT)
-def signal(shell: Shell, *, execution: str, name: str, data: Any, wait_s: float | None) -> None:
+@_verb(
+    "signal",
+    _ID,
+    click.argument("name"),
+    click.option("--data", type=Json(), help="What the event says."),
+    click.option("--id", "event_id", default="", help="The same event again, under the same id, changes nothing."),
+    click.option("--via", type=click.Choice(["http", "ably"]), default="http", show_default=True,
+                 help="ably: publish on the tenant's channel with ABLY_API_KEY, as a program of the tenant would."),
+    click.option("--tenant", default="", help="Whose channel; otherwise the tenant of the API key."),
+    _WAIT,
+)  # fmt: skip
+def signal(
+    shell: Shell, *, execution: str, name: str, data: Any, event_id: str, via: str, tenant: str, wait_s: float | None
+) -> None:
     """Tell an execution of the event NAME."""
-    told = shell.api.ask("POST", f"/api/executions/{execution}/events/{name}", {"data": data})
+    if via == "ably":
+        tenant = tenant or signals.tenant_of(shell.environ, shell.key)
+        message = signals.publish(shell.environ, tenant, name, execution=execution, data=data, id=event_id)
+        told: dict[str, Any] = {"name": name, "result": f"published on the channel of {tenant}", "message": message}
+    else:
+        said = {"data": data} | ({"id": event_id} if event_id else {})
+        told = shell.api.ask("POST", f"/api/executions/{execution}/events/{name}", said)
     shell.after(execution, told | {"id": execution}, wait_s)
 
 

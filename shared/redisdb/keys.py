@@ -87,6 +87,12 @@ def record_prefix(partition: str) -> str:
     return f"ie:{{p{partition}}}:x:"
 
 
+def heard(execution: str, message: str) -> str:
+    """String: a message's hint at an execution was taken. Has a TTL."""
+    digest = hashlib.sha256(message.encode("utf8", "surrogatepass")).hexdigest()[:32]
+    return f"ie:{{p{partition_of(execution)}}}:hint:{execution}:{digest}"
+
+
 def due(partition: str) -> str:
     """Sorted set: when each non-terminal execution must have moved."""
     return f"ie:{{p{partition}}}:due"

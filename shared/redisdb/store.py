@@ -23,6 +23,8 @@ from shared.ports import (
     Exists,
     Flags,
     Going,
+    Heard,
+    Hinted,
     KeyConflict,
     Lease,
     Letter,
@@ -48,6 +50,9 @@ LAG_LIVES_MS: Final = 10_000
 """How long after a message should have come the watchdog looks."""
 LONGEST_DELAY_MS: Final = 7 * 86_400_000
 """Of a message on QStash's free plan."""
+HEARD_MS: Final = 600_000
+"""How long a hint's message counts once. It may come twice within 5 minutes: so long Ably repeats a webhook that was not taken,
+and a subscriber that was away reads what it missed."""
 FORBIDDEN_MS: Final = 7 * 86_400_000
 INBOX_LIMIT: Final = 1_000
 INBOX_BYTES: Final = 1_048_576
@@ -103,8 +108,8 @@ class RedisStore(Commanding):
             "relay_later",
             "relay_back",
             "reopen",
-            "touch",
             "watch",
+            "hint",
             "dead_letter",
             "discard",
             "forbid",
@@ -463,16 +468,18 @@ class RedisStore(Commanding):
         counts = await self._plain(pipe.execute())
         return [partition for partition, count in zip(keys.all_partitions(), counts, strict=True) if count]
 
-    async def touch(self, execution: str, *, in_ms: int) -> int | None:
-        """See the port."""
-        names = [keys.record(execution), keys.due(keys.partition_of(execution))]
-        reply = await self._run("touch", names, [execution, in_ms, _TERMINAL])
-        return int(reply[1]) if reply[0] == 0 else None
-
     async def watch(self, execution: str, *, tenant: str, for_ms: int) -> int | None:
         """See the port."""
         reply = await self._run("watch", [keys.record(execution), keys.history(execution)], [tenant, for_ms])
         return int(reply[1]) if reply[0] == 0 else None
+
+    async def hint(self, execution: str, *, tenant: str = "", segment: int = -1, message: str = "") -> Hinted:
+        """See the port."""
+        names = [keys.record(execution), keys.due(keys.partition_of(execution)), keys.heard(execution, message)]
+        once = "1" if message else "0"
+        args = [execution, tenant, segment, _TERMINAL, once, secrets.token_hex(6), HEARD_MS]
+        reply = await self._run("hint", names, args, barrier=True)
+        return Hinted(heard=Heard(reply[0]), segment=int(reply[1]) if len(reply) > 1 else None)
 
     async def bury(self, letter: Letter, *, in_ms: int, line: Line) -> int | None:
         """See the port. The tenant, which names the list, is read first: it never changes."""

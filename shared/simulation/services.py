@@ -26,6 +26,7 @@ from shared.simulation.qstash import Message
 from shared.simulation.timeline import Timeline
 from shared.slot_ports import Limit, Slot, Slots, Taken
 from shared.slot_relay import SlotRelay
+from shared.telling import Teller
 from shared.watchdog import Watchdog
 
 SWEEP_MS: Final = 1_000
@@ -71,6 +72,7 @@ class Parts:
         self.watchdog = Watchdog(store, Relay(store, queue, acks, channel, now_ms), acks, executor, rate=rate)
         self.slots = slots
         self.event_relay = EventRelay(events, store, self.sender.start)
+        self.teller = Teller(store, self.sender, self.event_relay, self.background)
         slot_relay = SlotRelay(slots, store, self.sender.start)
         queue.on("subscribe", self.event_relay.subscribe)
         queue.on("unsubscribe", self.event_relay.unsubscribe)
@@ -261,7 +263,7 @@ class Resume(Place):
     def fresh(self) -> None:
         """A new watchdog, whose rounds begin."""
         self.parts = self._parts()
-        self.door = Door(self.parts.store, self._executor)
+        self.door = Door(self.parts.store, self._executor, self.parts.teller, hints_per_s=20)
         if self._watches:
             self.scope.start(self._rounds())
 

@@ -351,7 +351,7 @@ class World:
     async def _hint(self, execution: str) -> None:
         """As the resume service takes it, and a direct call that names no segment."""
         self.timeline.say("person", f"hints at {execution}")
-        await self.ingress.ask(lambda parts: parts.store.touch(execution, in_ms=0))
+        await self.ingress.ask(lambda parts: parts.store.hint(execution))
         await Direct(self._choose).wake(execution, reason="resumed")
 
     async def _say(self, execution: str, word: Word, *, sid: str) -> None:

@@ -7,9 +7,10 @@ import pytest
 from shared.machine.decision import Line
 from shared.machine.state import Result
 from shared.machine.status import Status
-from shared.ports import Created, Exists, KeyConflict, Lease, No, NoLease
+from shared.ports import Created, Exists, Heard, KeyConflict, Lease, No, NoLease
 from shared.redisdb import keys
 from tests.support.executions import (
+    DEAD,
     EXE,
     NOW,
     PP,
@@ -22,6 +23,7 @@ from tests.support.executions import (
     execution_id,
     later,
     leased,
+    letter,
     signalled,
 )
 
@@ -124,7 +126,7 @@ async def test_a_key_is_remembered_while_its_execution_runs_and_until_it_is_purg
 async def test_what_is_no_id_is_refused(store: Clocked, name: str) -> None:
     """A made-up id cannot name a key of another shape."""
     with pytest.raises(ValueError, match="is no execution id"):
-        await store.touch(name, in_ms=0)
+        await store.hint(name)
     with pytest.raises(ValueError, match="is no execution id"):
         await store.load_plan(name)
 
@@ -144,7 +146,8 @@ async def test_one_that_must_be_confirmed_waits_for_a_word(store: Clocked) -> No
     assert made == Created(entry=None)
     later(store, 10_000)
     assert await store.overdue(PP, limit=9) == []
-    await store.touch(EXE, in_ms=0)
+    assert (await store.hint(EXE)).heard is Heard.WAITING
+    await store.bury(letter(), in_ms=0, line=DEAD)
     assert await ask(store) == NoLease(why=No.PAUSED)
     assert await store.overdue(PP, limit=9) == []
     assert await signalled(store) is not None
@@ -154,7 +157,8 @@ async def test_one_that_must_be_confirmed_waits_for_a_word(store: Clocked) -> No
 async def test_the_deadline_of_one_that_nobody_confirms_is_kept(store: Clocked) -> None:
     """It becomes due with it, and then somebody gets the lease to end it."""
     await store.create(birth(status=Status.AWAITING_CONFIRMATION, timeout_ms=60_000))
-    await store.touch(EXE, in_ms=0)
+    assert (await store.hint(EXE)).heard is Heard.WAITING
+    await store.bury(letter(), in_ms=0, line=DEAD)
     assert await ask(store) == NoLease(why=No.PAUSED)
     later(store, 59_999)
     assert await store.overdue(PP, limit=9) == []

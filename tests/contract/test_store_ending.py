@@ -4,7 +4,7 @@ import pytest
 
 from shared.machine.decision import Changes, Line
 from shared.machine.status import Status
-from shared.ports import Created, Lost, No, NoLease, NotAccepted, Reopened
+from shared.ports import Created, Heard, Hinted, Lost, No, NoLease, NotAccepted, Reopened
 from tests.support.executions import (
     BOB,
     EXE,
@@ -171,7 +171,7 @@ async def test_what_is_said_of_a_deleted_execution_harms_nobody(store: Clocked) 
     await store.purge(EXE)
     await store.relay_ack([(entry, "msg_1")])
     assert await store.commit(lease, ver=lease.ver + 1, seen=0, kept=done(), going=NONE) == Lost()
-    assert await store.touch(EXE, in_ms=0) is None
+    assert await store.hint(EXE) == Hinted(heard=Heard.ABSENT)
     assert await store.signal(EXE, tenant="acme", sid="x", kind="event", payload=None) == NotAccepted(why="absent")
     assert await store.resend(EXE, base_ms=1, most_ms=1) is None
     assert await ask(store) == NoLease(why=No.ABSENT)

@@ -6,6 +6,7 @@ from shared.ports import Committed, Going, Lease, Lost, No, NoLease
 from tests.support.executions import (
     ANN,
     BOB,
+    DEAD,
     EXE,
     LEASE_MS,
     NONE,
@@ -22,6 +23,7 @@ from tests.support.executions import (
     later,
     leased,
     leaves,
+    letter,
     signalled,
     standing,
     starts,
@@ -160,11 +162,11 @@ async def test_waiting_is_said_before_held(store: Clocked) -> None:
 
 
 async def test_a_wait_that_was_looked_at_too_early_is_due_at_its_end_again(store: Clocked) -> None:
-    """A hint made it due at once; nothing came of it, and the watchdog does not send it again and again until it wakes."""
+    """A dead letter made it due at once; nothing came of it, and the watchdog does not send it again until it wakes."""
     await created(store)
     lease = await leased(store)
     await store.commit(lease, ver=lease.ver, seen=0, kept=NOTHING, going=suspends(lease, wake_ms=NOW + 60_000))
-    await store.touch(EXE, in_ms=0)
+    await store.bury(letter(), in_ms=0, line=DEAD)
     assert await store.overdue(PP, limit=9) == [EXE]
     assert await ask(store) == NoLease(why=No.NOT_DUE, ms=60_000)
     assert await store.overdue(PP, limit=9) == []

@@ -158,13 +158,15 @@ class Twins(RuleBasedStateMachine):
         """New ones, repeats, another tenant's."""
         self._both(lambda store: store.signal(execution, tenant=tenant, sid=f"{sid}", kind="event", payload=(sid,)))
 
-    @rule(execution=executions, ms=st.sampled_from([0, 900, 5_000]), resend=st.booleans())
-    def wake(self, execution: str, ms: int, *, resend: bool) -> None:
-        """A watchdog, and a hint."""
-        if resend:
-            self._both(lambda store: store.resend(execution, base_ms=2_000, most_ms=ms + 2_000, late_ms=ms // 2))
-        else:
-            self._both(lambda store: store.touch(execution, in_ms=ms))
+    @rule(execution=executions, ms=st.sampled_from([0, 900, 5_000]))
+    def wake(self, execution: str, ms: int) -> None:
+        """A watchdog."""
+        self._both(lambda store: store.resend(execution, base_ms=2_000, most_ms=ms + 2_000, late_ms=ms // 2))
+
+    @rule(execution=executions, tenant=st.sampled_from(["", "acme", "globex"]), segment=st.integers(-1, 2), message=few)
+    def hint(self, execution: str, tenant: str, segment: int, message: int) -> None:
+        """New messages, repeats, none; another tenant's, of an old segment."""
+        self._both(lambda store: store.hint(execution, tenant=tenant, segment=segment, message="m" * message))
 
     @rule(execution=executions, segment=few, mark=few)
     def bury(self, execution: str, segment: int, mark: int) -> None:

@@ -173,8 +173,10 @@ def _commands(draw: st.DrawFn, pair: Pair, execution: str) -> dict[str, Command]
         "count": lambda store: store.count(execution, f"msg{number % 2}", number + 1),
         "allow": lambda store: store.allow(execution, 14 + 6 * number, wake=number == 2),
         "account": lambda store: store.account(execution),
-        "touch": lambda store: store.touch(execution, in_ms=number * 900),
         "watch": lambda store: store.watch(execution, tenant=["acme", "acme", "globex"][number], for_ms=3_000 + number),
+        "hint": lambda store: store.hint(
+            execution, tenant=["", "acme", "globex"][number], segment=number - 1, message=["", "m", "n"][number]
+        ),
         "bury": lambda store: store.bury(letter(execution, segment=number % 2, mark=f"{number}/"), in_ms=700, line=DEAD),
         "letters": lambda store: store.letters("acme", limit=number + 1),
         "discard": lambda store: store.discard("acme", [letter(execution, segment=number).id]),

@@ -7,10 +7,11 @@ from redis.asyncio import Redis
 
 from shared.machine.decision import Command
 from shared.memory import MemoryStore
-from shared.ports import Committed, Created
+from shared.ports import Committed, Created, Heard, Hinted
 from shared.redisdb import keys
-from shared.redisdb.store import LAG_LIVES_MS, RedisStore
+from shared.redisdb.store import HEARD_MS, LAG_LIVES_MS, RedisStore
 from tests.support.executions import (
+    DEAD,
     EXE,
     LEASE_MS,
     NOTHING,
@@ -26,8 +27,10 @@ from tests.support.executions import (
     later,
     leased,
     leaves,
+    letter,
     put_off,
     signalled,
+    suspends,
 )
 
 BASE, MOST = 2_000, 300_000
@@ -209,10 +212,10 @@ async def test_what_is_not_overdue_is_not_sent(store: Clocked) -> None:
 
 
 async def test_what_is_held_is_not_sent(store: Clocked) -> None:
-    """A hint may have made it due; its holder is alive."""
+    """A dead letter may have made it due; its holder is alive."""
     await created(store)
     await leased(store)
-    await store.touch(EXE, in_ms=0)
+    await store.bury(letter(), in_ms=0, line=DEAD)
     assert await store.resend(EXE, base_ms=BASE, most_ms=MOST) is None
     later(store, LEASE_MS)
     assert await store.resend(EXE, base_ms=BASE, most_ms=MOST)
@@ -248,32 +251,48 @@ async def test_every_partition_is_swept(store: Clocked) -> None:
     assert await store.waiting_entries() == ["00", "3f"]
 
 
-# touch
+# hints
 
 
-async def test_a_touched_execution_is_due_sooner(store: Clocked) -> None:
-    """Never later than before."""
+async def test_a_hint_makes_an_execution_due_at_once(store: Clocked) -> None:
+    """Once for a message; the answer names the segment to be run."""
     await created(store)
-    assert await store.touch(EXE, in_ms=60_000) == 0
-    assert await store.touch(EXE, in_ms=500) == 0
-    later(store, 500)
+    assert await store.hint(EXE, segment=0, message="m") == Hinted(heard=Heard.OK, segment=0)
     assert await store.overdue(PP, limit=9) == [EXE]
+    assert await store.hint(EXE, segment=0, message="m") == Hinted(heard=Heard.SEEN, segment=0)
+    later(store, HEARD_MS)
+    assert (await store.hint(EXE, message="m")).heard is Heard.OK
 
 
-async def test_a_touch_names_the_current_segment(store: Clocked) -> None:
-    """So that a hint wakes this one and no older."""
+async def test_a_hint_at_what_is_held_or_behind_changes_nothing(store: Clocked) -> None:
+    """The holder's due time stays, and the next segment's too."""
     await created(store)
     lease = await leased(store)
+    assert await store.hint(EXE, message="m") == Hinted(heard=Heard.HELD, segment=0)
     await store.commit(lease, ver=lease.ver, seen=0, kept=done(0), going=leaves())
-    assert await store.touch(EXE, in_ms=0) == 1
+    assert await store.hint(EXE, segment=0, message="m") == Hinted(heard=Heard.STALE, segment=1)
+    assert await store.overdue(PP, limit=9) == []
 
 
-async def test_a_finished_or_unknown_execution_is_not_touched(store: Clocked) -> None:
-    """It does not become due by a hint."""
+async def test_a_hint_does_not_end_a_wait(store: Clocked) -> None:
+    """It keeps its due time until a signal has come."""
     await created(store)
+    lease = await leased(store)
+    going = suspends(lease, wake_ms=NOW + 60_000, timed=False)
+    await store.commit(lease, ver=lease.ver, seen=0, kept=NOTHING, going=going)
+    assert (await store.hint(EXE)).heard is Heard.WAITING
+    assert await store.overdue(PP, limit=9) == []
+    await signalled(store)
+    assert (await store.hint(EXE)).heard is Heard.OK
+
+
+async def test_a_hint_at_anothers_a_finished_or_an_unknown_execution_is_nothing(store: Clocked) -> None:
+    """Another tenant's is as good as none."""
+    await created(store)
+    assert await store.hint(EXE, tenant="globex", message="m") == Hinted(heard=Heard.ABSENT)
+    assert await store.hint(execution_id(9), message="m") == Hinted(heard=Heard.ABSENT)
     await ended(store)
-    assert await store.touch(EXE, in_ms=0) is None
-    assert await store.touch(execution_id(9), in_ms=0) is None
+    assert await store.hint(EXE, tenant="acme", message="m") == Hinted(heard=Heard.TERMINAL)
     assert await store.overdue_everywhere(limit=9) == []
 
 

@@ -23,6 +23,7 @@ SAMPLES: dict[str, Any] = {
     "tag": "0a",
     "tool": "book_ride",
     "cell": 3,
+    "message": "ce-17:0",
     "beside": f"ie:{{p{PP}}}:due",
 }
 """An argument of each name that a key function takes."""

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from shared.redisdb import keys
-from tests.support.executions import EXE, NOW, PP, created, ended, later, leased, put_off
+from tests.support.executions import DEAD, EXE, NOW, PP, created, ended, later, leased, letter, put_off
 from tests.support.stores import Recording, Twice, everything
 
 
@@ -74,7 +74,7 @@ async def test_held(store: Twice) -> None:
     """Due, but somebody works on it."""
     await created(store)
     await leased(store)
-    await store.touch(EXE, in_ms=0)
+    await store.bury(letter(), in_ms=0, line=DEAD)
     before = await everything(store.redis)
     await resend(store)
     assert store.last.codes == (2, 2)

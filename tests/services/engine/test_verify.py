@@ -11,7 +11,6 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from services.resume.app import RESUME_PATH, OnlyIfSigned
 from shared import signing
 from shared.settings import DEV_CURRENT_KEY, DEV_NEXT_KEY, LOCAL_INTERNAL_KEY
 from shared.verify import BODY_LIMIT, SignatureMiddleware
@@ -266,19 +265,6 @@ async def test_the_public_url_counts_and_not_the_address_that_was_called(client:
         refused = await client.post(url + PATH, content=b"{}", headers={"Upstash-Signature": own})
 
     assert refused.status_code == 401
-
-
-async def test_a_hint_is_checked_if_it_is_signed_and_passed_on_if_it_is_not() -> None:
-    """Then its handler asks for an API key. Every other path of the resume service is always checked."""
-    behind = Behind()
-    app = check(behind, OnlyIfSigned, RESUME_PATH, "/api/mesh/sweep")
-
-    assert (await called(app, [b"{}"], {}, path=RESUME_PATH))[0] == 200
-    assert "caller" not in behind.scopes[0].get("state", {})
-    for name in ("Upstash-Signature", "Intention-Signature"):
-        assert (await called(app, [b"{}"], {name: ""}, path=RESUME_PATH))[0] == 401
-    assert (await called(app, [b"{}"], {"Upstash-Signature": signed(b"{}", path=RESUME_PATH)}, path=RESUME_PATH))[0] == 200
-    assert (await called(app, [b"{}"], {}, path="/api/mesh/sweep"))[0] == 401
 
 
 async def test_many_at_once_do_not_mix(client: httpx.AsyncClient) -> None:
