@@ -210,7 +210,7 @@ def _waits(case: Case) -> None:
         case Status.PAUSED:
             fair = "pause" in case.facts.sent
         case Status.AWAITING_CONFIRMATION:
-            fair = case.facts.scenario.setting.confirm and "confirm" not in case.facts.sent
+            fair = case.facts.scenario.setting.confirm and not case.facts.sent & {"confirm", "reject"}
         case Status.SUSPENDED if header.reason in WAITS:
             fair = WAITS[header.reason](case)
         case _:

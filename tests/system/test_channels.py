@@ -101,7 +101,9 @@ async def test_with_both_dead_and_no_direct_calls_why_names_both_and_qstash_move
         assert (await system.ended(execution, within=10))["status"] == "COMPLETED"
         assert time.time() < own_try
         assert await system.messages(execution) >= 1
-        assert any(system.events(name, "channel.back") for name in ("ingress", "step_executor", "resume"))  # whoever swept first
+        assert any(
+            system.events(name, "channel.back") for name in ("ingress", "step_executor", "resume")
+        )  # whoever swept first
         await until_outbox_is_empty(system)
 
 

@@ -135,6 +135,7 @@ CHANNEL_MUTANTS: Sequence[Mutant] = (
         "                await self._store.relay_ack(some)\n",
         "                await asyncio.sleep(0)\n",
     ),
+    _one("nobody hints", RELAY, "return entry.kind == MESSAGE and entry.not_before_ms <= now_ms", "return False"),
     _one("a wait is not told to QStash", RUN, "message=following.timed,", "message=False,"),
     _one("a wait's message is sent at once", RUN, "not_before_ms=following.wake_at_ms,", "not_before_ms=0,"),
     _one(
@@ -400,6 +401,8 @@ KIND_MUTANTS: Sequence[Mutant] = (
             ),
         ),
     ),
+    _one("a plan runs before the yes", DECIDE, "if draft.notes.unconfirmed and (rest :=", "if False and (rest :="),
+    _one("a no to a plan is not heard", SIGNALS, "        draft.note(rejected=True)\n", ""),
     _one("a pause is not heard", DECIDE, "    if draft.notes.paused:\n        return _pause(draft)\n", ""),
     Mutant(
         "a child is not told to stop",
