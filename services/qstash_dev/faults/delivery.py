@@ -65,7 +65,7 @@ class Interference:
 
     async def _deliver_again(self, user: User, claimed: Claimed, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        await self._courier.attempt(claimed, user.current_key)
+        await self._courier.attempt(claimed, claimed.signing_key or user.current_key)
 
     async def close(self) -> None:
         """No copy outlives the session it would be sent with."""

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
+import uvloop
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared.durability import Fsync, verdict
 from shared.errors import SettingsError, Unavailable
@@ -49,6 +51,24 @@ async def test_more_commands_at_once_than_connections_wait_for_one(valkey: Valke
         count = await client.info("clients")
 
     assert count["connected_clients"] <= 300
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_line_that_was_cut_before_a_command_is_a_lost_connection_on_every_event_loop(valkey: Valkey, run: Any) -> None:
+    """uvloop calls it a RuntimeError, which nobody who reckons with a Redis that is away expects."""
+
+    async def cut() -> Any:
+        async with connect(valkey.url) as client:
+            await client.ping()
+            [connection] = client.connection_pool._available_connections
+            assert connection._writer is not None
+            connection._writer.transport.abort()
+            await asyncio.sleep(0.01)  # the transport is closed in the loop's next turn
+            with pytest.raises(RedisConnectionError):
+                await connection.send_command("PING")
+            return await client.ping()
+
+    assert run(cut()) is True
 
 
 async def test_nobody_there_is_unavailable_soon() -> None:

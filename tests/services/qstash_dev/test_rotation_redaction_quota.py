@@ -84,6 +84,18 @@ async def test_after_the_answer_of_a_rotation_only_the_new_key_signs(broker: Bro
         assert (keys.current, keys.next) == (DEV_USERS[1].current_key, DEV_USERS[1].next_key)
 
 
+@pytest.mark.our_server  # faults on demand
+async def test_a_delivery_that_a_fault_doubles_is_signed_with_the_new_key_twice(broker: Broker, there: Destination) -> None:
+    """The copy is the same message: whoever verifies the one verifies the other."""
+    keys = await broker.client.signing_key.rotate()
+    plan = {"faults": [{"kind": "duplicate", "count": 1}]}
+    assert (await broker.http.put("/v2/dev/faults", json=plan)).is_success
+    await broker.publish(there.url)
+    await there.gets(2)
+
+    assert all(signed_with(seen, keys.current, there.url) for seen in there.seen)
+
+
 async def test_a_rotation_sent_twice_is_one(broker: Broker, redis: Redis) -> None:  # noqa: ARG001 - the store is the broker's
     """The same new key gives the same answer."""
     from services.qstash_dev.store import Store
