@@ -74,7 +74,8 @@ class Process:
         self.url = url
         self._ready = ready
         self._command = command
-        self._environ = environ
+        self.environ = environ
+        """For its next start."""
         self._log = log
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -82,7 +83,7 @@ class Process:
         """Start it; its output goes to its log."""
         with self._log.open("ab") as out:
             self._popen = subprocess.Popen(
-                self._command, env=self._environ, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+                self._command, env=self.environ, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
             )
 
     async def until_ready(self, client: httpx.AsyncClient) -> None:
@@ -122,6 +123,11 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    @property
+    def alive(self) -> bool:
+        """Whether it runs (a stopped one does)."""
+        return self._popen is not None and self._popen.poll() is None
+
     def log(self) -> str:
         """All it printed so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
@@ -144,7 +150,7 @@ class System:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         """`settings` are environment variables on top of local mode's."""
-        names = ("valkey", *MODULES)
+        names = ("valkey", *self.modules)
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.folder = folder
         url = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
@@ -173,12 +179,20 @@ class System:
 
     def add(self, name: str, module: str, *, port: int, **settings: str) -> Process:
         """Another process, not started yet."""
-        command = [sys.executable, "-m", module]
+        command = self.command(name, module)
         environ = {**self.environ, **settings}
         ready = "/healthz" if name == "town" else "/readyz"
         process = Process(name, command, environ, self.folder / f"{name}.log", f"http://127.0.0.1:{port}", ready)
         self.processes[name] = process
         return process
+
+    def command(self, name: str, module: str) -> list[str]:  # noqa: ARG002 - a subclass starts some in another way
+        """How a process is started."""
+        return [sys.executable, "-m", module]
+
+    def own(self, name: str) -> Mapping[str, str]:  # noqa: ARG002 - a subclass has some
+        """Settings of one process on top of everybody's."""
+        return {}
 
     async def __aenter__(self) -> Self:
         port = self.ports["valkey"]
@@ -186,7 +200,7 @@ class System:
         log = self.folder / "valkey.log"
         self.processes["valkey"] = Process("valkey", command, dict(os.environ), log, f"tcp://127.0.0.1:{port}", "")
         for name, module in self.modules.items():
-            self.add(name, module, port=self.ports[name])
+            self.add(name, module, port=self.ports[name], **self.own(name))
         try:
             await self.start("valkey")
             await asyncio.gather(*(self.start(name) for name in self.modules))
