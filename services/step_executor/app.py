@@ -36,7 +36,7 @@ _body = msgspec.json.Decoder(Body)
 _callback = msgspec.json.Decoder(Callback)
 _ping = msgspec.json.Decoder(PingBody)
 QUEUED_LEAST_MS = 1_000
-QUEUED_MOST_MS = 3_000
+QUEUED_MOST_PERCENT = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +106,20 @@ async def execute_step(request: Request) -> Response:
 
 
 def _started_ms(request: Request) -> float:
-    """When the invocation began, on the monotonic clock. Queueing before us counts.
-
-    It is read off the signature's time, so clocks that differ look like queueing: more than QUEUED_MOST_MS is not believed, and
-    an invocation always keeps room for a step.
-    """
+    """When the invocation began, on the monotonic clock. Queueing before us counts."""
+    deps: Deps = request.app.state.deps
     came: float = request.state.came_ms
     queued_ms = (time.time() - request.state.issued_s) * 1000 - (time.monotonic() * 1000 - came)
-    return came - min(queued_ms, QUEUED_MOST_MS) if queued_ms > QUEUED_LEAST_MS else came
+    return came - believed_ms(queued_ms, hard_ms=deps.settings.hard_limit_ms)
+
+
+def believed_ms(queued_ms: float, *, hard_ms: int) -> float:
+    """What is believed of the time that a message seems to have queued before us, in an invocation of `hard_ms`.
+
+    It is read off the signature's time, so clocks that differ look like queueing, and for every invocation. If all of it were
+    believed, none would have time for a step, and every execution would end as undeliverable.
+    """
+    return min(queued_ms, hard_ms * QUEUED_MOST_PERCENT / 100) if queued_ms > QUEUED_LEAST_MS else 0.0
 
 
 def _answered(answer: Answer) -> Response:
