@@ -1,7 +1,7 @@
 """Looks at a whole system when all is over, and says what is not as it must be."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import httpx
@@ -42,14 +42,15 @@ class Audit(NamedTuple):
     executions: int
 
 
-async def audit(system: System, sagas: Iterable[Saga], *, redis_url: str) -> Audit:
+async def audit(system: System, sagas: Sequence[Saga], *, redis_url: str) -> Audit:
     """Every execution of these, their children, and what the town has."""
     rows = await town_rows(system)
-    stories = await _stories(system, list(sagas), rows)
+    stories = await _stories(system, sagas, rows)
     findings = [Finding(what, story) for story, ends in stories for what in complaints(story, ends)]
     known = {story.found["id"] for story, _ in stories}
     findings += [Finding(f"the town has effects of {one}, which no execution knows") for one in rows.keys() - known]
-    findings += await _left_over(system, redis_url)
+    open_ones = any(not saga.over for saga in sagas)
+    findings += await _left_over(system, redis_url, within=1 if open_ones else 20)
     recovered = [one for story, _ in stories for one in recoveries(story.found["id"], story.lines)]
     segments = sum(line["event"] == "segment.started" for story, _ in stories for line in story.lines)
     return Audit(findings, recovered, segments, len(stories))
@@ -69,7 +70,7 @@ async def town_rows(system: System) -> dict[str, list[dict[str, Any]]]:
 
 
 async def _stories(
-    system: System, sagas: list[Saga], rows: dict[str, list[dict[str, Any]]]
+    system: System, sagas: Sequence[Saga], rows: dict[str, list[dict[str, Any]]]
 ) -> list[tuple[Story, frozenset[str]]]:
     gate = asyncio.Semaphore(AT_ONCE)
     told: list[tuple[Story, frozenset[str]]] = []
@@ -86,8 +87,11 @@ async def _stories(
     return told
 
 
-async def _left_over(system: System, redis_url: str) -> list[Finding]:
-    """What nobody will carry on: full outboxes, a due time of something that is over, a broken invariant, a dead process."""
+async def _left_over(system: System, redis_url: str, *, within: float) -> list[Finding]:
+    """What nobody will carry on: full outboxes, a due time of something that is over, a broken invariant, a dead process.
+
+    `within`: seconds that the services have to tidy up; few, if something stands still anyway.
+    """
     dead = [name for name, process in system.processes.items() if not process.alive]
     found = [Finding(f"{name} has ended by itself; its log ends: {system.processes[name].log()[-1000:]}") for name in dead]
     async with Redis.from_url(redis_url) as redis:
@@ -96,11 +100,11 @@ async def _left_over(system: System, redis_url: str) -> list[Finding]:
             return not [one async for one in _filled(redis)]
 
         try:
-            await until(empty, within=30, describe="outboxes and the due index are empty")
+            await until(empty, within=within, describe="outboxes and the due index are empty")
         except AssertionError:
             found += [Finding(f"{one} is not empty") async for one in _filled(redis)]
     for name in (name for name in system.processes if name.startswith("resume")):
-        found += [Finding(one) for one in await _broken(system, name)]
+        found += [Finding(one) for one in await _broken(system, name, within=within)]
     return found
 
 
@@ -111,13 +115,13 @@ async def _filled(redis: Redis) -> AsyncIterator[str]:
                 yield f"{key} ({left})"
 
 
-async def _broken(system: System, name: str) -> list[str]:
+async def _broken(system: System, name: str, *, within: float) -> list[str]:
     async def sound() -> bool:
         answer = await system.client.get(f"{system.processes[name].url}/api/health/invariant")
         return answer.status_code == httpx.codes.OK
 
     try:
-        await until(sound, within=40, describe="the invariant holds")
+        await until(sound, within=2 * within, describe="the invariant holds")
     except (AssertionError, httpx.HTTPError) as error:
         return [f"{name}: /api/health/invariant: {error}"]
     return []
