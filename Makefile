@@ -67,8 +67,14 @@ drill: .venv/.dev ## Sagas under kills and power cuts with a 30 s sleep, a map o
 mesh: .venv/.dev ## The Ably subscriber under every fault for ten minutes (ARGS="--minutes 10 --seed 1")
 	@$(BIN)/python -m tests.system.mesh $(ARGS)
 
+chaos: .venv/.dev ## Kill, stop, cut off and lie to a whole fleet under load: ARGS="--minutes 5 --seed 1"
+	@$(BIN)/python -m tests.system.chaos $(ARGS)
+
+losses: .venv/.dev ## 1,000 sagas of 8 steps for each way in which QStash and Ably may lose messages: ARGS="both --sagas 1000"
+	@$(BIN)/python -m tests.system.losses $(ARGS)
+
 lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves bench-overdue standstill sim mutants drill mesh
+.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves bench-overdue standstill sim mutants drill mesh chaos losses

@@ -102,7 +102,8 @@ async def _left_over(system: System, redis_url: str, *, within: float) -> list[F
         try:
             await until(empty, within=within, describe="outboxes and the due index are empty")
         except AssertionError:
-            found += [Finding(f"{one} is not empty") async for one in _filled(redis)]
+            left = [one async for one in _filled(redis)]
+            found.append(Finding(f"{len(left)} outboxes and due indexes are not empty: {', '.join(left[:5])}"))
     for name in (name for name in system.processes if name.startswith("resume")):
         found += [Finding(one) for one in await _broken(system, name, within=within)]
     return found

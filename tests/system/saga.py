@@ -10,6 +10,7 @@ import httpx
 from tests.system.disk import Disk
 from tests.system.harness import System
 from tests.system.kills import POWER, Kill, Killer
+from tests.system.verdicts import Story, complaints
 
 DATE: Final = "2099-05-01"
 RESTAURANT: Final = "Golden Wok"
@@ -17,6 +18,7 @@ PARTY: Final = 4
 UNAVAILABLE: Final = 503
 EFFECTS: Final = frozenset({"table", "there", "back", "notes", "letter", "guest", "after", "told"})
 """The steps that do something to the town."""
+UNDONE: Final = frozenset({"COMPENSATED"})
 
 
 def steps(*, nap_ms: int) -> list[dict[str, Any]]:
@@ -154,20 +156,20 @@ async def run(
 async def check(system: System, found: dict[str, Any], seats: int) -> None:
     """COMPENSATED, with the town as it was: each effect was there once and is taken back, in the right order."""
     assert (found["status"], found["cause"]) == ("COMPENSATED", "failed"), found
-    rows = await system.effect_rows(found["id"])
+    rows, lines = await system.effect_rows(found["id"]), await system.history(found["id"])
+    wrong = list(complaints(Story(found, lines, rows), UNDONE))
+    assert not wrong, wrong
     by_step = {row["key"].split(".")[1]: row for row in rows}
     applied = {name: (row["times_applied"], row["standing"]) for name, row in by_step.items()}
     assert applied.pop("doomed", (0, 0)) == (0, 0), "a call that nobody saw the end of is undone too: it was none"
     assert applied == dict.fromkeys(EFFECTS, (1, 0)), applied
     assert await seats_left(system) == seats
-    _check_history(await system.history(found["id"]))
+    _check_order(lines)
 
 
-def _check_history(lines: list[dict[str, Any]]) -> None:
-    """Every step was done once, and what was built on was undone after what was built upon it."""
-    done = [line["step"] for line in lines if line["event"] == "step.done"]
+def _check_order(lines: list[dict[str, Any]]) -> None:
+    """What was built on was undone after what was built upon it."""
     undone = [line["step"] for line in lines if line["event"] == "undo.done" and line["step"] != "doomed"]
-    assert len(done) == len(set(done)), done
     assert sorted(undone) == sorted(EFFECTS)
     for before, after in (("told", "after"), ("after", "guest"), ("after", "letter"), ("guest", "there"), ("there", "table")):
         assert undone.index(before) < undone.index(after), undone

@@ -16,7 +16,6 @@ SAGAS = 30
     [
         ("qstash", ["qstash: drop 100%"]),
         ("both", ["qstash: drop 50%", "qstash: refuse 50%"]),
-        ("away", ["qstash: refuse 100%"]),
     ],
 )
 async def test_whatever_a_channel_loses_every_saga_ends_as_it_must(tmp_path: Path, way: str, lost: list[str]) -> None:
