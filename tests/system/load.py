@@ -141,8 +141,9 @@ def drawn(seed: int, number: int, kinds: Sequence[str] = tuple(KINDS)) -> Saga:
 class Around:
     """The people around one saga."""
 
-    def __init__(self, system: System, saga: Saga, counts: Counter[str]) -> None:
-        """`counts`: how often they were refused, or asked again."""
+    def __init__(self, system: System, saga: Saga, counts: Counter[str], *, look_s: float) -> None:
+        """`counts`: how often they were refused, or asked again. `look_s`: how long they wait between two looks."""
+        self._look_s = look_s
         self._system = system
         self._saga = saga
         self._counts = counts
@@ -153,7 +154,7 @@ class Around:
         await self._accepted()
         cancel_at = asyncio.get_running_loop().time() + (self._saga.cancel_after_s or 0)
         while not self._saga.over:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._look_s)
             await self._look()
             if self._saga.cancel_after_s is not None and asyncio.get_running_loop().time() >= cancel_at:
                 await self._say("cancel", "/cancel", {"reason": "it rains"})
@@ -211,8 +212,9 @@ class Around:
 class Load:
     """The stream, and everything that it started."""
 
-    def __init__(self, system: System, seed: int, *, kinds: Sequence[str] = tuple(KINDS)) -> None:
-        """`kinds` come in turn, each saga with its own draw from the seed."""
+    def __init__(self, system: System, seed: int, *, kinds: Sequence[str] = tuple(KINDS), look_s: float = LOOK_S) -> None:
+        """`kinds` come in turn, each saga with its own draw from the seed. `look_s`: see `Around`."""
+        self._look_s = look_s
         self._system = system
         self._seed = seed
         self._kinds = kinds
@@ -231,7 +233,7 @@ class Load:
     def start(self, saga: Saga) -> "asyncio.Task[None]":
         """Have the people around it run."""
         self.sagas.append(saga)
-        task = asyncio.create_task(Around(self._system, saga, self.counts).run())
+        task = asyncio.create_task(Around(self._system, saga, self.counts, look_s=self._look_s).run())
         self._tasks.append(task)
         return task
 

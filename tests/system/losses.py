@@ -39,6 +39,8 @@ class Losses(NamedTuple):
     at_once: int = 0
 
 
+LOOK_S: Final = 2.0
+"""So that looking on is not most of what the system does."""
 NONE: Final = Losses([], [])
 HALF: Final = 0.5
 WAYS: Final[Mapping[str, Losses]] = {
@@ -59,7 +61,7 @@ async def run(way: str, sagas: int, *, folder: Path, at_once: int = 200, seed: i
     at_once = losses.at_once or at_once
     async with System(folder, **SETTINGS) as system:
         await _lose(system, losses, seed)
-        load = Load(system, seed)
+        load = Load(system, seed, look_s=LOOK_S)
         await _through(load, sagas, at_once, within)
         machine, fired = reports.machine(), await _fired(system)
         await _lose(system, NONE, seed)  # what is left of messages must be able to go
