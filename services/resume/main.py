@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from starlette.applications import Starlette
 
@@ -25,12 +27,18 @@ from shared.runtime import open_engine, run
 from shared.settings import Settings
 
 log = logs.get_logger()
+SHORTEST: Final = 0.5
+"""Of the pause between two rounds; so replicas do not stay in step either."""
 
 
 async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float) -> None:
-    """Do `work` for ever; a fault of one round is logged and the next round comes."""
+    """Do `work` for ever; a fault of one round is logged and the next round comes.
+
+    Rounds begin at most `every_s` apart, if they are short. They are not in step with what they look for: executions that were
+    moved in one round are due again together, and with a steady beat would always just miss the same later one.
+    """
     while True:
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(every_s * random.uniform(SHORTEST, 1))
         try:
             await work()
         except Unavailable as error:

@@ -197,6 +197,8 @@ class Around:
         if answer is not None and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR and answer.status_code != REFUSED:
             assert answer.status_code in {200, ACCEPTED, 409}, answer.text  # 409: it is over, or was approved before
             self._said.add(what)
+            if what == "cancel" and answer.status_code == ACCEPTED:
+                self._saga.ends = STOPPED - WELL  # nothing completes over an accepted cancel
 
     async def _asked(self, method: str, path: str, body: Any = None, *, key: str = "") -> httpx.Response | None:
         """None while nobody answers."""

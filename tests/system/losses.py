@@ -4,7 +4,7 @@ Real processes, one of each service; sagas of eight steps with a message for eac
 
 `qstash`: QStash takes every message and delivers none. `ably`: QStash refuses half of them, and every event on Ably gets lost.
 `both`: QStash refuses half and loses half of the rest, and Ably loses half. `away`: QStash refuses everything, Ably works.
-`idle`: as `qstash`, a few sagas at a time, so that the delay of recovery is the watchdog's and not the load's.
+`idle`: as `qstash`, twenty sagas at a time, so that the delay of recovery is the watchdog's and not the load's.
 """
 
 import argparse
@@ -51,7 +51,7 @@ WAYS: Final[Mapping[str, Losses]] = {
         [{"kind": "lose", "probability": HALF}],
     ),
     "away": Losses([{"kind": "refuse"}], []),
-    "idle": Losses([{"kind": "drop"}], [], at_once=5),
+    "idle": Losses([{"kind": "drop"}], [], at_once=20),
 }
 
 
