@@ -15,8 +15,11 @@ import msgspec
 from ably import AblyException, AblyRest  # type: ignore[import-untyped] # it has no py.typed
 from ably.types.message import Message  # type: ignore[import-untyped] # as above
 
+from shared.logs import get_logger
 from shared.settings import Settings
 from shared.signing import jwt
+
+log = get_logger()
 
 Capability: TypeAlias = Mapping[str, Sequence[str]]
 """Channel pattern -> operations."""
@@ -116,6 +119,9 @@ class Publisher:
             return f"Ably answered {error.status_code}/{error.code}: {error.message}"
         except httpx.HTTPError as error:  # the client lets these through as they are
             return f"Ably is not reachable ({type(error).__name__})"
+        except Exception as error:  # a socket that is cut while it opens comes out of httpcore as an AttributeError
+            log.exception("ably.odd")
+            return f"Ably could not be asked ({type(error).__name__})"
         finally:
             self._rest.channels.release(channel)  # the client would keep one for every execution that there ever was
         return ""

@@ -90,7 +90,7 @@ class ExecutorClient:
         timeout = httpx.Timeout(ANSWER_S if self.reach.there else PROBE_ANSWER_S, connect=CONNECT_S)
         try:
             answer = await self._client.post(self._url, content=body, headers=headers, timeout=timeout)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, AttributeError) as error:  # a socket that is cut while it opens has no peer: httpcore asks it
             log.warning("executor.unreachable", error=type(error).__name__, execution=execution)
             return False
         return answer.is_success

@@ -149,6 +149,16 @@ async def test_an_executor_that_is_away_leaves_the_entry_to_the_relay(stage: Sta
             assert (await stage.run(execution)).result == "COMPLETED"
 
 
+async def test_a_socket_that_is_cut_while_it_opens_is_an_executor_that_is_away() -> None:
+    """httpcore asks it for its peer, and lets out an AttributeError: a false alarm of ours, where a partner has gone."""
+
+    def cut(_: httpx.Request) -> httpx.Response:
+        raise AttributeError("'NoneType' object has no attribute 'getpeername'")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(cut)) as client:
+        assert await direct(client, "http://127.0.0.1:1").wake("exe_0a_" + "1" * 32, reason="overdue") is False
+
+
 async def test_a_sweep_moves_no_more_than_its_rate(stage: Stage, client: httpx.AsyncClient) -> None:
     """The rest is the next round's, while executors answer."""
     await overdue(stage, 30)
