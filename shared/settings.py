@@ -200,7 +200,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """up to this."""
 
     sweep_ms: Positive = 1_000
-    """How often the watchdog looks."""
+    """The watchdog looks at least so often, unless a round takes long; a pause is half to all of it."""
     sweep_rate: Positive = 200
     """Executions it re-sends per second at most."""
     resume_direct: bool = True

@@ -31,6 +31,11 @@ SHORTEST: Final = 0.5
 """Of the pause between two rounds; so replicas do not stay in step either."""
 
 
+def pause(every_s: float, chance: float) -> float:
+    """Seconds between two rounds; `chance`: 0..1."""
+    return every_s * (SHORTEST + (1 - SHORTEST) * chance)
+
+
 async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float) -> None:
     """Do `work` for ever; a fault of one round is logged and the next round comes.
 
@@ -38,7 +43,7 @@ async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float) 
     moved in one round are due again together, and with a steady beat would always just miss the same later one.
     """
     while True:
-        await asyncio.sleep(every_s * random.uniform(SHORTEST, 1))
+        await asyncio.sleep(pause(every_s, random.random()))
         try:
             await work()
         except Unavailable as error:
