@@ -181,6 +181,8 @@ class Around:
         self._saga.found = answer.json()
         for step in self._saga.found["steps"]:
             await self._help(step, (step.get("hold") or {}).get("kind"))
+            if step["status"] == "UNKNOWN" and self._saga.found["reason"] == "unknown effect":
+                await self._settle(step)
 
     async def _help(self, step: dict[str, Any], kind: str | None) -> None:
         if kind == "event":
@@ -189,16 +191,30 @@ class Around:
             said = {"step": step["name"], "argsHash": step["hold"]["argsHash"], "actor": "ann"}
             await self._say(step["name"], "/approve", said)
 
-    async def _say(self, what: str, path: str, body: dict[str, Any]) -> None:
-        """Once, or until somebody has heard it."""
-        if what in self._said:
+    async def _settle(self, step: dict[str, Any]) -> None:
+        """The engine asks a person whether it happened: whoever it is goes to the town and looks."""
+        try:
+            seen = (await self._system.client.get(f"{self._system.processes['town'].url}/effects/{step['key']}")).json()
+        except (httpx.TransportError, ValueError):
             return
+        happened = seen.get("state") == "happened"
+        said = {"step": step["name"], "happened": happened, "output": seen.get("result") if happened else None}
+        if "state" in seen and await self._say(f"settle {step['name']}", "/settle", said):
+            self._counts["unknown effects that a person settled"] += 1
+            self._saga.ends |= frozenset() if happened else UNDONE
+
+    async def _say(self, what: str, path: str, body: dict[str, Any]) -> bool:
+        """Once, or until somebody has heard it; whether this time somebody did."""
+        if what in self._said:
+            return False
         answer = await self._asked("POST", f"/api/executions/{self._saga.id}{path}", body)
         if answer is not None and answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR and answer.status_code != REFUSED:
             assert answer.status_code in {200, ACCEPTED, 409}, answer.text  # 409: it is over, or was approved before
             self._said.add(what)
             if what == "cancel" and answer.status_code == ACCEPTED:
                 self._saga.ends = STOPPED - WELL  # nothing completes over an accepted cancel
+            return True
+        return False
 
     async def _asked(self, method: str, path: str, body: Any = None, *, key: str = "") -> httpx.Response | None:
         """None while nobody answers."""
