@@ -116,6 +116,8 @@ def _unanswered(draft: Draft, report: Report, intent: Intent, outcome: Unanswere
         fault = _fault(draft, intent, "unanswered", outcome.message, retry_at_ms=intent.settle_at_ms, doubt=True)
         draft.put(cell, Cell.SETTLING, fault)
         draft.say("step.settling", cell, intent.attempt, until_ms=intent.settle_at_ms)
+    elif intent.probe:  # asking has no effect, so a moment's silence need not be a person's business
+        _try_again(draft, report, intent, "unanswered", outcome.message, doubt=True)
     else:
         _unknown(draft, cell, intent, "unanswered", outcome.message)
 
