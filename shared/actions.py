@@ -145,11 +145,11 @@ Deed: TypeAlias = ToSignal | ToReopen
 class Schemas(Protocol):
     """What arguments tools take: the registry."""
 
-    def get(self, name: str) -> Any:
-        """The tool, or None."""
+    def get(self, name: str, version: str = "") -> Any:
+        """The tool of that version (empty: the newest), or None."""
         ...
 
-    def check_args(self, name: str, args: Mapping[str, Any], place: str) -> Iterator[Problem]:
+    def check_args(self, name: str, args: Mapping[str, Any], place: str, version: str = "") -> Iterator[Problem]:
         """What is wrong with them."""
         ...
 
@@ -268,21 +268,24 @@ def check_input(action: Action, x: Execution, schemas: Schemas) -> None:
         raise Unprocessable(
             f"{refers.place}: these arguments are taken as they stand, references are not", code="bad_arguments"
         )
-    tool = x.blueprint.plan.steps[x.layout.step(cell)].tool
-    problems = [{"at": one.at, "message": one.message} for one in _problems(schemas, tool, args)]
+    step = x.layout.step(cell)
+    tool, version = x.blueprint.plan.steps[step].tool, x.blueprint.contract(step).version
+    problems = [{"at": one.at, "message": one.message} for one in _problems(schemas, tool, version, args)]
     if problems:
         raise Unprocessable(
             "; ".join(f"{one['at']}: {one['message']}" for one in problems[:3]), code="bad_arguments", problems=problems
         )
 
 
-def _problems(schemas: Schemas, tool: str, args: Mapping[str, Any]) -> Iterator[Problem]:
+def _problems(schemas: Schemas, tool: str, version: str, args: Mapping[str, Any]) -> Iterator[Problem]:
+    """By the version that the plan pinned: it is the one that will be called."""
     if not tool:
         return
-    if schemas.get(tool) is None:
-        yield Problem("$.args", f"this installation has no tool {tool} that could say whether it takes them")
+    if schemas.get(tool, version) is None:
+        which = f"{tool}, version {version}," if version else tool
+        yield Problem("$.args", f"this installation has no tool {which} that could say whether it takes them")
         return
-    yield from schemas.check_args(tool, args, "$.args")
+    yield from schemas.check_args(tool, args, "$.args", version)
 
 
 def actor_of(tenant: str, person: str) -> str:

@@ -59,6 +59,8 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     tool: str
     intent: Intent
     timeout_ms: int
+    version: str = ""
+    """The tool's version that the plan pinned; empty: the newest."""
     undo: bool = False
     """Call the tool's own undo."""
     execution: str = ""

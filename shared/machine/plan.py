@@ -88,6 +88,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     undo: Undo = Undo.NONE
     limit: Limited | None = None
     """Over all tenants."""
+    schema: str = ""
+    """The hash of what the tool takes: so that a change under the same version is noticed. Empty in older plans."""
 
 
 NO_TOOL = Contract(version="", effect=Effect.PURE)

@@ -203,6 +203,7 @@ def _start(draft: Draft, room: Room, cell: int) -> Start | None:
         tool=_tool(draft, cell),
         intent=intent,
         timeout_ms=timeout,
+        version=draft.contract(cell).version,
         undo=own,
         execution=draft.header.id,
         tenant=draft.header.tenant,

@@ -1,7 +1,9 @@
 """Tools as data and functions: schemas from signatures, contracts for plans, and the runner that makes the calls."""
 
 import asyncio
+import hashlib
 import inspect
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, get_type_hints
@@ -14,11 +16,13 @@ from shared.machine import refs
 from shared.machine.accept import Problem
 from shared.machine.decision import Start
 from shared.machine.events import Accepted, Done, NotSent, Outcome, Refused, Unanswered
-from shared.machine.plan import Contract, Effect, Retry, Undo
+from shared.machine.plan import Contract, Effect, Limited, Retry, Undo
 
 log = get_logger()
 
 MAX_RESULT_BYTES: Final = 1_048_576
+VERSION: Final = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
+"""Numbers with dots between them: so it is plain which of two is newer."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +34,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float
     callback_url: str = ""
     """Where this attempt may be called back, for a tool that returns TookOver."""
+    tenant: str = ""
+    """For whom: which hosts may be asked depends on it."""
 
 
 class ToolRefused(Exception):
@@ -74,10 +80,10 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registry:
-    """The tools of this installation, by name."""
+    """The tools of this installation, by name; of one name there may be several versions. New plans pin the newest."""
 
     def __init__(self) -> None:
-        self._tools: dict[str, Tool] = {}
+        self._tools: dict[str, dict[str, Tool]] = {}
 
     def add(
         self,
@@ -91,10 +97,22 @@ class Registry:
         undo: ByKey | None = None,
         undo_kind: Undo = Undo.TOMBSTONE,
         probe: ByKey | None = None,
+        limit: Limited | None = None,
+        name: str = "",
+        summary: str = "",
+        args: type[msgspec.Struct] | None = None,
     ) -> None:
-        """Register a coroutine function `f(call, *, typed arguments)` under its own name; its docstring is the summary."""
+        """Register a coroutine function `f(call, *, typed arguments)` under its own name; its docstring is the summary.
+
+        `args` stands for the signature where a tool is made from a description. The same name and version again takes the
+        place of what was there; another version stands beside it.
+        """
+        name = name or function.__name__
         if effect is Effect.PROBEABLE and probe is None:
-            raise ValueError(f"{function.__name__} is probeable and has no probe")
+            raise ValueError(f"{name} is probeable and has no probe")
+        if not VERSION.fullmatch(version):
+            raise ValueError(f"{name}: {version[:40]!r} is no version; write numbers such as 2 or 2.1")
+        args = args or arguments_of(function)
         contract = Contract(
             version=version,
             effect=effect,
@@ -102,29 +120,43 @@ class Registry:
             settle_ms=settle_ms,
             retry=retry or Retry(),
             undo=undo_kind if undo else Undo.NONE,
+            limit=limit,
+            schema=_schema_hash(args),
         )
-        name = function.__name__
-        self._tools[name] = Tool(
+        self._tools.setdefault(name, {})[version] = Tool(
             name=name,
-            summary=inspect.getdoc(function) or "",
+            summary=summary or inspect.getdoc(function) or "",
             contract=contract,
-            args=_args_struct(function),
+            args=args,
             function=function,
             undo=undo,
             probe=probe,
         )
 
     def contracts(self) -> dict[str, Contract]:
-        """What plans pin."""
-        return {name: tool.contract for name, tool in self._tools.items()}
+        """What new plans pin: the newest version of each tool."""
+        return {name: self._newest(name).contract for name in self._tools}
 
-    def get(self, name: str) -> Tool | None:
-        """A tool by name."""
-        return self._tools.get(name)
+    def get(self, name: str, version: str = "") -> Tool | None:
+        """A tool by name: that very version, or the newest."""
+        if name not in self._tools:
+            return None
+        return self._tools[name].get(version) if version else self._newest(name)
 
-    def check_args(self, name: str, args: Mapping[str, Any], place: str) -> Iterator[Problem]:
+    def versions(self, name: str) -> list[str]:
+        """The versions of a tool, the newest first."""
+        return sorted(self._tools.get(name, {}), key=age, reverse=True)
+
+    def _newest(self, name: str) -> Tool:
+        return self._tools[name][self.versions(name)[0]]
+
+    def check_args(self, name: str, args: Mapping[str, Any], place: str, version: str = "") -> Iterator[Problem]:
         """What is wrong with literal arguments; values with references are checked when they are known."""
-        fields = {field.name: field for field in msgspec.structs.fields(self._tools[name].args)}
+        tool = self.get(name, version)
+        if tool is None:
+            yield Problem(place, f"there is no tool {name}{f' of version {version}' if version else ''} here")
+            return
+        fields = {field.name: field for field in msgspec.structs.fields(tool.args)}
         for given in args:
             if given not in fields:
                 yield Problem(f"{place}.{given[:80]}", f"{name} takes no such argument; it takes {', '.join(fields) or 'none'}")
@@ -136,6 +168,17 @@ class Registry:
                 yield from _type_problem(args[field.name], field.type, f"{place}.{field.name}")
 
 
+def age(version: str) -> tuple[int, ...]:
+    """What orders versions: 10 comes after 9."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def _schema_hash(args: type[msgspec.Struct]) -> str:
+    """The identity of what a tool takes: names, types, bounds and defaults."""
+    schema = msgspec.json.encode(msgspec.json.schema(args), order="deterministic", enc_hook=repr)
+    return hashlib.sha256(schema).hexdigest()[:16]
+
+
 def _type_problem(value: Any, kind: Any, place: str) -> Iterator[Problem]:
     try:
         msgspec.convert(value, kind)
@@ -144,13 +187,15 @@ def _type_problem(value: Any, kind: Any, place: str) -> Iterator[Problem]:
         yield Problem(place + inner.rstrip("`"), text)
 
 
-def _args_struct(function: ToolFunction) -> type[msgspec.Struct]:
+def arguments_of(function: ToolFunction) -> type[msgspec.Struct]:
+    """The arguments of a tool as a Struct: the parameters behind the `*`."""
     hints = get_type_hints(function, include_extras=True)
     fields: list[Any] = []
-    for parameter in list(inspect.signature(function).parameters.values())[1:]:
-        kind = hints[parameter.name]
-        has_default = parameter.default is not inspect.Parameter.empty
-        fields.append((parameter.name, kind, parameter.default) if has_default else (parameter.name, kind))
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            kind = hints[parameter.name]
+            required = parameter.default is inspect.Parameter.empty
+            fields.append((parameter.name, kind) if required else (parameter.name, kind, parameter.default))
     return msgspec.defstruct(f"{function.__name__}_args", fields, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
@@ -168,9 +213,10 @@ class Runner:
 
     async def run(self, start: Start, deadline_s: float) -> Outcome:
         """See `shared.ports.ToolRunner`."""
-        tool = self._registry.get(start.tool)
+        tool = self._registry.get(start.tool, start.version)
         if tool is None:
-            message = f"this process has no tool {start.tool}: it runs another release than the one that took the plan"
+            which = f"{start.tool}{f', version {start.version}' if start.version else ''}"
+            message = f"this process has no tool {which}: it runs another release than the one that took the plan"
             return Refused(code="no_such_tool", message=message)
         try:
             async with asyncio.timeout(deadline_s):
@@ -205,11 +251,18 @@ class Runner:
     async def _call(self, tool: Tool, start: Start, deadline_s: float) -> Any:
         intent = start.intent
         if start.undo:
-            call = Call(key=intent.key.removesuffix(".undo"), attempt=intent.attempt, deadline_s=deadline_s)
+            key = intent.key.removesuffix(".undo")
+            call = Call(key=key, attempt=intent.attempt, deadline_s=deadline_s, tenant=start.tenant)
             if tool.undo is None:
                 raise ToolRefused("no_undo", f"{tool.name} cannot be undone")
             return await tool.undo(call)
-        call = Call(key=intent.key, attempt=intent.attempt, deadline_s=deadline_s, callback_url=self._callback_url(start))
+        call = Call(
+            key=intent.key,
+            attempt=intent.attempt,
+            deadline_s=deadline_s,
+            callback_url=self._callback_url(start),
+            tenant=start.tenant,
+        )
         if intent.probe:
             if tool.probe is None:  # calling the tool itself could make the effect a second time
                 raise ToolUnanswered(f"{tool.name} cannot be asked any more: this process runs another release")

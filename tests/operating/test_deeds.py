@@ -171,12 +171,14 @@ def outcome(found: Snapshot, action: Action) -> str:
 class OneTool:
     """A registry that knows `idem(q)`."""
 
-    def get(self, name: str) -> Any:
+    def get(self, name: str, version: str = "") -> Any:
         """See `shared.actions.Schemas`."""
+        assert version == "1"
         return self if name == "idem" else None
 
-    def check_args(self, name: str, args: Mapping[str, Any], place: str) -> Iterator[Problem]:
-        """Only `q`."""
+    def check_args(self, name: str, args: Mapping[str, Any], place: str, version: str = "") -> Iterator[Problem]:
+        """Only `q`, of the version that was pinned."""
+        assert version == "1"
         for one in args:
             if one != "q":
                 yield Problem(f"{place}.{one}", f"{name} takes no such argument")

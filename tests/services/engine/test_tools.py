@@ -87,8 +87,15 @@ def test_a_contract_says_what_plans_rely_on() -> None:
     times = {"timeout_ms": 100, "settle_ms": 200}
     found = registry(effect=Effect.PROBEABLE, version="3", retry=retry, undo=taken_back, probe=asked_about, **times)
 
-    assert found.contracts()["visit"] == Contract(
-        version="3", effect=Effect.PROBEABLE, timeout_ms=100, settle_ms=200, retry=retry, undo=Undo.TOMBSTONE
+    pinned = found.contracts()["visit"]
+    assert pinned == Contract(
+        version="3",
+        effect=Effect.PROBEABLE,
+        timeout_ms=100,
+        settle_ms=200,
+        retry=retry,
+        undo=Undo.TOMBSTONE,
+        schema=pinned.schema,
     )
     assert registry().contracts()["visit"].undo is Undo.NONE
     assert registry(undo=taken_back, undo_kind=Undo.SETTLED).contracts()["visit"].undo is Undo.SETTLED
@@ -129,7 +136,7 @@ async def test_a_tool_gets_its_arguments_typed_and_its_call() -> None:
             "guests": 2,
             "how": "foot",
             "notes": None,
-            "call": {"key": intent("a").key, "attempt": 3, "deadline_s": 1.5, "callback_url": ""},
+            "call": {"key": intent("a").key, "attempt": 3, "deadline_s": 1.5, "callback_url": "", "tenant": ""},
         }
     )
 
