@@ -3,17 +3,15 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-import httpx
-
 from shared.accepting import Acceptor
 from shared.machine.accept import Limits
 from shared.profiles import Profiles
 from shared.redisdb.reader import Reader
 from shared.redisdb.schedules import RedisSchedules
-from shared.runtime import LIMITS, Engine
+from shared.runtime import Engine
 from shared.schedules.firing import Firing
+from shared.tools.installation import open_registry
 from shared.tools.registry import Registry
-from shared.tools.town import TownTools, register
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +28,7 @@ class Intake:
 async def open_intake(engine: Engine, stack: AsyncExitStack) -> Intake:
     """On top of an engine; its watchdog starts what is scheduled from here on."""
     settings = engine.settings
-    town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
-    registry = Registry()
-    register(registry, TownTools(town))  # for the contracts that plans pin; no tool is called from here
+    registry = await open_registry(settings, stack, calls=False)  # for the contracts that plans pin
     profiles = Profiles(engine.redis, seeded=settings.local)
     limits = Limits(
         steps=settings.max_plan_steps,

@@ -57,7 +57,12 @@ OWN_PREFIXES = (
     "QUOTA_",
     "ABLY_",
     "MESH_",
+    "OUTBOUND_",
 )
+SECRET_PREFIX = "SECRET_"  # noqa: S105 - the beginning of a name
+"""SECRET_CRM_TOKEN is what tools know as CRM_TOKEN."""
+LEAST_SECRET = 8
+"""A shorter one could not be struck out of what comes back without striking out everything."""
 # Read by Upstash's own SDKs, so a user may well have them set; they mean nothing here.
 FOREIGN = re.compile(r"QSTASH_DEV|QSTASH_DEV_(LOG_PORT|QUOTA)|QSTASH_REGION|UPSTASH_QSTASH_URL")
 
@@ -153,8 +158,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Faults that are on from the start, `{"faults": [{"kind": "lose"}]}`."""
     town_host: str = "127.0.0.1"
     town_port: Port = 3010
-    town_url: str = "http://127.0.0.1:3010"
+    town_url: str = ""
+    """Where the tools of the examples act, also what is simulated; empty: there are no such tools."""
     town_database: str = ".intention/town.sqlite"
+
+    tools: str = ""
+    """Modules with tools of your own (`@tool`), comma separated: `my_pkg.tools,other.tools`."""
+    http_tools: str = ""
+    """A TOML or JSON file that declares tools by URL and schema."""
+    outbound_allow: str = ""
+    """Which hosts tools may be sent to by a plan: `tenant=host` pairs, comma separated; `*` is every tenant, `*.` all below."""
+    outbound_loopback: bool = False
+    """Tools may reach this machine itself; local mode only."""
+    weather_url: str = ""
+    """An Open-Meteo-compatible server; empty: the town simulates. Needs GEOCODE_URL."""
+    geocode_url: str = ""
+    """A Nominatim-compatible server; empty: the town simulates."""
+    route_url: str = ""
+    """An OSRM-compatible server; empty: the town simulates. Needs GEOCODE_URL."""
+    smtp_url: Secret = Secret("")
+    """smtp://user:password@host:587 (with STARTTLS) or smtps://...:465; empty: e-mail goes to the town's outbox."""
+    smtp_from: str = ""
+    twilio_url: str = "https://api.twilio.com"
+    """Twilio, or what speaks as it does."""
+    twilio_account: str = ""
+    """The account's SID; empty: SMS go to the town's outbox."""
+    twilio_token: Secret = Secret("")
+    twilio_from: str = ""
+    """The number that messages come from."""
+    secrets: dict[str, Secret] = {}
+    """What tools refer to as `${secret:NAME}`: each from its own variable."""
 
     api_keys: Secret = Secret("")
     """`tenant:key` pairs, comma separated."""
@@ -244,13 +277,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Settings from the environment; SettingsError names every field that is wrong and what to do."""
-    known = {name.upper(): name for name in Settings.__struct_fields__}
+    known = {name.upper(): name for name in Settings.__struct_fields__ if name != "secrets"}
     for name in environ:
         if name.startswith(OWN_PREFIXES) and name not in known and not FOREIGN.fullmatch(name):
             close = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]}?" if close else "see the configuration table in README.md"
             raise SettingsError(f"{name} is not a setting: {hint}", field=name)
     raw: dict[str, Any] = {field: environ[name] for name, field in known.items() if environ.get(name, "") != ""}
+    raw["secrets"] = {name.removeprefix(SECRET_PREFIX): environ[name] for name in environ if name.startswith(SECRET_PREFIX)}
     if environ.get("INTENTION_MODE") == "local":
         raw = _LOCAL_DEFAULTS | raw
     try:
@@ -271,6 +305,7 @@ _LOCAL_DEFAULTS: dict[str, Any] = {
     "ably_dev_key": DEV_ABLY_KEY,
     "ably_api_key": DEV_ABLY_KEY,
     "ably_url": "http://127.0.0.1:8090",
+    "town_url": "http://127.0.0.1:3010",
     "log_format": "console",
     "archive_folder": ".intention/archive",
     "operators": "local",
@@ -284,8 +319,9 @@ def _decode(kind: type, value: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    for field in ("qstash_url", "executor_url", "resume_url", "town_url"):
+    for field in ("qstash_url", "executor_url", "resume_url"):
         _check_base_url(field, getattr(settings, field))
+    _check_tools(settings)
     if not _is_redis_url(settings.redis_url):  # not shown, because of the password in it
         raise SettingsError(
             "REDIS_URL is not usable: write redis://host:port/0, or rediss:// for TLS; "
@@ -305,6 +341,30 @@ def _check(settings: Settings) -> None:
     _check_times(settings)
     _check_keys(settings)
     _check_ably(settings)
+
+
+def _check_tools(settings: Settings) -> None:
+    for field in ("town_url", "weather_url", "geocode_url", "route_url", "twilio_url"):
+        if getattr(settings, field):
+            _check_base_url(field, getattr(settings, field), path=field != "town_url")
+    for field in ("weather_url", "route_url"):
+        if getattr(settings, field) and not settings.geocode_url:
+            raise SettingsError(f"{field.upper()} needs GEOCODE_URL: it takes coordinates, and people name places")
+    if settings.outbound_loopback and not settings.local:
+        raise SettingsError("OUTBOUND_LOOPBACK is for development: only INTENTION_MODE=local takes it")
+    _check_secrets(settings)
+
+
+def _check_secrets(settings: Settings) -> None:
+    if settings.smtp_url and not settings.smtp_from:
+        raise SettingsError("SMTP_FROM is empty: who do e-mails come from?")
+    if settings.twilio_account and not (settings.twilio_token and settings.twilio_from):
+        raise SettingsError("TWILIO_ACCOUNT needs TWILIO_TOKEN and TWILIO_FROM")
+    for name, value in settings.secrets.items():
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
+            raise SettingsError(f"{SECRET_PREFIX}{name[:64]}: a secret's name is capitals, digits and _")
+        if len(value) < LEAST_SECRET or not value.isprintable():
+            raise SettingsError(f"{SECRET_PREFIX}{name} is not usable: at least {LEAST_SECRET} printable characters")
 
 
 _KEYS = ("qstash_current_signing_key", "qstash_next_signing_key", "internal_signing_key")
@@ -378,7 +438,7 @@ def _is_redis_url(url: str) -> bool:
         return False
 
 
-def _check_base_url(field: str, url: str) -> None:
+def _check_base_url(field: str, url: str, *, path: bool = False) -> None:
     name = field.upper()
     try:
         parts = urlsplit(url)
@@ -387,7 +447,7 @@ def _check_base_url(field: str, url: str) -> None:
         parts, whole = urlsplit(""), False
     if not whole:  # not shown: it may hold a password, or be a token in the wrong place
         raise SettingsError(f"{name} is not usable: it needs a scheme and a host, such as https://app.example")
-    if parts.path not in {"", "/"} or parts.query:
+    if (parts.path not in {"", "/"} and not path) or parts.query:
         raise SettingsError(f"{name} is not usable: give the base only, without the path {parts.path!r}")
 
 
@@ -396,6 +456,9 @@ def table() -> str:
     rows = ["| variable | default | local mode |", "| --- | --- | --- |"]
     for field in msgspec.structs.fields(Settings):
         local = _LOCAL_DEFAULTS.get(field.name)
+        if field.name == "secrets":
+            rows.append(f"| `{SECRET_PREFIX}<NAME>` | `(none)` |  |")
+            continue
         default = {"": "(none)", None: "(the profile's)"}.get(field.default, field.default)
         rows.append(f"| `{field.encode_name.upper()}` | `{default}` | {f'`{local}`' if local else ''} |")
     return "\n".join(rows)

@@ -16,10 +16,12 @@ from shared.redisdb.reader import Reader
 from shared.redisdb.snapshots import Snapshots
 from shared.runtime import open_engine, run
 from shared.settings import Settings
+from shared.tools import installation
 
 
 def create(settings: Settings) -> Starlette:
     """The application; connections open with its lifespan."""
+    installation.check(settings, calls=False)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -98,7 +98,8 @@ def tools(registry: Registry) -> list[dict[str, Any]]:
         if tool is not None:
             schema = msgspec.json.schema(tool.args)
             contract = msgspec.to_builtins(tool.contract)
-            found.append({"name": name, "summary": tool.summary, "contract": contract, "args": schema})
+            shown = {"name": name, "summary": tool.summary, "contract": contract, "args": schema}
+            found.append(shown | {"versions": registry.versions(name)})
     return found
 
 

@@ -25,6 +25,7 @@ from shared.redisdb.reader import Reader
 from shared.redisdb.samples import Samples
 from shared.runtime import open_engine, run
 from shared.settings import Settings
+from shared.tools import installation
 
 log = logs.get_logger()
 SHORTEST: Final = 0.5
@@ -54,6 +55,7 @@ async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float) 
 
 def create(settings: Settings) -> Starlette:
     """The application; the watchdog's loop lives with its lifespan."""
+    installation.check(settings, calls=False)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

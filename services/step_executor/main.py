@@ -19,9 +19,9 @@ from shared.redisdb.progress import RedisProgress
 from shared.redisdb.reader import Reader
 from shared.runtime import LIMITS, Engine, open_engine, run
 from shared.settings import Settings
+from shared.tools import installation
+from shared.tools.installation import open_registry
 from shared.tools.registry import Registry, Runner
-from shared.tools.remote import Remote
-from shared.tools.town import TownTools, register
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -48,12 +48,8 @@ def open_progress(engine: Engine, stack: AsyncExitStack) -> ProgressPort | None:
     return progress
 
 
-def interpreter(
-    engine: Engine, town: httpx.AsyncClient, qstash: httpx.AsyncClient, clock: SystemClock, progress: ProgressPort | None = None
-) -> Interpreter:
-    """The interpreter over real tools. `qstash`: for calls that QStash makes."""
-    registry = Registry()
-    register(registry, TownTools(town, Remote(qstash, engine.settings)))
+def interpreter(engine: Engine, registry: Registry, clock: SystemClock, progress: ProgressPort | None = None) -> Interpreter:
+    """The interpreter over real tools."""
     runner = Runner(
         registry,
         engine.addresses,
@@ -75,15 +71,16 @@ def interpreter(
 
 def create(settings: Settings) -> Starlette:
     """The application; connections open with its lifespan."""
+    installation.check(settings, calls=True)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack)
-            town = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
             qstash = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
+            registry = await open_registry(settings, stack, qstash=qstash)
             clock = SystemClock()
-            segments = interpreter(engine, town, qstash, clock, open_progress(engine, stack))
+            segments = interpreter(engine, registry, clock, open_progress(engine, stack))
             deps = Deps(
                 settings=settings,
                 interpreter=segments,

@@ -132,3 +132,17 @@ def bulk(found: dict[str, Any]) -> Iterator[str]:
     yield f"{found['done']} {verb}, {found['refused']} refused" + (
         "; more with --before " + found["next"] if found["next"] else ""
     )
+
+
+def tools(found: list[dict[str, Any]]) -> Iterator[str]:
+    """What steps can call: a line each, with the first line of what it says of itself."""
+    if not found:
+        yield "none"
+        return
+    width = max(len(tool["name"]) for tool in found)
+    for tool in found:
+        contract, versions = tool["contract"], tool["versions"]
+        version = f"{versions[0]} (+{len(versions) - 1})" if versions[1:] else versions[0]
+        undo = "" if contract["undo"] == "none" else ", undo"
+        first = tool["summary"].partition("\n")[0]
+        yield f"{tool['name']:<{width}}  {version:<8}  {contract['effect'] + undo:<17}  {first}"[:160]

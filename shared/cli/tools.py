@@ -12,21 +12,47 @@ import click
 import httpx
 import msgspec
 
+from shared.cli import shown
+from shared.cli.api import Api, api_key, ingress_url
 from shared.cli.findings import Finding, Status, show
 from shared.environment import merged
 from shared.errors import SettingsError
 from shared.settings import load
 from shared.tools import kit
+from shared.tools.installation import open_registry
 from shared.tools.kit import Sample, Standing
 from shared.tools.registry import Registry
-from shared.tools.town import TownTools, register
+from shared.tools.town import TownTools
 
 _STATUS: Final[dict[kit.Verdict, Status]] = {"kept": "ok", "broken": "fail", "unclear": "warn", "not promised": "skip"}
 
 
-@click.group()
-def tools() -> None:
-    """Look at the tools that steps can call."""
+_ENV_FILE: Final = click.option(
+    "--env-file", type=click.Path(dir_okay=False, path_type=Path), default=Path(".env"), show_default=True,
+    help="The file to read settings from.",
+)  # fmt: skip
+
+
+@click.group(invoke_without_command=True)
+@click.option("--url", metavar="URL", help="Where ingress is; otherwise INTENTION_URL, or INGRESS_PORT on this machine.")
+@click.option("--key", metavar="KEY", help="An API key; otherwise INTENTION_KEY, or the first of API_KEYS.")
+@click.option("--json", "as_json", is_flag=True, help="The answer as JSON.")
+@_ENV_FILE
+@click.pass_context
+def tools(context: click.Context, *, url: str | None, key: str | None, as_json: bool, env_file: Path) -> None:
+    """List the tools that steps can call, as ingress has them."""
+    if context.invoked_subcommand is not None:
+        return
+    environ = merged(env_file)
+    token = key or api_key(environ)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with httpx.Client(base_url=url or ingress_url(environ), headers=headers, timeout=30) as client:
+        found = Api(client, "").ask("GET", "/api/tools")
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)))
+        return
+    for line in shown.tools(found["tools"]):
+        click.echo(line)
 
 
 @tools.command()
@@ -35,9 +61,8 @@ def tools() -> None:
 @click.option("--other-args", metavar="JSON", help="Different ones that work as well; otherwise some are derived.")
 @click.option("--from", "source", metavar="MODULE:FUNCTION",
               help="A function that takes a Registry, registers tools, and may return a coroutine function that says how many "
-              "effects of a key stand; otherwise the town's.")  # fmt: skip
-@click.option("--env-file", type=click.Path(dir_okay=False, path_type=Path), default=Path(".env"), show_default=True,
-              help="The file to read settings from.")  # fmt: skip
+              "effects of a key stand; otherwise all tools of this installation.")  # fmt: skip
+@_ENV_FILE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 @click.option("--yes", is_flag=True, help="Do not ask before the tool is called.")
 def check(
@@ -60,6 +85,8 @@ async def _check(
 ) -> int:
     async with AsyncExitStack() as stack:
         registry, standing = await _tools(source, env_file, stack)
+        if source is None and not _is_towns(registry, name):
+            standing = None
         _look_at(registry, name, "--args", args)
         if other is not None:
             _look_at(registry, name, "--other-args", other)
@@ -68,23 +95,32 @@ async def _check(
             found = await kit.check(sample)
         except httpx.HTTPError as error:
             raise click.ClickException(f"the town cannot be asked ({type(error).__name__}): is it running?") from error
-    return _shown(name, found, as_json=as_json)
+    return _findings(name, found, as_json=as_json)
 
 
 async def _tools(source: str | None, env_file: Path, stack: AsyncExitStack) -> tuple[Registry, Standing | None]:
     """The registry, and who counts effects in it."""
-    registry = Registry()
     if source is not None:
+        registry = Registry()
         return registry, _function(source)(registry)
     environ = merged(env_file)
     environ.setdefault("INTENTION_MODE", "local")
+    sys.path.insert(0, "")
     try:
-        url = load(environ).town_url
+        settings = load(environ)
+        registry = await open_registry(settings, stack)
     except SettingsError as error:
         raise click.UsageError(f"{env_file}: {error.message}") from error
-    town = TownTools(await stack.enter_async_context(httpx.AsyncClient(base_url=url)))
-    register(registry, town)
-    return registry, town.standing
+    if not settings.town_url:
+        return registry, None
+    client = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url))
+    return registry, TownTools(client).standing
+
+
+def _is_towns(registry: Registry, name: str) -> bool:
+    """Whether the town counts its effects."""
+    tool = registry.get(name)
+    return tool is not None and isinstance(getattr(tool.function, "__self__", None), TownTools)
 
 
 def _function(source: str) -> Callable[[Registry], Standing | None]:
@@ -113,7 +149,7 @@ def _object(option: str, text: str) -> dict[str, Any]:
         raise click.UsageError(f'{option}: {error}; write one JSON object, such as \'{{"label": "x"}}\'') from error
 
 
-def _shown(name: str, found: list[kit.Finding], *, as_json: bool) -> int:
+def _findings(name: str, found: list[kit.Finding], *, as_json: bool) -> int:
     wrong = [finding.point for finding in found if finding.verdict in {"broken", "unclear"}]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode({"tool": name, "ok": not wrong, "findings": found})))

@@ -1,0 +1,97 @@
+"""Which tools this installation has: the shipped ones, those of a file, and those of modules of one's own. Made in one place.
+
+Whoever takes plans needs what the tools promise, and no secret; who calls them needs the secrets too.
+"""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
+from types import ModuleType
+
+import httpx
+
+from shared.errors import SettingsError
+from shared.runtime import LIMITS
+from shared.settings import SECRET_PREFIX, Secret, Settings
+from shared.tools import target
+from shared.tools.declare import BadTool, Declared, Means, add, declared_in
+from shared.tools.outbound import Outbound
+from shared.tools.registry import Registry, ToolFunction
+from shared.tools.remote import Remote
+from shared.tools.town import TownTools, register
+
+
+async def open_registry(
+    settings: Settings, stack: AsyncExitStack, *, qstash: httpx.AsyncClient | None = None, calls: bool = True
+) -> Registry:
+    """All tools of an installation; SettingsError names the setting and the place in it.
+
+    `qstash`: for calls that QStash makes. `calls`: False where no tool is called, and so no secret is needed.
+    """
+    http = outbound_of(settings)
+    stack.push_async_callback(http.aclose)
+    town = None
+    if settings.town_url:
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
+        town = TownTools(client, Remote(qstash, settings) if qstash else None)
+    return registry_of(settings, http, town, calls=calls)
+
+
+def check(settings: Settings, *, calls: bool) -> None:
+    """SettingsError for tools that cannot be had: before anything is served, so that it is one line and no traceback."""
+    registry_of(settings, outbound_of(settings), None, calls=calls)
+
+
+def outbound_of(settings: Settings) -> Outbound:
+    """The way out as the settings have it."""
+    try:
+        rules = target.rules(settings.outbound_allow)
+    except ValueError as error:
+        raise SettingsError(f"OUTBOUND_ALLOW: {error}") from error
+    return Outbound(rules, loopback=settings.outbound_loopback)
+
+
+def registry_of(settings: Settings, http: Outbound, town: TownTools | None, *, calls: bool = True) -> Registry:
+    """The same over finished parts."""
+    registry = Registry()
+    if town is not None:
+        register(registry, town)
+    for module in _modules(settings.tools):
+        _take_in(registry, module, http, settings.secrets if calls else None)
+    return registry
+
+
+def _modules(text: str) -> Iterator[ModuleType]:
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            yield importlib.import_module(name)
+        except BadTool as error:
+            raise SettingsError(f"TOOLS: {name}: {error}") from error
+        except Exception as error:  # somebody else's module may raise anything while it is imported
+            raise SettingsError(
+                f"TOOLS: {name} cannot be imported ({type(error).__name__}: {error}): write module names, comma separated, "
+                "that are installed or on PYTHONPATH"
+            ) from error
+
+
+def _take_in(registry: Registry, module: ModuleType, http: Outbound, secrets: Mapping[str, Secret] | None) -> None:
+    found = list(declared_in(module))
+    if not found:
+        raise SettingsError(f"TOOLS: {module.__name__} declares no tool: put @tool above its functions")
+    for function, declared in found:
+        try:
+            add(registry, function, declared, Means(http, _secrets_of(declared, secrets)))
+        except (BadTool, ValueError, TypeError, NameError) as error:  # a type that no JSON can become, say
+            raise SettingsError(f"TOOLS: {module.__name__}: {_named(function, error)}") from error
+
+
+def _secrets_of(declared: Declared, secrets: Mapping[str, Secret] | None) -> dict[str, Secret]:
+    if secrets is None:
+        return {}
+    if missing := [name for name in declared.secrets if name not in secrets]:
+        raise BadTool(f"{declared.name} needs the secret {missing[0]}: set {SECRET_PREFIX}{missing[0]}")
+    return {name: secrets[name] for name in declared.secrets}
+
+
+def _named(function: ToolFunction, error: Exception) -> str:
+    return str(error) if isinstance(error, BadTool) else f"{function.__name__}: {error}"

@@ -1,0 +1,43 @@
+"""Secrets struck out of whatever a tool says: other sides repeat what they were sent, above all in errors. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import quote, quote_plus
+
+from shared.tools.registry import ToolNotSent, ToolRefused, ToolUnanswered
+
+MARK: Final = "***"
+
+
+class Redactor:
+    """Knows the secrets of one tool."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        """Their values, as they are and as URLs write them."""
+        forms = {form for value in values if value for form in (value, quote(value, safe=""), quote_plus(value))}
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """Without the secrets."""
+        for form in self._forms:
+            text = text.replace(form, MARK)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """JSON without the secrets, also in names."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.value(name): self.value(one) for name, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(one) for one in value]
+        return value
+
+    def error(self, error: Exception) -> Exception:
+        """One that means the same."""
+        message = self.text(str(error))
+        if isinstance(error, ToolRefused):
+            return ToolRefused(self.text(error.code), message, retryable=error.retryable, retry_after_ms=error.retry_after_ms)
+        if isinstance(error, ToolNotSent):
+            return ToolNotSent(message)
+        return ToolUnanswered(message if isinstance(error, ToolUnanswered) else f"{type(error).__name__}: {message}")
