@@ -7,7 +7,6 @@
 The schema is the signature behind the `*`, the description is the docstring. `means` may be left out.
 """
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import ModuleType
@@ -19,7 +18,7 @@ from shared.machine.plan import Effect, Limited, Retry, Undo
 from shared.settings import Secret
 from shared.tools.outbound import Outbound
 from shared.tools.redaction import Redactor
-from shared.tools.registry import VERSION, Call, Registry, TookOver, ToolFunction, arguments_of
+from shared.tools.registry import VERSION, Call, Registry, ToolFunction, arguments_of
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 _MARK: Final = "__intention_tool__"
@@ -37,11 +36,6 @@ class Means:
         self.http = http
         self.redactor = Redactor(secrets.values())
         self._secrets = dict(secrets)
-
-    @property
-    def has_secrets(self) -> bool:
-        """Whether there is anything to strike out."""
-        return bool(self._secrets)
 
     def secret(self, name: str) -> Secret:
         """A declared secret's value. It belongs into a request, never into an output or an error."""
@@ -140,28 +134,13 @@ def add(registry: Registry, function: ToolFunction, declared: Declared, means: M
 
 def _bound(function: ToolFunction, means: Means) -> ToolFunction:
     """As the runner calls it: the means are given here, and no secret of theirs comes back."""
-    wants = len(_before_the_star(function)) == 2
-    redactor = means.redactor
+    if len(_before_the_star(function)) < 2:
+        return means.redactor.around(function)
 
-    async def called(call: Call, **args: Any) -> Any:
-        try:
-            output = await (function(call, means, **args) if wants else function(call, **args))
-        except (TimeoutError, asyncio.CancelledError):
-            raise
-        except Exception as error:  # noqa: BLE001 - a tool may raise anything, and anything may hold its secret
-            raise redactor.error(error) from None  # the chain would show what was struck out
-        if isinstance(output, TookOver):
-            return TookOver(output=redactor.value(msgspec.to_builtins(output.output)))
-        return redactor.value(msgspec.to_builtins(output))
-
-    return called if means.has_secrets else _plain(function, means, wants=wants)
-
-
-def _plain(function: ToolFunction, means: Means, *, wants: bool) -> ToolFunction:
     async def called(call: Call, **args: Any) -> Any:
         return await function(call, means, **args)
 
-    return called if wants else function
+    return means.redactor.around(called)
 
 
 def _before_the_star(function: ToolFunction) -> list[inspect.Parameter]:

@@ -13,7 +13,7 @@ import httpx
 from shared.errors import SettingsError
 from shared.runtime import LIMITS
 from shared.settings import SECRET_PREFIX, Secret, Settings
-from shared.tools import target
+from shared.tools import http_tools, target
 from shared.tools.declare import BadTool, Declared, Means, add, declared_in
 from shared.tools.outbound import Outbound
 from shared.tools.registry import Registry, ToolFunction
@@ -54,10 +54,13 @@ def outbound_of(settings: Settings) -> Outbound:
 def registry_of(settings: Settings, http: Outbound, town: TownTools | None, *, calls: bool = True) -> Registry:
     """The same over finished parts."""
     registry = Registry()
+    secrets = settings.secrets if calls else None
     if town is not None:
         register(registry, town)
+    if settings.http_tools:
+        http_tools.register(registry, http_tools.load(settings.http_tools), http, secrets, settings.http_tools)
     for module in _modules(settings.tools):
-        _take_in(registry, module, http, settings.secrets if calls else None)
+        _take_in(registry, module, http, secrets)
     return registry
 
 

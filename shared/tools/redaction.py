@@ -1,10 +1,13 @@
 """Secrets struck out of whatever a tool says: other sides repeat what they were sent, above all in errors. Pure."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
-from shared.tools.registry import ToolNotSent, ToolRefused, ToolUnanswered
+import msgspec
+
+from shared.tools.registry import Call, TookOver, ToolFunction, ToolNotSent, ToolRefused, ToolUnanswered
 
 MARK: Final = "***"
 
@@ -41,3 +44,21 @@ class Redactor:
         if isinstance(error, ToolNotSent):
             return ToolNotSent(message)
         return ToolUnanswered(message if isinstance(error, ToolUnanswered) else f"{type(error).__name__}: {message}")
+
+    def around(self, function: ToolFunction) -> ToolFunction:
+        """The same tool, whose outputs and errors have no secret in them; itself where there is none."""
+        if not self._forms:
+            return function
+
+        async def called(call: Call, **args: Any) -> Any:
+            try:
+                output = await function(call, **args)
+            except (TimeoutError, asyncio.CancelledError):
+                raise
+            except Exception as error:  # noqa: BLE001 - a tool may raise anything, and anything may hold its secret
+                raise self.error(error) from None  # the chain would show what was struck out
+            if isinstance(output, TookOver):
+                return TookOver(output=self.value(msgspec.to_builtins(output.output)))
+            return self.value(msgspec.to_builtins(output))
+
+        return called
