@@ -8,13 +8,14 @@ from starlette.responses import Response
 
 from examples.town.deps import Deps
 from examples.town.knobs import Faults
-from examples.town.routes import effects, forward, knobs, lists, pages
+from examples.town.routes import effects, forward, knobs, lists, pages, simulated
 from shared.http import ERROR_HANDLERS, Json, error_body
 
 
 def build_app(deps: Deps) -> Starlette:
     """Routes in front of `deps`; whoever made them closes them."""
     found = [*pages.routes(deps), *forward.routes(deps), *lists.routes(deps), *effects.routes(deps), *knobs.routes(deps)]
+    found += simulated.routes()
     return Starlette(
         routes=found,
         middleware=[Middleware(Faults, board=deps.board)],

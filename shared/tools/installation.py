@@ -13,8 +13,9 @@ import httpx
 from shared.errors import SettingsError
 from shared.runtime import LIMITS
 from shared.settings import SECRET_PREFIX, Secret, Settings
-from shared.tools import http_tools, target
+from shared.tools import calendar, http_request, http_tools, maps, messages, target
 from shared.tools.declare import BadTool, Declared, Means, add, declared_in
+from shared.tools.maps import Maps
 from shared.tools.outbound import Outbound
 from shared.tools.registry import Registry, ToolFunction
 from shared.tools.remote import Remote
@@ -57,11 +58,23 @@ def registry_of(settings: Settings, http: Outbound, town: TownTools | None, *, c
     secrets = settings.secrets if calls else None
     if town is not None:
         register(registry, town)
+    _ship(registry, settings, http, town)
     if settings.http_tools:
         http_tools.register(registry, http_tools.load(settings.http_tools), http, secrets, settings.http_tools)
     for module in _modules(settings.tools):
         _take_in(registry, module, http, secrets)
     return registry
+
+
+def _ship(registry: Registry, settings: Settings, http: Outbound, town: TownTools | None) -> None:
+    """What comes with the engine, as far as it is set up: nothing pretends to be there."""
+    calendar.register(registry)
+    messages.register(registry, settings, http, town)
+    if settings.geocode_url:
+        found = Maps(http, geocode_url=settings.geocode_url, weather_url=settings.weather_url, route_url=settings.route_url)
+        maps.register(registry, found, weather=bool(settings.weather_url), route=bool(settings.route_url))
+    if settings.outbound_allow:
+        http_request.register(registry, http)
 
 
 def _modules(text: str) -> Iterator[ModuleType]:

@@ -18,6 +18,7 @@ Time = Annotated[str, msgspec.Meta(pattern=r"^\d{2}:\d{2}$")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 LongSeconds = Annotated[float, msgspec.Meta(ge=0, le=30)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=8)]
+Place = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 class TownTools:
@@ -44,6 +45,25 @@ class TownTools:
         wanted["restaurant"] = restaurant
         params = {name: str(value) for name, value in wanted.items() if value is not None}
         return await self._ask(call, "GET", "/tables", params=params)
+
+    async def search_restaurants(
+        self, call: Call, *, date: Date, time: Time, party_size: Party = 2, cuisine: str = "", area: str = ""
+    ) -> Any:
+        """List the restaurants that have a table free then, the cheapest first; without any, the nearest other times."""
+        wanted = {"party_size": str(party_size), "date": date, "time": time, "cuisine": cuisine, "area": area}
+        return await self._ask(call, "GET", "/search", params={name: value for name, value in wanted.items() if value})
+
+    async def get_weather(self, call: Call, *, place: Place, date: Date) -> Any:
+        """Tell the weather of a place and day; the town makes it up."""
+        return await self._ask(call, "GET", "/weather", params={"place": place, "date": date})
+
+    async def geocode(self, call: Call, *, place: Place) -> Any:
+        """Find a place's coordinates; the town makes them up."""
+        return await self._ask(call, "GET", "/places", params={"q": place})
+
+    async def route(self, call: Call, *, origin: Place, destination: Place) -> Any:
+        """Tell distance and minutes by car between two places; the town makes them up."""
+        return await self._ask(call, "GET", "/route", params={"origin": origin, "destination": destination})
 
     async def reserve_table(
         self, call: Call, *, restaurant: Text, party_size: Party, date: Date, time: Time, name: Text
@@ -147,7 +167,8 @@ def _retry_after(answer: httpx.Response) -> int | None:
 
 def register(registry: Registry, town: TownTools) -> None:
     """All the town's tools with their effect classes. What cannot be asked about or undone says so."""
-    registry.add(town.find_table, effect=Effect.PURE, timeout_ms=3_000)
+    for question in (town.find_table, town.search_restaurants, town.get_weather, town.geocode, town.route):
+        registry.add(question, effect=Effect.PURE, timeout_ms=3_000)
     for function in (town.reserve_table, town.book_ride, town.send_message):
         registry.add(function, effect=Effect.IDEMPOTENT, timeout_ms=4_000, undo=town.undo)
     registry.add(town.do_work, effect=Effect.IDEMPOTENT, timeout_ms=3_000, undo=town.undo)

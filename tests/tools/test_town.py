@@ -16,6 +16,10 @@ from tests.town.support import JOB, LETTER, MESSAGE, RIDE, TABLE, Host, Town, ho
 
 SAMPLES: dict[str, dict[str, Any]] = {
     "find_table": {"party_size": 2, "date": "2030-05-02", "time": "19:00"},
+    "search_restaurants": {"date": "2030-05-02", "time": "19:00"},
+    "get_weather": {"place": "the harbour", "date": "2030-05-02"},
+    "geocode": {"place": "the harbour"},
+    "route": {"origin": "the harbour", "destination": "the market"},
     "reserve_table": TABLE,
     "book_ride": RIDE,
     "send_message": MESSAGE,

@@ -44,6 +44,15 @@ class Tables:
             raise NoTableFound(nearest=others)
         return Json(_found(places))
 
+    async def search(self, request: Request) -> Response:
+        """Every restaurant that fits, with the seats it has left then, the cheapest first; an empty list is an answer."""
+        moment, party_size = self._moment(request), whole(request, "party_size", 2, MAX_PARTY)
+        candidates = _candidates(request)
+        sittings = await self._deps.store.sittings(moment.slot - SEARCH, moment.slot + SEARCH + STAY - 1)
+        places = free(candidates, moment.slot, party_size, sittings)
+        others = [] if places else [_offer(place) for place in nearest(candidates, moment.slot, party_size, sittings)]
+        return Json({"restaurants": [_shown(place) for place in places], "nearest": others})
+
     def _moment(self, request: Request) -> Moment:
         query = request.query_params
         moment = table_time(query.get("date", ""), query.get("time", ""))
@@ -60,14 +69,16 @@ def _candidates(request: Request) -> list[Restaurant]:
 
 
 def _found(places: list[Free]) -> Row:
-    best = places[0]
+    return _shown(places[0]) | {"alternatives": [place.restaurant.name for place in places[1:]]}
+
+
+def _shown(place: Free) -> Row:
     return {
-        "restaurant": best.restaurant.name,
-        "cuisine": best.restaurant.cuisine,
-        "area": best.restaurant.area,
-        "price": best.restaurant.price,
-        "seats_left": best.seats_left,
-        "alternatives": [place.restaurant.name for place in places[1:]],
+        "restaurant": place.restaurant.name,
+        "cuisine": place.restaurant.cuisine,
+        "area": place.restaurant.area,
+        "price": place.restaurant.price,
+        "seats_left": place.seats_left,
     }
 
 
@@ -86,5 +97,6 @@ def routes(deps: Deps) -> list[Route]:
     return [
         Route("/restaurants", _restaurants, methods=["GET"]),
         Route("/tables", Tables(deps).best, methods=["GET"]),
+        Route("/search", Tables(deps).search, methods=["GET"]),
         *rows,
     ]

@@ -80,6 +80,10 @@ def test_the_effect_classes_are_what_the_town_can_keep() -> None:
 
     assert found == {
         "find_table": (Effect.PURE, Undo.NONE),
+        "search_restaurants": (Effect.PURE, Undo.NONE),
+        "get_weather": (Effect.PURE, Undo.NONE),
+        "geocode": (Effect.PURE, Undo.NONE),
+        "route": (Effect.PURE, Undo.NONE),
         "reserve_table": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
         "book_ride": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
         "send_message": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
