@@ -11,6 +11,7 @@ import msgspec
 
 from shared.cli import api, judge, operate
 from shared.cli import doctor as doctors
+from shared.cli.deploy import deploy
 from shared.cli.findings import Finding, show
 from shared.cli.setup import FIELDS, Refused, Setup
 from shared.cli.sim import sim
@@ -35,6 +36,7 @@ def intention() -> None:
 
 
 intention.add_command(tools)
+intention.add_command(deploy)
 intention.add_command(sim)
 for command in operate.COMMANDS:
     intention.add_command(command)
