@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 import httpcore
@@ -72,15 +73,23 @@ class Outbound:
     ) -> None:
         """`rules`: who may go where. `loopback`: this machine may be reached, for development."""
         self._rules = tuple(rules)
-        self._loopback = loopback
-        backend = _Checked(resolver, loopback=loopback)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl_context, max_connections=100, max_keepalive_connections=0, network_backend=backend
+        self._backend = _Checked(resolver, loopback=loopback)
+        self._ssl_context = ssl_context
+
+    @cached_property
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        """Made when it is needed first: many a process asks nobody, and reading the trusted certificates takes 20 ms."""
+        return httpcore.AsyncConnectionPool(
+            ssl_context=self._ssl_context or httpcore.default_ssl_context(),
+            max_connections=100,
+            max_keepalive_connections=0,
+            network_backend=self._backend,
         )
 
     async def aclose(self) -> None:
         """Close what is open."""
-        await self._pool.aclose()
+        if "_pool" in self.__dict__:
+            await self._pool.aclose()
 
     async def request(
         self,

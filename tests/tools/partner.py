@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
@@ -111,10 +112,10 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
 
 
 @contextlib.asynccontextmanager
-async def partner() -> AsyncIterator[Partner]:
+async def partner(tls: ssl.SSLContext | None = None) -> AsyncIterator[Partner]:
     """One that listens on 127.0.0.1."""
     found = Partner()
-    server = await asyncio.start_server(found.take, "127.0.0.1", 0)
+    server = await asyncio.start_server(found.take, "127.0.0.1", 0, ssl=tls)
     found.port = server.sockets[0].getsockname()[1]
     try:
         yield found

@@ -1,8 +1,11 @@
 """The way out leads out: over real sockets, with name servers that lie, redirects to the inside, bodies without an end."""
 
 import asyncio
+import shutil
 import ssl
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,9 +206,33 @@ async def test_a_header_cannot_become_another_one(there: Partner, name: str, val
     assert there.connections == 0
 
 
-async def test_tls_is_held_against_the_name_and_not_the_address(there: Partner) -> None:
-    """The partner speaks no TLS: nothing of the request left, so it was not sent."""
-    outbound = Outbound(loopback=True, ssl_context=ssl.create_default_context())
+async def test_tls_is_held_against_the_name_and_not_the_address(tmp_path: Path) -> None:
+    """A certificate for partner.example is good for that name at whatever address, and for no other name there."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("openssl is not there to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=partner.example", "-addext",
+            "subjectAltName=DNS:partner.example", "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
+    await asyncio.to_thread(subprocess.run, [openssl, *made], check=True, capture_output=True)
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(certificate, key)
+    trusts = ssl.create_default_context(cafile=str(certificate))
+    resolver = names(partner_example=["127.0.0.1"], other_example=["127.0.0.1"])
+
+    async with partner(served) as there:
+        outbound = Outbound(loopback=True, resolver=resolver, ssl_context=trusts)
+        answer = await outbound.request(CALL, "GET", f"https://partner.example:{there.port}/", configured=True)
+        for name in ("other.example", "127.0.0.1"):
+            with pytest.raises(ToolNotSent):
+                await outbound.request(CALL, "POST", f"https://{name}:{there.port}/", body=b"secret", configured=True)
+
+    assert answer.status == 200
+    assert [asked.headers["host"] for asked in there.asked] == [f"partner.example:{there.port}"]
+
+
+async def test_without_tls_on_the_other_side_nothing_is_sent(there: Partner) -> None:
+    """A partner that speaks plain HTTP gets no request that was meant for https."""
+    url = there.url.replace("http:", "https:")
     with pytest.raises(ToolNotSent):
-        await outbound.request(CALL, "POST", there.url.replace("http:", "https:"), body=b"secret", configured=True)
+        await Outbound(loopback=True).request(CALL, "POST", url, body=b"secret", configured=True)
     assert there.asked == []
