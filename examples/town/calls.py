@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from examples.town.errors import InvalidValue, NoSuchRestaurant
-from examples.town.kinds import JOB, LETTER, MESSAGE, RESERVATION, RIDE, Kind, Row
+from examples.town.kinds import CANCELLATION, JOB, LETTER, MESSAGE, RESERVATION, RIDE, Kind, Row
 from examples.town.restaurants import Restaurant, named, slot_of
 from shared.errors import BadRequest, IntentionError
 from shared.http import decode
@@ -135,10 +135,29 @@ class Letter(msgspec.Struct, frozen=True):
         return Call(LETTER, key, body_hash(self), msgspec.structs.asdict(self))
 
 
-Body = Reservation | Ride | Message | Job | Letter
+class Cancellation(msgspec.Struct, frozen=True):
+    """What was reserved or booked is called off, whoever did it and under which key."""
+
+    what: Literal["reservation", "ride"]
+    reference: str
+
+    def call(self, key: str, _now: dt.datetime) -> Call:
+        """422 for no reference; whether there is such a thing shows when it is done."""
+        _text("reference", self.reference, 200)
+        return Call(CANCELLATION, key, body_hash(self), msgspec.structs.asdict(self))
+
+
+Body = Reservation | Ride | Message | Job | Letter | Cancellation
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     kind.name: msgspec.json.Decoder(body)
-    for kind, body in ((RESERVATION, Reservation), (RIDE, Ride), (MESSAGE, Message), (JOB, Job), (LETTER, Letter))
+    for kind, body in (
+        (RESERVATION, Reservation),
+        (RIDE, Ride),
+        (MESSAGE, Message),
+        (JOB, Job),
+        (LETTER, Letter),
+        (CANCELLATION, Cancellation),
+    )
 }
 
 

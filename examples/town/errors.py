@@ -21,6 +21,12 @@ class NoSuchRestaurant(NotFound):
     code = "unknown_restaurant"
 
 
+class NoSuchReference(NotFound):
+    """There is no such reservation or ride."""
+
+    code = "unknown_reference"
+
+
 class KeyReused(Conflict):
     """The Idempotency-Key was used for another request."""
 

@@ -1,4 +1,4 @@
-"""The five kinds of effects: which table holds the rows, what an answer shows, and the word for done and for undone."""
+"""The six kinds of effects: which table holds the rows, what an answer shows, and the word for done and for undone."""
 
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,6 +22,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """Columns of the row that no answer shows."""
     says: MappingProxyType[str, Any] = MappingProxyType({})
     """What every answer says besides the row."""
+    final: bool = False
+    """It stays when its key is undone."""
     once: bool = True
     """At most one row per Idempotency-Key; without it every request that lands is a row."""
 
@@ -89,4 +91,14 @@ LETTER: Final = Kind(
     undone="recalled",
     once=False,
 )
-KINDS: Final = (RESERVATION, RIDE, MESSAGE, JOB, LETTER)
+CANCELLATION: Final = Kind(
+    name="cancellation",
+    table="cancellations",
+    id_prefix="can",
+    columns=MappingProxyType({"what": _TEXT, "reference": _TEXT}),
+    done="cancelled",
+    undone="withdrawn",
+    final=True,
+)
+KINDS: Final = (RESERVATION, RIDE, MESSAGE, JOB, LETTER, CANCELLATION)
+CANCELLABLE: Final = MappingProxyType({kind.name: kind for kind in (RESERVATION, RIDE)})

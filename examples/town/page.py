@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from examples.town.kinds import JOB, LETTER, MESSAGE, RESERVATION, RIDE, Kind, Row
+from examples.town.kinds import CANCELLATION, JOB, LETTER, MESSAGE, RESERVATION, RIDE, Kind, Row
 from examples.town.knobs import Board, Knobs
 from examples.town.store import Listing
 
@@ -34,6 +34,7 @@ _TITLES: Final = {
     MESSAGE.name: "Messages sent",
     JOB.name: "Jobs",
     LETTER.name: "Letters",
+    CANCELLATION.name: "Cancellations",
 }
 _WORDS: Final = {
     RESERVATION.name: "{restaurant}, table for {party_size}, {date} {time}, {name}",
@@ -41,6 +42,7 @@ _WORDS: Final = {
     MESSAGE.name: "{channel} to {to}: {text}",
     JOB.name: "{label} ({seconds:g} s)",
     LETTER.name: "To {to}: {text}",
+    CANCELLATION.name: "{what} {reference}",
 }
 
 

@@ -15,8 +15,8 @@ import msgspec
 
 from examples.town.calls import Call, Seating
 from examples.town.database import Database
-from examples.town.errors import KeyReused, NoTable, Undone
-from examples.town.kinds import KINDS, RESERVATION, Kind, Row
+from examples.town.errors import KeyReused, NoSuchReference, NoTable, Undone
+from examples.town.kinds import CANCELLABLE, CANCELLATION, KINDS, RESERVATION, Kind, Row
 from examples.town.restaurants import STAY, Sitting, seats_left
 
 KEEP_KEYS_MS: Final = 40 * 24 * 3600 * 1000
@@ -70,7 +70,8 @@ CREATE TABLE IF NOT EXISTS keys (key TEXT PRIMARY KEY, kind TEXT, body_hash TEXT
 {"".join(_create(kind) for kind in KINDS)}
 CREATE INDEX IF NOT EXISTS reservations_slot ON reservations (slot);
 CREATE INDEX IF NOT EXISTS keys_at ON keys (at_ms);
-CREATE VIEW IF NOT EXISTS applied AS {" UNION ALL ".join(_applied(kind) for kind in KINDS)};
+DROP VIEW IF EXISTS applied;
+CREATE VIEW applied AS {" UNION ALL ".join(_applied(kind) for kind in KINDS)};
 """
 
 
@@ -129,6 +130,8 @@ def _apply(connection: sqlite3.Connection, call: Call, at_ms: int) -> Answer:
         raise call.refusal
     if call.seating is not None:
         _need_seats(connection, call.seating)
+    if call.kind is CANCELLATION:
+        _cancel(connection, call.row)
     row_id = _insert(connection, call, at_ms)
     body = msgspec.json.encode(_shown(call.kind, row_id, call.row, call.kind.done))
     if call.kind.once:
@@ -159,6 +162,14 @@ def _need_seats(connection: sqlite3.Connection, seating: Seating) -> None:
         raise NoTable(f"{restaurant.name} has {max(left, 0)} seats left then", restaurant=restaurant.name, seats_left=left)
 
 
+def _cancel(connection: sqlite3.Connection, row: Row) -> None:
+    """What is cancelled already stays so: it is what was asked for."""
+    kind = CANCELLABLE[row["what"]]
+    statement = f"UPDATE {kind.table} SET status = ? WHERE id = ?"  # noqa: S608
+    if not connection.execute(statement, (kind.undone, row["reference"])).rowcount:
+        raise NoSuchReference(f"there is no {kind.name} {row['reference']!r}")
+
+
 def _sittings(connection: sqlite3.Connection, first_slot: int, last_slot: int) -> list[Sitting]:
     query = "SELECT restaurant, slot, party_size FROM reservations WHERE slot BETWEEN ? AND ? AND status = ?"
     found = connection.execute(query, (first_slot - STAY + 1, last_slot, RESERVATION.done))
@@ -181,7 +192,7 @@ def _shown(kind: Kind, row_id: str, row: Row | sqlite3.Row, status: str) -> Row:
 
 def _undo(connection: sqlite3.Connection, key: str, at_ms: int) -> State:
     was = _probe(connection, key).state
-    for kind in KINDS:
+    for kind in (kind for kind in KINDS if not kind.final):
         statement = f"UPDATE {kind.table} SET status = ? WHERE key = ? AND status = ?"  # noqa: S608
         connection.execute(statement, (kind.undone, key, kind.done))
     tombstone = (

@@ -79,6 +79,14 @@ class TownTools:
         body = {"pickup": pickup, "destination": destination, "date": date, "time": time, "passengers": passengers}
         return await self._ask(call, "POST", "/rides", body)
 
+    async def cancel_reservation(self, call: Call, *, reservation_id: Place) -> Any:
+        """Call off a reservation that was made earlier, by its id. It cannot be taken back."""
+        return await self._ask(call, "POST", "/cancellations", {"what": "reservation", "reference": reservation_id})
+
+    async def cancel_ride(self, call: Call, *, ride_id: Place) -> Any:
+        """Call off a ride that was booked earlier, by its id. It cannot be taken back."""
+        return await self._ask(call, "POST", "/cancellations", {"what": "ride", "reference": ride_id})
+
     async def send_message(self, call: Call, *, to: Text, channel: Literal["sms", "email"], text: Text) -> Any:
         """Send a message; the town keeps it in its outbox and simulates the delivery to a phone."""
         return await self._ask(call, "POST", "/messages", {"to": to, "channel": channel, "text": text})
@@ -171,6 +179,8 @@ def register(registry: Registry, town: TownTools) -> None:
         registry.add(question, effect=Effect.PURE, timeout_ms=3_000)
     for function in (town.reserve_table, town.book_ride, town.send_message):
         registry.add(function, effect=Effect.IDEMPOTENT, timeout_ms=4_000, undo=town.undo)
+    for cancels in (town.cancel_reservation, town.cancel_ride):
+        registry.add(cancels, effect=Effect.IDEMPOTENT, timeout_ms=4_000)
     registry.add(town.do_work, effect=Effect.IDEMPOTENT, timeout_ms=3_000, undo=town.undo)
     registry.add(town.do_long_work, effect=Effect.IDEMPOTENT, timeout_ms=4_000, settle_ms=60_000, undo=town.undo)
     registry.add(

@@ -26,6 +26,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "do_work": JOB,
     "post_letter": LETTER,
 }
+CANCELS = {"cancel_reservation": ("/reservations", TABLE), "cancel_ride": ("/rides", RIDE)}
+"""What is to be there before each can have its effect."""
 NO_PROMISE = {"post_unregistered_letter"}
 BY_QSTASH = {"do_long_work"}
 """QStash makes the call, the same that `do_work` makes: tests/system/test_long_calls.py."""
@@ -69,16 +71,26 @@ def test_every_tool_of_the_town_has_a_sample_or_promises_nothing() -> None:
     """A tool that is added later is not forgotten here."""
     registry = registered(httpx.AsyncClient(verify=False))  # noqa: S501 - never used
 
-    assert set(registry.contracts()) == set(SAMPLES) | NO_PROMISE | BY_QSTASH
-    assert {tool for tool, _ in promised()} == set(SAMPLES)
+    assert set(registry.contracts()) == set(SAMPLES) | set(CANCELS) | NO_PROMISE | BY_QSTASH
+    assert {tool for tool, _ in promised()} == set(SAMPLES) | set(CANCELS)
 
 
 @pytest.mark.parametrize(("tool", "point"), promised(), ids=[f"{tool}-{point}" for tool, point in promised()])
 async def test_a_tool_keeps_its_promise(client: httpx.AsyncClient, tool: str, point: str) -> None:
     """One point of one tool."""
-    sample = Sample(registry=registered(client), name=tool, args=SAMPLES[tool], standing=TownTools(client).standing)
+    args, other_args = (await to_cancel(client, tool)) if tool in CANCELS else (SAMPLES[tool], None)
+    standing = TownTools(client).standing
+    sample = Sample(registry=registered(client), name=tool, args=args, other_args=other_args, standing=standing)
 
     await kit.demand(sample, point)
+
+
+async def to_cancel(client: httpx.AsyncClient, tool: str) -> list[dict[str, Any]]:
+    """The arguments for two things that are there to be cancelled."""
+    path, body = CANCELS[tool]
+    made = [(await client.post(path, json=body, headers={"Idempotency-Key": key})).json() for key in ("first", "second")]
+    field = next(name for name in made[0] if name.endswith("_id"))
+    return [{field: one[field]} for one in made]
 
 
 async def test_letters_are_not_what_an_idempotent_tool_would_be(client: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""The five effects: `POST /reservations`, `/rides`, `/messages`, `/jobs`, `/letters`."""
+"""The six effects: `POST /reservations`, `/rides`, `/messages`, `/jobs`, `/letters`, `/cancellations`."""
 
 import asyncio
 from typing import Final

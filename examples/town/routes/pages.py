@@ -8,11 +8,11 @@ from starlette.routing import Route
 
 from examples.town import page
 from examples.town.deps import Deps
-from examples.town.kinds import JOB, LETTER, MESSAGE, RESERVATION, RIDE
+from examples.town.kinds import CANCELLATION, JOB, LETTER, MESSAGE, RESERVATION, RIDE
 from shared.http import Json
 
 SHOWN: Final = 25
-ORDER: Final = (MESSAGE, RESERVATION, RIDE, JOB, LETTER)
+ORDER: Final = (MESSAGE, RESERVATION, RIDE, JOB, LETTER, CANCELLATION)
 _HEADERS: Final = {
     "Content-Security-Policy": f"default-src 'none'; style-src '{page.STYLE_HASH}'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",

@@ -87,6 +87,8 @@ def test_the_effect_classes_are_what_the_town_can_keep() -> None:
         "reserve_table": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
         "book_ride": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
         "send_message": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
+        "cancel_reservation": (Effect.IDEMPOTENT, Undo.NONE),
+        "cancel_ride": (Effect.IDEMPOTENT, Undo.NONE),
         "do_work": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
         "do_long_work": (Effect.IDEMPOTENT, Undo.TOMBSTONE),
         "post_letter": (Effect.PROBEABLE, Undo.SETTLED),
