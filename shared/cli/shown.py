@@ -145,4 +145,4 @@ def tools(found: list[dict[str, Any]]) -> Iterator[str]:
         version = f"{versions[0]} (+{len(versions) - 1})" if versions[1:] else versions[0]
         undo = "" if contract["undo"] == "none" else ", undo"
         first = tool["summary"].partition("\n")[0]
-        yield f"{tool['name']:<{width}}  {version:<8}  {contract['effect'] + undo:<17}  {first}"[:160]
+        yield f"{tool['name']:<{width}}  {version:<8}  {contract['effect'] + undo:<16}  {first}"[:160]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from shared.cli import shown
 from shared.cli.main import intention
 from shared.machine.plan import Effect
 from shared.tools.kit import Standing
@@ -113,3 +114,49 @@ def test_a_town_that_is_not_there_is_said() -> None:
     assert found.exit_code == 1
     assert "ConnectError" in found.output
     assert "Traceback" not in found.output
+
+
+def test_tools_of_ones_own_are_checked_as_the_installation_has_them() -> None:
+    """By TOOLS, without naming a function; nobody counts effects then, and it is said."""
+    environ = {"INTENTION_MODE": "local", "TOOLS": "tests.tools.own_tools", "SECRET_CRM_TOKEN": "crm-token-42"}
+    command = ["tools", "check", "buy_bread", "--args", '{"loaves": 2}', "--env-file", "/dev/null", "--yes"]
+    found = CliRunner(env=environ).invoke(intention, command)
+
+    assert "nobody counts effects" in " ".join(found.output.split())
+    assert "called again with its key" not in found.output
+    assert "other arguments" in found.output
+
+
+def test_a_setting_of_tools_that_is_wrong_is_said() -> None:
+    """As at the start of a service."""
+    environ = {"INTENTION_MODE": "local", "TOOLS": "no_such_module"}
+    found = CliRunner(env=environ).invoke(
+        intention, ["tools", "check", "x", "--args", "{}", "--env-file", "/dev/null", "--yes"]
+    )
+
+    assert found.exit_code == 2
+    assert "TOOLS: no_such_module cannot be imported" in found.output
+
+
+def test_tools_are_a_line_each() -> None:
+    """Name, newest version, effect class and undo, and the first line of what it says of itself."""
+    contract = {"effect": "idempotent", "undo": "tombstone"}
+    rows = [
+        {"name": "buy", "versions": ["2", "1"], "contract": contract, "summary": "Buy bread.\n\nEvery day."},
+        {"name": "look_around", "versions": ["1"], "contract": {"effect": "pure", "undo": "none"}, "summary": "Look."},
+    ]
+
+    assert list(shown.tools(rows)) == [
+        "buy          2 (+1)    idempotent, undo  Buy bread.",
+        "look_around  1         pure              Look.",
+    ]
+    assert list(shown.tools([])) == ["none"]
+
+
+def test_the_list_needs_ingress() -> None:
+    """Code 3 when nobody answers."""
+    found = CliRunner(env={"INTENTION_URL": f"http://127.0.0.1:{free_port()}"}).invoke(
+        intention, ["tools", "--env-file", "/dev/null"]
+    )
+
+    assert found.exit_code == 3

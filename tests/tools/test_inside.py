@@ -2,7 +2,11 @@
 
 # ruff: noqa: E501, S104 - addresses and names as those write them who mean others
 
+import ipaddress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.tools.inside import is_inside
 
@@ -44,3 +48,21 @@ def test_what_is_outside_is_not_refused(address: str) -> None:
 def test_what_is_no_address_is_inside(text: str) -> None:
     """Whoever cannot say where it leads does not go there."""
     assert is_inside(text)
+
+
+@given(st.ip_addresses())
+def test_whatever_the_standard_library_calls_special_is_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    """Its tables are another reading of the same registries; the strategy prefers what stands in them."""
+    if address.is_multicast or not address.is_global or address.is_loopback or address.is_link_local:
+        assert is_inside(str(address))
+
+
+@given(st.ip_addresses(v=4))
+def test_an_address_inside_stays_inside_in_every_disguise(address: ipaddress.IPv4Address) -> None:
+    """IPv6 has seven ways to carry an IPv4 address; six are never open, and NAT64 is as open as what it carries."""
+    raw = int(address)
+    for above in (0, 0xFFFF << 32, 0xFFFF << 48, 0x64FF9B0001 << 88, 0x2A001450 << 96 | 0x5EFE << 32):
+        assert is_inside(str(ipaddress.IPv6Address(above | raw)), loopback=True)
+    assert is_inside(str(ipaddress.IPv6Address(0x2002 << 112 | raw << 80)), loopback=True)
+    nat64 = str(ipaddress.IPv6Address(0x64FF9B << 96 | raw))
+    assert is_inside(nat64) == is_inside(nat64, loopback=True) == is_inside(str(address))

@@ -2,7 +2,13 @@
 
 # ruff: noqa: E501, RUF001 - addresses and names as those write them who mean others
 
+import contextlib
+from urllib.parse import urlsplit
+
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.tools.target import BadUrl, Target, read, rules
 
@@ -107,3 +113,31 @@ def test_no_rule_opens_nothing() -> None:
     """An empty setting."""
     assert rules("") == ()
     assert isinstance(read("https://example.com/"), Target)
+
+
+_PIECES = ["http", "https", "HTTP", ":", "//", "/", "\\", "@", "#", "?", "[", "]", "%", ".", "..", "example", "com", "127.0.0.1",
+           "::1", "0x7f", "80", "443", "a", "-", "_", " ", "\t", "\r\n", "ü", "%00", "1", ";", "&", "=", "localhost"]  # fmt: skip
+
+
+@given(
+    st.lists(st.sampled_from(_PIECES), max_size=12).map("".join) | st.text(max_size=30),
+    st.sampled_from(["", "https://", "http://"]),
+)
+def test_what_is_read_is_read_alike_by_others_and_again(text: str, scheme: str) -> None:
+    """Two other readers see the same host and port; nothing but BadUrl is raised; what was read reads as itself."""
+    with contextlib.suppress(BadUrl):
+        found = read(scheme + text)
+
+        assert read(f"{found.scheme}://{found.host_header}{found.path}") == found
+        for host, port in ((urlsplit(scheme + text).hostname, urlsplit(scheme + text).port), _by_httpx(scheme + text)):
+            plain = (host or "").rstrip(".")
+            assert plain == found.host or not plain.isascii() or ":" in plain
+            assert port in {None, found.port}
+
+
+def _by_httpx(url: str) -> tuple[str, int | None]:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:  # it is stricter here
+        return read(url).host, None
+    return parts.raw_host.decode(), parts.port
