@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from shared.machine.plan import Effect, Limited, Retry, Undo
 from shared.tools import target
-from shared.tools.outbound import METHODS, check_header
+from shared.tools.outbound import check_header
 from shared.tools.registry import VERSION, ToolRefused
 
 PLACE: Final = re.compile(r"(?<!\$)\{(\w+)\}")
@@ -203,6 +203,8 @@ def _place_problems(tool: HttpTool) -> Iterator[str]:
             yield f".args.{name}: it stands in the URL, so it is a single value"
     if tool.form and not isinstance(tool.body, dict | UnsetType):
         yield ".body: a form has names and values"
+    if any("${" in text for text in _texts(tool.body)):
+        yield ".body: secrets go into headers or the query"
     if tool.method in {"GET", "HEAD"} and tool.body is not UNSET:
         yield f".body: a {tool.method} has none"
     if tool.query and "?" in tool.url:
@@ -250,4 +252,3 @@ def _promise_problems(tool: HttpTool) -> Iterator[str]:
 
 
 UNDO_KINDS: Final = {"tombstone": Undo.TOMBSTONE, "settled": Undo.SETTLED}
-assert set(METHODS) == set(Method.__args__)  # type: ignore[attr-defined]  # noqa: S101 - two spellings of one list

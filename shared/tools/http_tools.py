@@ -1,5 +1,6 @@
 """Tools that are declared in a file, as the runner calls them: arguments into a request, an answer into an outcome."""
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,13 +16,14 @@ from shared.machine.plan import Effect, Undo
 from shared.settings import SECRET_PREFIX, Secret
 from shared.tools import answers, http_shape
 from shared.tools.http_shape import KEY, PLACE, SECRET, Argument, BadFile, ByKey, HttpTool
-from shared.tools.outbound import Answer, Outbound
+from shared.tools.outbound import Answer, Outbound, check_header
 from shared.tools.redaction import Redactor
 from shared.tools.registry import Call, Registry, ToolRefused, ToolUnanswered
 
 _PLAIN: Final[dict[str, Any]] = {
     "string": str, "integer": int, "number": float, "boolean": bool, "array": list[Any], "object": dict[str, Any],
 }  # fmt: skip
+_EITHER: Final = re.compile(f"{SECRET.pattern}|{PLACE.pattern}")
 _NOT_WANTED: Final = (None, UNSET)
 
 
@@ -49,7 +51,7 @@ def register(
             raise SettingsError(f"{place}: it needs the secret {missing[0]}: set {SECRET_PREFIX}{missing[0]}")
         try:
             _add(registry, tool, http, {name: secrets[name] for name in tool.secrets} if secrets else {})
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ToolRefused) as error:
             raise SettingsError(f"{place}: {error}") from error
 
 
@@ -120,15 +122,18 @@ class Caller:
         self._tool = tool
         self._http = http
         self._pure = tool.effect is Effect.PURE
-        self._headers = {name: _revealed(value, secrets) for name, value in tool.headers.items()}
-        self._query = {name: _revealed(value, secrets) for name, value in tool.query.items()}
+        self._secrets = secrets
+        self._headers = {name: SECRET.sub(self._secret, value) for name, value in tool.headers.items()}
+        for name, value in self._headers.items():
+            check_header(name, value)
 
     async def call(self, call: Call, **args: Any) -> Any:
         """The effect."""
         tool, known = self._tool, msgspec.to_builtins(args) | {KEY: call.key}
         free = {name: known[name] for name in tool.args if name not in tool.placed and known[name] is not None}
-        query, body = dict(self._query), b""
-        pairs = _filled(query, known) or {}
+        pairs = {name: self._query(template, known) for name, template in tool.query.items()}
+        pairs = {name: value for name, value in pairs.items() if value is not None}
+        body = b""
         if tool.method in {"GET", "HEAD", "DELETE"} and tool.body is UNSET:
             pairs |= free
         else:
@@ -167,6 +172,15 @@ class Caller:
             call, method, url, headers=headers, body=body, configured=True, max_bytes=self._tool.max_bytes
         )
 
+    def _secret(self, match: re.Match[str]) -> str:
+        return str(self._secrets.get(match[1], ""))
+
+    def _query(self, template: str, known: Mapping[str, Any]) -> Any:
+        """In one pass: what an argument says is no reference to a secret, and what a secret says none to an argument."""
+        if PLACE.fullmatch(template):
+            return _filled(template, known)
+        return _EITHER.sub(lambda match: self._secret(match) if match[1] else _shown(known[match[2]]), template)
+
     def _output(self, answer: Answer) -> Any:
         found = answers.content(answer)
         if not self._tool.output:
@@ -184,10 +198,6 @@ def picked(value: Any, path: str) -> Any:
         else:
             return None
     return value
-
-
-def _revealed(text: str, secrets: Mapping[str, Secret]) -> str:
-    return SECRET.sub(lambda match: str(secrets.get(match[1], "")), text)
 
 
 def _url(template: str, known: Mapping[str, Any], query: Mapping[str, Any]) -> str:
@@ -217,13 +227,21 @@ def _filled(template: Any, known: Mapping[str, Any]) -> Any:
     if isinstance(template, str):
         if whole := PLACE.fullmatch(template):
             return known[whole[1]]
-        return PLACE.sub(lambda match: "" if known[match[1]] is None else _text(known[match[1]]), template)
+        return _filled_text(template, known)
     if isinstance(template, Mapping):
         filled = {name: _filled(one, known) for name, one in template.items()}
         return {name: one for name, one in filled.items() if one not in _NOT_WANTED}
     if isinstance(template, list):
         return [_filled(one, known) for one in template]
     return template
+
+
+def _filled_text(template: str, known: Mapping[str, Any]) -> str:
+    return PLACE.sub(lambda match: _shown(known[match[1]]), template)
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else _text(value)
 
 
 def _body(tool: HttpTool, content: Any) -> bytes:

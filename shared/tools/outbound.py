@@ -2,7 +2,7 @@
 
 A name is resolved once, every address it has is checked, and the connection goes to one of the checked addresses; the name is
 what TLS and the Host header get. Redirects are not followed, proxies of the environment not asked, and an answer is read up to
-a size and a time. Who wants to be resolved differently is told by `Resolver`, a port.
+a size and a time. Who resolves names is a port (`Resolver`).
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from functools import cached_property
 from typing import Any, Final
 
@@ -130,7 +131,7 @@ class Outbound:
         return target
 
     async def _answer(self, request: httpcore.Request, max_bytes: int) -> Answer:
-        async with _closing(await self._pool.handle_async_request(request)) as answer:
+        async with aclosing(await self._pool.handle_async_request(request)) as answer:
             found = bytearray()
             async for chunk in answer.aiter_stream():
                 found += chunk
@@ -140,19 +141,6 @@ class Outbound:
             return Answer(
                 status=answer.status, headers=headers, body=bytes(found[:max_bytes]), truncated=len(found) > max_bytes
             )
-
-
-class _closing:  # noqa: N801 - used as contextlib's are
-    """Closes an answer however it is left."""
-
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
-
-    async def __aenter__(self) -> httpcore.Response:
-        return self._answer
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._answer.aclose()
 
 
 class _Sending:

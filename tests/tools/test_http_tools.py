@@ -5,7 +5,8 @@ import time
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -17,10 +18,11 @@ from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Effect, Undo
 from shared.settings import load
 from shared.tools import installation, kit
-from shared.tools.http_shape import BadFile, read
+from shared.tools.http_shape import BadFile, Method, read
 from shared.tools.http_tools import picked
 from shared.tools.installation import outbound_of, registry_of
 from shared.tools.kit import Sample
+from shared.tools.outbound import METHODS
 from shared.tools.registry import Registry, Runner
 from tests.support.executions import intent
 from tests.support.valkey import free_port
@@ -229,6 +231,38 @@ async def test_a_secret_that_is_sent_back_is_not_kept(desk: Partner, tmp_path: P
     assert "***" in said[1].message
 
 
+async def test_an_argument_names_no_secret_and_a_secret_no_argument(desk: Partner, tmp_path: Path) -> None:
+    """Each is put into its place once, and not read again."""
+    text = """
+[[tool]]
+name = "look"
+summary = "Look."
+effect = "pure"
+method = "GET"
+url = "{base}/"
+query = {{ q = "{{text}}", both = "{{text}} ${{secret:DESK_TOKEN}}" }}
+args = {{ text = {{ type = "string" }} }}
+"""
+    found = registry(tmp_path, desk.url, text, SECRET_DESK_TOKEN="with-{text}-in-it")
+    await run(found, "look", {"text": "${secret:DESK_TOKEN}"})
+
+    query = parse_qs(urlsplit(desk.asked[0].path).query)
+    assert query == {"q": ["${secret:DESK_TOKEN}"], "both": ["${secret:DESK_TOKEN} with-{text}-in-it"]}
+
+
+def test_a_secret_that_no_header_can_have_is_said_at_the_start(tmp_path: Path) -> None:
+    """And not shown."""
+    with pytest.raises(SettingsError) as found:
+        registry(tmp_path, "https://desk.example", SECRET_DESK_TOKEN="schlüssel-42")
+    assert "tool[0] (create_ticket): the value of the header Authorization has characters" in str(found.value)
+    assert "schlüssel" not in str(found.value)
+
+
+def test_a_file_knows_the_methods_that_there_are() -> None:
+    """Two spellings of one list."""
+    assert get_args(Method) == METHODS
+
+
 @pytest.mark.parametrize("queue", ["..", ".", ""])
 async def test_an_argument_cannot_leave_its_place_in_the_path(desk: Partner, tmp_path: Path, queue: str) -> None:
     """It is refused before a call."""
@@ -332,6 +366,7 @@ GOOD = {"name": "t", "summary": "s", "url": "https://x.example/{a}", "effect": "
         ({"args": {"a": {"type": "string"}, "key": {"type": "string"}}}, "'key' cannot be an argument's name"),
         ({"body": {"x": "{b}"}}, "{b} stands in the query or the body, and there is no such argument"),
         ({"method": "GET", "body": {"x": "{a}"}}, ".body: a GET has none"),
+        ({"body": {"x": "${secret:A}"}}, ".body: secrets go into headers or the query"),
         ({"form": True, "body": ["{a}"]}, ".body: a form has names and values"),
         ({"query": {"q": "{a}"}, "url": "https://x.example/{a}?b=1"}, "the URL has a query already"),
         ({"headers": {"Host": "x"}}, "tool[0] (t).headers.Host: the header 'Host' cannot be given"),
