@@ -217,7 +217,7 @@ class Runner:
         if tool is None:
             which = f"{start.tool}{f', version {start.version}' if start.version else ''}"
             message = f"this process has no tool {which}: it runs another release than the one that took the plan"
-            return Refused(code="no_such_tool", message=message)
+            return Refused(code="no_such_tool", message=message, retryable=True)  # the next process may run the right one
         try:
             async with asyncio.timeout(deadline_s):
                 output = await self._call(tool, self._addressed(start), deadline_s)

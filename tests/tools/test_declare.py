@@ -69,7 +69,7 @@ async def test_a_call_runs_the_version_that_the_plan_pinned() -> None:
 
     assert [one.output["version"] for one in said if isinstance(one, Done)] == [1, 2, 2]
     assert isinstance(said[3], Refused)
-    assert (said[3].code, said[3].retryable) == ("no_such_tool", False)
+    assert (said[3].code, said[3].retryable) == ("no_such_tool", True)
     assert "buy_bread, version 3" in said[3].message
 
 
