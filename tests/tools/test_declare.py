@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.ingress import views
 from shared.errors import SettingsError
 from shared.machine.decision import Start
 from shared.machine.events import Done, Refused, Unanswered
@@ -59,6 +60,14 @@ def test_a_declaration_is_a_tool_with_its_contract() -> None:
     assert found.versions("buy_bread") == ["2", "1"]
     assert found.contracts()["buy_bread"] == tool_.contract
     assert tool_.contract.schema != old.contract.schema
+
+
+def test_readers_of_the_list_see_every_version() -> None:
+    """And the newest one's promises and arguments."""
+    [bread] = [one for one in views.tools(registry()) if one["name"] == "buy_bread"]
+
+    assert (bread["versions"], bread["contract"]["version"], bread["contract"]["effect"]) == (["2", "1"], "2", "idempotent")
+    assert set(bread["args"]["$defs"]["buy_bread_and_butter_args"]["properties"]) == {"loaves", "butter"}
 
 
 async def test_a_call_runs_the_version_that_the_plan_pinned() -> None:

@@ -14,7 +14,7 @@ from shared.tools.installation import outbound_of, registry_of
 from shared.tools.kit import Sample
 from shared.tools.maps import Maps
 from shared.tools.outbound import Outbound
-from shared.tools.registry import Call, ToolRefused, ToolUnanswered
+from shared.tools.registry import Call, Registry, ToolRefused, ToolUnanswered
 from tests.tools.partner import Asked, Partner, partner, says
 
 CALL = Call(key="k", attempt=1, deadline_s=5)
@@ -108,24 +108,38 @@ async def test_an_answer_of_another_shape_is_no_answer(there: Partner, body: Any
         await maps(there).geocode(CALL, place="Berlin")
 
 
-async def test_they_stand_beside_the_simulated_ones_as_a_newer_version(there: Partner) -> None:
-    """And keep their promise."""
-    there.script = Atlas().answer
-    environ = {"INTENTION_MODE": "local", "OUTBOUND_LOOPBACK": "true", "GEOCODE_URL": there.url, "WEATHER_URL": there.url}
+def installed(there: Partner, *names: str) -> Registry:
+    """What an executor has with these servers."""
+    environ = {"INTENTION_MODE": "local", "OUTBOUND_LOOPBACK": "true", **dict.fromkeys(names, there.url)}
     settings = load(environ)
-    registry = registry_of(settings, outbound_of(settings), None)
+    return registry_of(settings, outbound_of(settings), None)
 
-    assert {name: registry.versions(name) for name in ("geocode", "get_weather", "route")} == {
-        "geocode": ["2"],
-        "get_weather": ["2"],
-        "route": [],
-    }
+
+def test_they_stand_beside_the_simulated_ones_as_a_newer_version(there: Partner) -> None:
+    """Those that there is a server for."""
+    registry = installed(there, "GEOCODE_URL", "WEATHER_URL")
+
+    assert [registry.versions(name) for name in ("geocode", "get_weather", "route")] == [["2"], ["2"], []]
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("geocode", {"place": "Berlin"}),
+        ("get_weather", {"place": "Berlin", "date": "2030-05-02"}),
+        ("route", {"origin": "Berlin", "destination": "Potsdam"}),
+    ],
+)
+async def test_each_keeps_its_promise(there: Partner, name: str, args: dict[str, Any]) -> None:
+    """It reads, and nothing else."""
+    there.script = Atlas().answer
+    registry = installed(there, "GEOCODE_URL", "WEATHER_URL", "ROUTE_URL")
 
     async def standing(_: str) -> int:
         return sum(asked.method != "GET" for asked in there.asked)
 
-    args = {"place": "Berlin", "date": "2030-05-02"}
-    await kit.demand(Sample(registry=registry, name="get_weather", args=args, standing=standing), "no effect")
+    assert kit.points(registry, name) == ["no effect"]
+    await kit.demand(Sample(registry=registry, name=name, args=args, standing=standing), "no effect")
 
 
 @pytest.mark.parametrize("name", ["WEATHER_URL", "ROUTE_URL"])
