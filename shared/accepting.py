@@ -16,7 +16,7 @@ from shared.machine.accept import Limits, PlanRefused, accept
 from shared.machine.plan import Blueprint, Plan, PlanDraft
 from shared.machine.state import Header, Notes
 from shared.machine.status import Status
-from shared.planner import Clarification, Planned, Profile, plan_text
+from shared.planner import Clarification, Planned, Profile, Repeated, plan_text
 from shared.ports import Birth, Created, Exists, KeyConflict, Store
 from shared.profiles import Profiles
 from shared.quota import demand_of
@@ -54,6 +54,19 @@ class Drafted(msgspec.Struct, frozen=True, kw_only=True):
         return self.planned.summary if self.planned else f"{len(self.plan.steps)} steps"
 
 
+class Repeating(Unprocessable):
+    """The words ask for something again and again: a schedule has to be made of them, not an execution."""
+
+    def __init__(self, planned: Planned, wanted: Repeated) -> None:
+        """`wanted`: the times, and the words to be planned at each of them."""
+        super().__init__(
+            f"these words say themselves when they are to be repeated ({wanted.words!r}): leave that out where a cron "
+            "expression says it, or give them to POST /api/execute",
+            code="words_repeat",
+        )
+        self.planned, self.wanted = planned, wanted
+
+
 class Acceptor:
     """Takes intents. A refusal of any kind stores nothing."""
 
@@ -84,11 +97,15 @@ class Acceptor:
     async def draft(self, tenant: str, request: Execute, *, at: datetime | None = None) -> Drafted:
         """The plan that `request` would become; raises what `take` would, and stores nothing."""
         words = request.words()
-        planned = await self._planned(tenant, request, words, at or datetime.now(UTC)) if words else None
+        said = at or request.context.now or datetime.now(UTC)
+        planned = await self._planned(tenant, request, words, said) if words else None
         return Drafted(plan=self._accept(_draft(request, planned)), planned=planned)
 
     async def take(self, tenant: str, request: Execute, key: str, *, at: datetime | None = None) -> Accepted:
-        """Store the execution that `request` asks for; with a `key`, once. `at`: when the words are said, if not now."""
+        """Store the execution that `request` asks for; with a `key`, once. `at`: when the words are said, if not now.
+
+        Raises Repeating for words that ask for a schedule.
+        """
         fingerprint = request_hash(request)
         if key and (known := await self._known(tenant, key, fingerprint)):
             return known
@@ -128,11 +145,13 @@ class Acceptor:
         profile = await self._profiles.get(tenant, request.user_id) or Profile()
         if request.context.timezone:
             profile = msgspec.structs.replace(profile, timezone=_zone(request.context.timezone))
-        found = plan_text(words, profile=profile, now=now)
+        found = plan_text(words, profile=profile, now=now, tools=self._registry.contracts().keys())
         if isinstance(found, Clarification):
             questions = msgspec.to_builtins(found.questions)
             text = " ".join(question.question for question in found.questions)
             raise Unprocessable(text, code="clarification_needed", questions=questions)
+        if found.schedule is not None:
+            raise Repeating(found, found.schedule)
         return found
 
     def _accept(self, draft: PlanDraft) -> Plan:

@@ -1,5 +1,6 @@
 """The system clock and ids, for composition roots; nothing pure imports this."""
 
+import hashlib
 import os
 import secrets
 import time
@@ -31,6 +32,12 @@ def uuid7_hex(now_ms: int, random: bytes) -> str:
 def new_schedule_id() -> str:
     """A fresh id on a random partition."""
     return "sch_" + new_execution_id().removeprefix("exe_")
+
+
+def schedule_id_of(tenant: str, key: str) -> str:
+    """The id that an Idempotency-Key chooses: always the same one."""
+    name = f"{tenant}/{key}"
+    return f"sch_{keys.spread(name)}_{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def new_execution_id(partition: str | None = None) -> str:

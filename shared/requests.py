@@ -1,6 +1,7 @@
 """What may be asked of the engine, and how it is answered. One definition a shape, for whoever takes requests."""
 
 import hashlib
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,6 +17,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Where and when the words were said."""
 
     timezone: str = ""
+    now: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    """The moment they were said, with its offset; the moment they arrive if it is left out."""
 
 
 class Execute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):

@@ -10,6 +10,7 @@ from starlette.types import Lifespan
 from services.ingress import ably, actions, dlq, edge, events, finding, gates, planning, quota, schedules, views, waits, why
 from services.ingress.edge import Deps
 from services.ingress.requests import Chat
+from shared.accepting import Repeating
 from shared.errors import NotFound
 from shared.http import ERROR_HANDLERS, Json, decode
 from shared.logs import get_logger
@@ -24,7 +25,7 @@ _profile = msgspec.json.Decoder(Profile)
 
 
 async def execute(request: Request) -> Response:
-    """Take words or a plan; 202 means that the execution is durable."""
+    """Take words or a plan; 202 means that the execution is durable. Words to be repeated become a schedule: 201."""
     deps, tenant = edge.known(request)
     asked = decode(_execute, await edge.body(request, deps.settings.max_request_bytes))
     return await _take(deps, tenant, asked, request)
@@ -40,7 +41,10 @@ async def chat(request: Request) -> Response:
 
 async def _take(deps: Deps, tenant: str, asked: Execute, request: Request) -> Response:
     key = edge.idempotency_key(request)
-    taken = await deps.acceptor.take(tenant, asked, key)
+    try:
+        taken = await deps.acceptor.take(tenant, asked, key)
+    except Repeating as found:
+        return await schedules.create_of_words(deps, tenant, asked, found, key)
     body = taken.body
     if not taken.created:
         view = await deps.reader.view(taken.execution, tenant, count=0)

@@ -11,11 +11,13 @@ from starlette.routing import Route
 from services.ingress import edge
 from services.ingress.requests import NewSchedule
 from services.ingress.views import moment
-from shared.clock import new_schedule_id
-from shared.errors import BadRequest, Unprocessable
+from shared.accepting import Repeating
+from shared.clock import new_schedule_id, schedule_id_of
+from shared.errors import BadRequest, Conflict, Unprocessable
 from shared.http import Json, decode
 from shared.logs import get_logger
 from shared.redisdb import keys
+from shared.requests import Execute
 from shared.schedules import timing
 from shared.schedules.firing import request_of
 from shared.schedules.model import Schedule
@@ -47,11 +49,40 @@ async def create(request: Request) -> Response:
         created_ms=now,
         next_ms=timing.check_cron(asked.cron, zone, now, "$.cron"),
     )
-    first = datetime.fromtimestamp(schedule.next_ms / 1000, UTC)
-    await deps.acceptor.check(tenant, request_of(schedule), at=first)
-    await deps.schedules.add(schedule)
-    log.info("schedule.accepted", schedule=schedule.id, tenant=tenant, cron=schedule.cron, timezone=zone_name)
+    await _add(deps, schedule)
     return Json(view(schedule), status_code=201, headers={"Location": f"/api/schedules/{schedule.id}"})
+
+
+async def create_of_words(deps: edge.Deps, tenant: str, asked: Execute, found: Repeating, key: str) -> Response:
+    """Store the schedule that words ask for; with an Idempotency-Key, once."""
+    wanted, now = found.wanted, await deps.schedules.now()
+    zone = timing.zone_of(wanted.timezone, "$.context.timezone")
+    schedule = Schedule(
+        id=schedule_id_of(tenant, key) if key else new_schedule_id(),
+        tenant=tenant,
+        user=asked.user_id,
+        cron=wanted.cron,
+        timezone=wanted.timezone,
+        text=wanted.text,
+        created_ms=now,
+        next_ms=timing.check_cron(wanted.cron, zone, now, "$.intent"),
+    )
+    before = await deps.schedules.find(schedule.id) if key else None
+    if before is not None and (before.user, before.text, before.cron) != (schedule.user, schedule.text, schedule.cron):
+        raise Conflict(f"the Idempotency-Key {key[:80]!r} was used for another request", code="idempotency_conflict")
+    if before is None:
+        await _add(deps, schedule)
+    told = {"summary": found.planned.summary, "sources": found.planned.sources}
+    answer = view(before or schedule) | told | {"repeated": before is not None}
+    return Json(answer, status_code=201, headers={"Location": f"/api/schedules/{schedule.id}"})
+
+
+async def _add(deps: edge.Deps, schedule: Schedule) -> None:
+    """Store what could be done at its first time."""
+    first = datetime.fromtimestamp(schedule.next_ms / 1000, UTC)
+    await deps.acceptor.check(schedule.tenant, request_of(schedule), at=first)
+    await deps.schedules.add(schedule)
+    log.info("schedule.accepted", schedule=schedule.id, tenant=schedule.tenant, cron=schedule.cron, timezone=schedule.timezone)
 
 
 async def list_schedules(request: Request) -> Response:

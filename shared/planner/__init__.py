@@ -1,10 +1,11 @@
 """From words to a plan. Text is data: it never becomes code, a tool name outside the registry, or an expression.
 
 `plan_text` is pure: the time comes in, nothing is read and nothing is sent. What the words, the profile and the stated rules
-do not settle is asked. The words it knows are in `lexicon.py`, their order in `grammar.py`; the other modules hold none.
+do not settle is asked. The words it knows are in `lexicon.py` and in the rows of `domains/`, their order in `grammar.py`; the
+other modules hold none.
 """
 
-from shared.planner.model import Clarification, Origin, Planned, Profile, Question, Source
+from shared.planner.model import Clarification, Origin, Planned, Profile, Question, Repeated, Source
 from shared.planner.pipeline import plan_text
 
-__all__ = ["Clarification", "Origin", "Planned", "Profile", "Question", "Source", "plan_text"]
+__all__ = ["Clarification", "Origin", "Planned", "Profile", "Question", "Repeated", "Source", "plan_text"]

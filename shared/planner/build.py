@@ -5,29 +5,239 @@ References are made here and nowhere else. Words of the user arrive free of them
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from shared.planner import lexicon, moments
-from shared.planner.fill import Filled, Known, Message, Ride, Table
+from shared.planner.known import Done, Known, Lean, Sent, Value
 from shared.planner.model import Planned, Source
+from shared.planner.moments import Clock, Moment
 
-_REFERENCE: Final = re.compile(r"\$\{([a-z0-9_]+)\.")
+_REFERENCE: Final = re.compile(r"\$\{([a-z0-9_]+)[.}]")
+Node: TypeAlias = Done | Sent
+
+
+def build(done: Sequence[Done], sent: Sequence[Sent], clock: Clock) -> Planned:
+    """The plan of complete requests, each after what it leans on."""
+    plan = _Plan(clock)
+    for node in _ordered([*done, *sent]):
+        if isinstance(node, Done):
+            plan.add_request(node)
+        else:
+            plan.add_message(node)
+    summary = "; ".join(plan.sentences)
+    return Planned(plan={"steps": plan.steps}, sources=tuple(plan.sources), summary=summary[:1].upper() + summary[1:] + ".")
+
+
+# -- order -----------------------------------------------------------------------------------------------------------------
+
+
+def _ordered(nodes: list[Node]) -> list[Node]:
+    """By phase and place in the text, but never before what it leans on, and after what it was said to follow where it can."""
+    needs = {at: {other for other, found in enumerate(nodes) if _leans(node, found)} for at, node in enumerate(nodes)}
+    for at, node in enumerate(nodes):
+        for other, found in enumerate(nodes):
+            if node.after is not None and found.number == node.after and at not in _before(other, needs):
+                needs[at].add(other)
+    order: list[Node] = []
+    placed: set[int] = set()
+    while len(placed) < len(nodes):
+        free = [at for at in range(len(nodes)) if at not in placed and needs[at] <= placed]
+        first = min(free, key=lambda at: (nodes[at].domain.phase, nodes[at].number, at))
+        placed.add(first)
+        order.append(nodes[first])
+    return order
+
+
+def _leans(node: Node, other: Node) -> bool:
+    if isinstance(other, Sent) or node is other:
+        return False
+    if isinstance(node, Sent):
+        return node.moment is None or node.body is None or other.number < node.number or node.about == other.number
+    return any(isinstance(value, Lean) and value.on == other.number for value in node.values.values())
+
+
+def _before(at: int, needs: dict[int, set[int]]) -> set[int]:
+    """Everything that comes before a node, and the node itself."""
+    found, left = {at}, [at]
+    while left:
+        fresh = needs[left.pop()] - found
+        found |= fresh
+        left.extend(fresh)
+    return found
+
+
+# -- steps -----------------------------------------------------------------------------------------------------------------
+
+
+class _Steps:
+    """The steps of one request, as `{step:tool.path}` of its row finds them."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        self.names = names
+
+    def __format__(self, path: str) -> str:
+        return self.reference(path)
+
+    def reference(self, path: str) -> str:
+        """`tool.path` of the row as a reference of the plan."""
+        tool, dot, rest = path.partition(".")
+        return f"${{{self.names[tool]}{dot}{rest}}}"
+
+    @property
+    def last(self) -> str:
+        """What the request comes to."""
+        return list(self.names.values())[-1]
+
+
+class _Branch:
+    """A request that was added, or what it is instead."""
+
+    def __init__(self, done: Done, steps: _Steps, said: str) -> None:
+        self.done, self.steps, self.said = done, steps, said
 
 
 class _Plan:
     """The steps of one plan while they are added; a step may only lean on those before it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.steps: list[dict[str, Any]] = []
         self.sources: list[Source] = []
         self.sentences: list[str] = []
+        self.branches: dict[int, list[_Branch]] = {}
+        self.last: dict[int, list[str]] = {}
+        """By the number of what was said: the steps it comes to."""
 
-    def add(self, tool: str, args: dict[str, Known[Any]], needs: Iterable[str] = ()) -> str:
-        """Add a step; it needs what it refers to and what it is told to wait for. Returns its name."""
+    # -- requests --
+
+    def add_request(self, done: Done) -> None:
+        """A request and what it is instead, with the sentences about them."""
+        if done.variant is None:
+            self.branches[done.number] = [self._branch(done, {})]
+        else:
+            first = self._branch(done, {"may_fail": True})
+            last = first.steps.last
+            second = self._branch(done.variant, {"when": f"failed({last}) or skipped({last})"})
+            self.branches[done.number] = [first, second]
+        self.last[done.number] = [branch.steps.last for branch in self.branches[done.number]]
+        sentences = [self._sentence(branch.done) for branch in self.branches[done.number]]
+        approved = bool(done.request.approve)
+        self.sentences.append(lexicon.SUMMARY_APPROVAL.format(sentence=sentences[0]) if approved else sentences[0])
+        self.sentences.extend(lexicon.SUMMARY_ALTERNATIVE.format(sentence=sentence) for sentence in sentences[1:])
+
+    def _branch(self, done: Done, extra: dict[str, Any]) -> _Branch:
+        names: dict[str, str] = {}
+        steps = _Steps(names)
+        shapes = done.domain.steps
+        for number, shape in enumerate(shapes):
+            args = {argument: known for argument, source in shape.args if (known := self._argument(done, steps, source))}
+            own = dict(extra) if number == 0 or "may_fail" in extra else {}
+            if done.request.approve and number == len(shapes) - 1:
+                own["approve"] = {"message": self._sentence(done)[:200]}
+            names[shape.tool] = self.add(shape.tool, args, needs=self._needs(done) if number == 0 else (), extra=own)
+        return _Branch(done, steps, self._told(done, steps))
+
+    def _needs(self, done: Done) -> list[str]:
+        """What it leans on without a reference, and what it was said to follow."""
+        leaned = [self.branches[value.on][0].steps.last for value in done.values.values() if isinstance(value, Lean)]
+        return [*leaned, *(self.last.get(done.after, []) if done.after is not None else [])]
+
+    def _argument(self, done: Done, steps: _Steps, source: str) -> Known[Any] | None:
+        if source.startswith("step:"):
+            path = source.removeprefix("step:")
+            reference = steps.reference(path)
+            return Known(value=reference, origin="step", words=reference[2:-1])
+        value = done.values.get(source)
+        return self._known(value) if value is not None else None
+
+    def _known(self, value: Value) -> Known[Any]:
+        if isinstance(value, Known):
+            return value
+        branch = self.branches[value.on][0]
+        if value.path:
+            reference = branch.steps.reference(value.path)
+            return Known(value=reference, origin="step", words=reference[2:-1])
+        text = value.template.format(step=branch.steps, **self._plain(branch.done))
+        return Known(value=text, origin="step", words=branch.steps.last)
+
+    def _plain(self, done: Done) -> dict[str, Any]:
+        return {name: self._known(value).value for name, value in done.values.items()}
+
+    def _told(self, done: Done, steps: _Steps) -> str:
+        return done.domain.confirmation.format(step=steps, **self._plain(done)) if done.domain.confirmation else ""
+
+    def _sentence(self, done: Done) -> str:
+        shown = {name: value.value if isinstance(value, Known) else value.words for name, value in done.values.items()}
+        optional = [name for name, slot in _optional(done) if name in done.values]
+        shown["details"] = "".join(f", {name} {shown[name]}" for name in optional)
+        if done.moment is not None:
+            shown["moment"] = moments.spoken(done.moment.local)
+            shown["day"] = moments.spoken_day(done.moment.local.date())
+        return done.domain.summary.format(**shown)
+
+    # -- messages --
+
+    def add_message(self, sent: Sent) -> None:
+        """It waits for what was said before it; without words of its own it tells of that (or, said first, of all)."""
+        told = self._told_of(sent)
+        waits = [step for branches in told for branch in branches for step in [branch.steps.last]]
+        follows = [step for step in (self.last.get(sent.after, []) if sent.after is not None else []) if step not in waits]
+        alternatives = any(len(branches) > 1 for branches in told)
+        if sent.body is not None:
+            text = Known[str](value=sent.body, origin="text", words=sent.body)
+            self._post(sent, text, [*waits, *follows], joined=len(told) if alternatives else 0)
+        else:
+            for branches in _worlds(told):
+                said = " ".join(branch.said for branch in branches)
+                steps = [branch.steps.last for branch in branches]
+                text = Known[str](value=said, origin="step", words=", ".join(steps))
+                self._post(sent, text, [*steps, *follows], joined=0)
+        sentence = sent.domain.summary if sent.body is not None or sent.moment else lexicon.SUMMARY_CONFIRMATION
+        sentence = sentence.format(channel=sent.channel.value, to=sent.to.value)
+        moment = moments.spoken(sent.moment.local) if sent.moment else ""
+        self.sentences.append(lexicon.SUMMARY_LATER.format(sentence=sentence, moment=moment) if moment else sentence)
+
+    def _told_of(self, sent: Sent) -> list[list[_Branch]]:
+        """The requests it waits for."""
+        if sent.about is not None:
+            return [self.branches[sent.about]]
+        before = [branches for number, branches in self.branches.items() if number < sent.number]
+        if sent.body is not None:
+            return before
+        told = [branches for branches in before if branches[0].said]
+        return told or [branches for branches in self.branches.values() if branches[0].said]
+
+    def _post(self, sent: Sent, text: Known[str], needs: Sequence[str], *, joined: int) -> None:
+        extra: dict[str, Any] = {"join": joined} if joined and needs else {}
+        if sent.moment is not None:
+            needs, extra = [self._sleep(sent.moment, text, needs, extra)], {}
+        if sent.letter is not None and sent.letter.approve:
+            extra["approve"] = {"message": sent.domain.summary.format(channel=sent.channel.value, to=sent.to.value)[:200]}
+        args: dict[str, Known[Any]] = {"to": sent.to, "channel": sent.channel, "text": text}
+        name = self.add(sent.domain.steps[0].tool, args, needs=needs, extra=extra)
+        self.last.setdefault(sent.number, []).append(name)
+
+    def _sleep(self, moment: Moment, text: Known[str], needs: Sequence[str], extra: dict[str, Any]) -> str:
+        """Let time pass until a moment, after what the message tells of."""
+        until = self.clock.instant(moment.local).astimezone(self.clock.zone).isoformat(timespec="seconds")
+        words = " ".join(dict.fromkeys([moment.date_words, moment.time_words]))
+        name = self._name(lexicon.STEP_SLEEP)
+        named = _REFERENCE.findall(text.value)
+        self.steps.append({"name": name, "sleep": {"until": until}, "needs": list(dict.fromkeys([*needs, *named])), **extra})
+        self.sources.append(Source(step=name, argument="until", origin=moment.time_origin, words=words))
+        return name
+
+    # -- one step --
+
+    def add(
+        self, tool: str, args: dict[str, Known[Any]], *, needs: Iterable[str] = (), extra: dict[str, Any] | None = None
+    ) -> str:
+        """Add a call; it needs what it refers to and what it is told to wait for. Returns its name."""
         name = self._name(tool)
         values = {argument: known.value for argument, known in args.items()}
         named = [step for value in values.values() if isinstance(value, str) for step in _REFERENCE.findall(value)]
-        self.steps.append({"name": name, "tool": tool, "args": values, "needs": list(dict.fromkeys([*needs, *named]))})
+        needed = list(dict.fromkeys([*needs, *named]))
+        self.steps.append({"name": name, "tool": tool, "args": values, "needs": needed, **(extra or {})})
         self.sources.extend(
             Source(step=name, argument=argument, origin=known.origin, words=known.words) for argument, known in args.items()
         )
@@ -35,90 +245,20 @@ class _Plan:
 
     def _name(self, tool: str) -> str:
         """The tool's own name; the second time with a number."""
-        earlier = sum(step["tool"] == tool for step in self.steps)
+        earlier = sum(step.get("tool", lexicon.STEP_SLEEP) == tool for step in self.steps)
         return f"{tool}_{earlier + 1}" if earlier else tool
 
 
-class _Booking:
-    """A booked step and the sentence that confirms it."""
-
-    def __init__(self, step: str, start: int, confirmation: str) -> None:
-        self.step = step
-        self.start = start
-        self.confirmation = confirmation
+def _optional(done: Done) -> list[tuple[str, Any]]:
+    """The slots that need not be said, in the order of the arguments."""
+    slots = {slot.name: slot for slot in done.domain.slots if not slot.ask and not slot.profile and not slot.default}
+    named = [argument for argument, _ in done.domain.steps[0].args] if done.domain.steps else []
+    return [(name, slots[name]) for name in named if name in slots]
 
 
-def build(filled: Filled) -> Planned:
-    """The plan of complete requests."""
-    plan = _Plan()
-    tables = [_add_table(plan, table) for table in filled.tables]
-    rides = [_add_ride(plan, ride, tables[0].step if len(tables) == 1 else "") for ride in filled.rides]
-    for message in filled.messages:
-        _add_message(plan, message, [*tables, *rides])
-    summary = "; ".join(plan.sentences)
-    return Planned(plan={"steps": plan.steps}, sources=tuple(plan.sources), summary=summary[:1].upper() + summary[1:] + ".")
-
-
-def _reference(step: str, path: str) -> Known[str]:
-    return Known(value=f"${{{step}.{path}}}", origin="step", words=f"{step}.{path}")
-
-
-def _moment_args(moment: moments.Moment) -> dict[str, Known[Any]]:
-    return {
-        "date": Known(value=moment.date, origin=moment.date_origin, words=moment.date_words),
-        "time": Known(value=moment.time, origin=moment.time_origin, words=moment.time_words),
-    }
-
-
-def _add_table(plan: _Plan, table: Table) -> _Booking:
-    common: dict[str, Known[Any]] = {"party_size": table.party, **_moment_args(table.moment)}
-    found = plan.add(lexicon.FIND, {**common, **dict(table.wishes)})
-    reserved = plan.add(lexicon.RESERVE, {"restaurant": _reference(found, "restaurant"), **common, "name": table.name})
-    details = "".join(f", {argument} {known.value}" for argument, known in table.wishes)
-    plan.sentences.append(
-        lexicon.SUMMARY_TABLE.format(party=table.party.value, moment=moments.spoken(table.moment.local), details=details)
-    )
-    return _Booking(reserved, table.start, lexicon.TABLE_CONFIRMATION.format(step=reserved))
-
-
-def _add_ride(plan: _Plan, ride: Ride, table: str) -> _Booking:
-    pickup = ride.pickup or _reference(table, "restaurant")
-    destination = ride.destination or _reference(table, "restaurant")
-    passengers: Known[Any] = ride.passengers or _reference(table, "party_size")
-    step = plan.add(
-        lexicon.RIDE,
-        {"pickup": pickup, "destination": destination, **_moment_args(ride.moment), "passengers": passengers},
-    )
-    plan.sentences.append(_ride_sentence(ride))
-    said = lexicon.RIDE_CONFIRMATION.format(
-        pickup=pickup.value, destination=destination.value, date=ride.moment.date, time=ride.moment.time, step=step
-    )
-    return _Booking(step, ride.start, said)
-
-
-def _ride_sentence(ride: Ride) -> str:
-    return lexicon.SUMMARY_RIDE.format(
-        passengers=ride.passengers.value if ride.passengers else lexicon.SUMMARY_PARTY,
-        pickup=ride.pickup.value if ride.pickup else lexicon.SUMMARY_RESTAURANT,
-        destination=ride.destination.value if ride.destination else lexicon.SUMMARY_RESTAURANT,
-        moment=moments.spoken(ride.moment.local),
-    )
-
-
-def _add_message(plan: _Plan, message: Message, bookings: Sequence[_Booking]) -> None:
-    """A message waits for the bookings said before it; without words of its own it confirms them (or, said first, all)."""
-    before = [booking for booking in bookings if booking.start < message.start]
-    if message.body is not None:
-        text = Known[str](value=message.body, origin="text", words=message.body)
-        sentence = lexicon.SUMMARY_MESSAGE
-    else:
-        before = before or list(bookings)
-        said = " ".join(booking.confirmation for booking in before)
-        text = Known[str](value=said, origin="step", words=", ".join(booking.step for booking in before))
-        sentence = lexicon.SUMMARY_CONFIRMATION
-    plan.add(
-        lexicon.SEND,
-        {"to": message.to, "channel": message.channel, "text": text},
-        needs=[booking.step for booking in before],
-    )
-    plan.sentences.append(sentence.format(channel=message.channel.value, to=message.to.value))
+def _worlds(told: list[list[_Branch]]) -> list[list[_Branch]]:
+    """One message for each way it can come; those of ways that did not come are skipped, because they refer to nothing."""
+    worlds: list[list[_Branch]] = [[]]
+    for branches in told:
+        worlds = [[*world, branch] for world in worlds for branch in branches]
+    return worlds

@@ -2,116 +2,236 @@
 
 import re
 from bisect import bisect_right
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
-from shared.planner import grammar, lexicon
-from shared.planner.scan import BLANK, Scan
+from shared.planner import grammar, lexicon, moments
+from shared.planner.domain import Domain
+from shared.planner.forms import Book, forms_of
+from shared.planner.model import Question
+from shared.planner.scan import BLANK, Scan, quote
 
-Kind: TypeAlias = Literal["table", "ride", "message", "mixed", "none"]
-_EDGE = "\x01"
-"""Stands where a message with its own words was cut out: nothing is read across it."""
+NONE: Final = "none"
+MIXED: Final = "mixed"
+_EDGE: Final = "\x01"
+"""Stands where literal words were cut out: nothing is read across it."""
 
 
 class Clause(msgspec.Struct, frozen=True, kw_only=True):
-    """One request: what kind, its words, and where it stood."""
+    """One request: of which domain (or `NONE`, `MIXED`), its words, and where it stood."""
 
-    kind: Kind
+    kind: str
     text: str
     start: int
+    end: int
     body: str | None = None
-    """The literal words of a message."""
+    """The literal words."""
+    body_start: int = 0
     endless: bool = False
     """The body may hold a second request."""
+    then: bool = False
+    """Said to come after the one before."""
+    approve: str = ""
+    """The words by which a person wants to be asked first."""
 
 
-def split(text: str) -> list[Clause]:
-    """The requests of a tidied text, in the order in which they were said."""
-    messages, rest = _cut_bodies(text)
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """The requests of a text, in the order in which they were said, and what is unclear between them."""
+
+    clauses: tuple[Clause, ...]
+    questions: tuple[Question, ...] = ()
+
+
+def split(text: str, book: Book) -> Split:
+    """The requests of a tidied text."""
+    literal, rest = _cut_bodies(text, book)
     scan = Scan(rest)
+    approvals = scan.take_all(grammar.APPROVAL)
     things = scan.take_all(grammar.CONFIRMATION)
     scan.take_all(grammar.POLITE)
-    clauses = [Clause(kind="message", text=match.group(), start=match.start()) for match in things]
-    return sorted([*messages, *clauses, *_fragments(scan.text)], key=lambda clause: clause.start)
+    said = [Clause(kind=_messenger(book), text=match.group(), start=match.start(), end=match.end()) for match in things]
+    found = sorted([*literal, *said, *_fragments(scan.text, book)], key=lambda clause: clause.start)
+    return _approved(_followed(found, text), approvals, scan.text)
 
 
-# -- messages with their own words -----------------------------------------------------------------------------------------
+def _messenger(book: Book) -> str:
+    """The domain that confirms: the one that speaks and needs no time."""
+    return next(row.name for row in book.domains if row.speaks and not row.waits)
 
 
-def _cut_bodies(text: str) -> tuple[list[Clause], str]:
+# -- literal words ---------------------------------------------------------------------------------------------------------
+
+
+def _cut_bodies(text: str, book: Book) -> tuple[list[Clause], str]:
     """Cut out every "text <whom> that <words>", because the words may look like anything."""
     found: list[Clause] = []
-    starts = [0, *(match.end() for match in grammar.CONNECTOR.finditer(text))]
+    starts = [0, *(match.end() for match in book.connector.finditer(text))]
     position = cut = 0
     while (introducer := grammar.BODY.search(text, position)) is not None:
-        start = max(starts[bisect_right(starts, introducer.start()) - 1], cut)
-        too_long = introducer.start() - start > lexicon.LONGEST_HEAD
-        if too_long or not _starts_message(text[start : introducer.start()]):
+        start, kind = _head(text, starts, introducer, cut, book)
+        if kind is None:
             position = introducer.end() + (introducer.end() == introducer.start())
             continue
-        body, end, endless = _body(text, introducer.end())
-        addressee = grammar.BODY_TO.match(text, end) if not endless else None
-        head = text[start : introducer.start()] + (addressee.group() if addressee else "")
-        end = addressee.end() if addressee else end
-        found.append(Clause(kind="message", text=head, start=start, body=body, endless=endless))
-        text = text[:start] + _EDGE * (end - start) + text[end:]
-        position = cut = end
+        clause = _literal(text, start, introducer, kind, book)
+        found.append(clause)
+        text = text[:start] + _EDGE * (clause.end - start) + text[clause.end :]
+        position = cut = clause.end
     return found, text
 
 
-def _body(text: str, start: int) -> tuple[str, int, bool]:
-    """The words of the message: what is quoted, else all that follows."""
+def _literal(text: str, start: int, introducer: re.Match[str], kind: Domain, book: Book) -> Clause:
+    body, end, endless = _body(text, introducer.end(), kind, book)
+    addressee = grammar.BODY_TO.match(text, end) if not endless else None
+    head = text[start : introducer.start()] + (addressee.group() if addressee else "")
+    end = addressee.end() if addressee else end
+    return Clause(kind=kind.name, text=head, start=start, end=end, body=body, body_start=introducer.end(), endless=endless)
+
+
+def _head(text: str, starts: Sequence[int], introducer: re.Match[str], cut: int, book: Book) -> tuple[int, Domain | None]:
+    """Where the request begins whose words are introduced here; back over a list of addressees."""
+    stop = introducer.start()
+    word = " ".join(introducer.group().strip(" ,").lower().split())
+    if not book.introducing[word].search(text, max(cut, stop - lexicon.LONGEST_HEAD), stop):
+        return stop, None
+    for number in range(bisect_right(starts, stop) - 1, -1, -1):
+        start = max(starts[number], cut)
+        if stop - start > lexicon.LONGEST_HEAD:
+            break
+        head = text[start:stop]
+        kind = _speaker(head, book)
+        if kind is not None:
+            if not _introduces(kind, introducer, text):
+                return stop, None
+            return _from_the_time(text, starts[:number], start, cut), kind
+        if start == cut or _kind(head, book) != NONE or len(_significant(head)) > lexicon.LONGEST_ADDRESSEE:
+            break
+    return stop, None
+
+
+def _introduces(kind: Domain, introducer: re.Match[str], text: str) -> bool:
+    """Whether this word introduces the words of such a request: "to" those of a reminder, and not in "quarter to eight"."""
+    word = " ".join(introducer.group().strip(" ,").lower().split())
+    slot = kind.slot("body")
+    if word in ("", ":") or slot is None:
+        return True
+    if word not in slot.after:
+        return False
+    in_time = grammar.MINUTES_END.search(text[: introducer.start()]) and grammar.HOUR_NEXT.match(text, introducer.end())
+    return not in_time and (word != "to" or grammar.DOING_NEXT.match(text, introducer.end()) is not None)
+
+
+def _from_the_time(text: str, starts: Sequence[int], start: int, cut: int) -> int:
+    """Where the sentence begins, if it begins with a time: "At 6pm, text me that …"."""
+    for earlier in reversed(starts):
+        said = text[max(earlier, cut) : start].strip(lexicon.SILENT_PUNCTUATION + " " + _EDGE)
+        if not said or not moments.is_time(said):
+            return start
+        if earlier <= cut or grammar.SENTENCE_OVER.search(text[:earlier]):
+            return max(earlier, cut)
+    return start
+
+
+def _speaker(head: str, book: Book) -> Domain | None:
+    """The domain of literal words that a head begins, or names; a time may come first."""
+    words = _significant(head)
+    if (
+        words
+        and not book.speaks_at(words[0])
+        and (verb := book.speaking.search(head))
+        and moments.is_time(head[: verb.start()])
+    ):
+        words = _significant(head[verb.start() :])
+    if not words:
+        return None
+    for row in book.domains:
+        named = (
+            row.speaks and row.nouns and (words[0] in row.verbs or words[0] in row.nouns or words[0] in lexicon.MESSAGE_VERBS)
+        )
+        if named and forms_of(row).noun.search(head):
+            return row
+    return book.opening(words)
+
+
+def _body(text: str, start: int, kind: Domain, book: Book) -> tuple[str, int, bool]:
+    """The literal words: what is quoted, else all that follows (of a reminder, up to the end of the sentence)."""
     quoted = grammar.QUOTED.match(text, start)
     if quoted:
         return quoted[1].strip(), quoted.end(), False
-    body = text[start:].replace(_EDGE, " ").strip()
-    later = grammar.CONNECTOR.split(body)[1:]
+    end = len(text)
+    if (slot := kind.slot("moment")) is not None and slot.ask and (stop := grammar.SENTENCE_END.search(text, start)):
+        end = stop.start()
+    body = text[start:end].replace(_EDGE, " ").strip()
+    later = book.connector.split(body)[1:]
     unclosed = body.startswith('"')
-    return body, len(text), unclosed or any(_starts_request(fragment) for fragment in later)
+    return body, end, unclosed or any(_starts_request(fragment, book) for fragment in later)
 
 
-def _starts_request(fragment: str) -> bool:
-    words = _significant(fragment)
-    if not words:
-        return False
-    verbs = {*lexicon.TABLE_VERBS, *lexicon.RIDE_VERBS, *lexicon.LOOK_VERBS, *lexicon.MESSAGE_VERBS} - {"have", "need", "want"}
-    return words[0] in verbs or words[0] in lexicon.TABLE_NOUNS or words[0] in lexicon.RIDE_NOUNS
+def _starts_request(fragment: str, book: Book) -> bool:
+    return book.begins(_significant(fragment))
 
 
 # -- the rest --------------------------------------------------------------------------------------------------------------
 
 
-def _fragments(text: str) -> list[Clause]:
+class _Piece:
+    """A request while its fragments are joined."""
+
+    def __init__(self, start: int, end: int, kind: str) -> None:
+        self.start, self.end, self.kind = start, end, kind
+
+
+def _fragments(text: str, book: Book) -> list[Clause]:
     """Cut at connectors; a fragment without an action belongs to the one before it, at the start to the one after it."""
     masked = grammar.QUOTED.sub(lambda match: '"' + "x" * (len(match.group()) - 2) + '"', text)
-    pieces: list[list[int]] = []
-    kinds: list[Kind] = []
-    for start, end in _spans(masked):
-        kind = _kind(masked[start:end])
-        edge = bool(pieces) and _EDGE in masked[pieces[-1][1] : start]
-        if (
-            pieces
-            and not edge
-            and (kind == "none" or kinds[-1] == "none" or _continues(masked, pieces[-1], kinds[-1], (start, end), kind))
-        ):
-            pieces[-1][1] = end
-            kinds[-1] = kind if kinds[-1] == "none" else kinds[-1]
-        else:
-            pieces.append([start, end])
-            kinds.append(kind)
-    spoken = zip(pieces, kinds, strict=True)
+    pieces: list[_Piece] = []
+    for start, end in _spans(masked, book):
+        for piece in _pieces(masked, start, end, book):
+            before = pieces[-1] if pieces else None
+            if before is not None and piece.kind == NONE and grammar.DO_IT.search(masked, start, end):
+                piece.kind = next((row.name for row in book.domains if before.kind in row.finds), NONE)
+            if before is None or _EDGE in masked[before.end : piece.start] or not _joins(masked, before, piece, book):
+                pieces.append(piece)
+            else:
+                before.kind = _joined_kind(before.kind, piece.kind, book)
+                before.end = piece.end
     return [
-        Clause(kind=kind, text=text[start:end], start=start)
-        for (start, end), kind in spoken
-        if _says_something(text[start:end])
+        Clause(kind=piece.kind, text=text[piece.start : piece.end], start=piece.start, end=piece.end)
+        for piece in pieces
+        if _says_something(text[piece.start : piece.end])
     ]
 
 
-def _spans(text: str) -> list[tuple[int, int]]:
+def _joined_kind(before: str, after: str, book: Book) -> str:
+    """Looking, and then doing, is doing."""
+    if before == NONE:
+        return after
+    return after if after not in (NONE, MIXED) and before != after and before in book.of(after).finds else before
+
+
+def _pieces(text: str, start: int, end: int, book: Book) -> list[_Piece]:
+    """Mostly one. "Text me the weather" is two: what is told, and the message about it."""
+    fragment = text[start:end]
+    kind = _kind(fragment, book)
+    row = book.of(kind) if kind not in (NONE, MIXED) else None
+    if row is None or not row.speaks:
+        return [_Piece(start, end, kind)]
+    for told in (other for other in book.domains if other.told):
+        noun = forms_of(told).noun.search(fragment)
+        if noun is None:
+            continue
+        if grammar.TELL_ME.search(fragment[: noun.start()]):
+            return [_Piece(start, end, told.name)]
+        head = grammar.ARTICLE_END.sub("", fragment[: noun.start()])
+        return [_Piece(start + len(head), end, told.name), _Piece(start, start + len(head), kind)]
+    return [_Piece(start, end, kind)]
+
+
+def _spans(text: str, book: Book) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     start = 0
-    for match in grammar.CONNECTOR.finditer(text):
+    for match in book.connector.finditer(text):
         spans.append((start, match.start()))
         start = match.end()
     spans.append((start, len(text)))
@@ -122,35 +242,49 @@ def _says_something(text: str) -> bool:
     return bool(text.replace(BLANK, " ").strip(lexicon.SILENT_PUNCTUATION + " "))
 
 
-def _kind(fragment: str) -> Kind:
-    """What a fragment asks for: a message if it starts with such a verb, else what it names."""
-    if _starts_message(fragment):
-        return "message"
-    table, ride = grammar.TABLE.search(fragment), grammar.RIDE.search(fragment)
-    if ride:
-        return "mixed" if table and table.start() < ride.start() else "ride"
-    return "table" if table else "none"
+def _kind(fragment: str, book: Book) -> str:
+    """What a fragment asks for: literal words if it starts so, else what it names."""
+    speaker = _speaker(fragment, book)
+    if speaker is not None:
+        return speaker.name
+    words = _significant(fragment)
+    named = [(match.start(), row) for row in book.domains if (match := _named(row, fragment, words)) is not None]
+    for _, row in named:
+        if all(other is row or other.name in row.over for _, other in named):
+            return row.name
+    named.sort(key=lambda found: found[0])
+    if not named:
+        return NONE
+    first = named[0][1]
+    return first.name if all(other is first or other.name in first.names for _, other in named) else MIXED
 
 
-def _continues(text: str, before: list[int], before_kind: Kind, after: tuple[int, int], kind: Kind) -> bool:
-    """One request in two fragments: "text and email me", "find a place and book a table", "pick me up and take me home"."""
-    said, says = text[slice(*before)], text[slice(*after)]
-    if before_kind == kind == "message":
+def _named(row: Domain, fragment: str, words: Sequence[str]) -> re.Match[str] | None:
+    if row.speaks or (row.opens and not (words and words[0] in row.opens)):
+        return None
+    return forms_of(row).noun.search(fragment)
+
+
+def _joins(text: str, before: _Piece, after: _Piece, book: Book) -> bool:
+    """Whether two fragments are one request: "text and email me", "find a place and book a table", "if that fails try 8pm"."""
+    said, says = text[before.start : before.end], text[after.start : after.end]
+    if NONE in (before.kind, after.kind) or grammar.ALTERNATIVE_END.search(said) or grammar.ALTERNATIVE.match(says):
+        return True
+    if MIXED in (before.kind, after.kind):
+        return False
+    row = book.of(after.kind)
+    if before.kind in row.finds:
+        does = forms_of(row).does
+        return bool(grammar.DO_IT.search(says)) or bool(does.search(says) and not does.search(said))
+    if before.kind != after.kind:
+        return False
+    if row.speaks:
         return not (_names_someone(said) and _names_someone(says))
-    if before_kind == kind == "table":
-        return not grammar.RESERVING.search(said) and bool(grammar.RESERVING.search(says))
-    if before_kind == kind == "ride":
-        return bool(grammar.PICK_UP.search(said) and grammar.BRING.search(says))
-    return False
+    return bool(row.beside and grammar.PICK_UP.search(said) and grammar.BRING.search(says))
 
 
 def _names_someone(fragment: str) -> bool:
     return bool(grammar.TO_ME.search(fragment) or grammar.EMAIL.search(fragment) or grammar.PHONE.search(fragment))
-
-
-def _starts_message(fragment: str) -> bool:
-    words = _significant(fragment)
-    return bool(words) and words[0] in lexicon.MESSAGE_VERBS
 
 
 def _significant(fragment: str) -> list[str]:
@@ -158,3 +292,47 @@ def _significant(fragment: str) -> list[str]:
     spoken = grammar.POLITE.sub(" ", fragment)
     found: list[re.Match[str]] = list(grammar.WORD.finditer(spoken))
     return [word for match in found if (word := match.group().lower()) not in lexicon.EMPTY_WORDS]
+
+
+# -- between requests ------------------------------------------------------------------------------------------------------
+
+
+def _followed(clauses: list[Clause], text: str) -> list[Clause]:
+    """Those said to come after the one before them."""
+    found: list[Clause] = []
+    for clause in clauses:
+        gap = text[found[-1].end : clause.start] if found else ""
+        found.append(msgspec.structs.replace(clause, then=bool(grammar.THEN.search(gap))))
+    return found
+
+
+def _approved(clauses: list[Clause], approvals: Sequence[re.Match[str]], text: str) -> Split:
+    """Which request each wish to be asked first is about."""
+    questions: list[Question] = []
+    for match in approvals:
+        number = _asked_about(clauses, match, text)
+        if number is None:
+            questions.append(Question(field="approval", question=lexicon.ASK_APPROVAL.format(words=quote(match.group()))))
+        else:
+            clauses[number] = msgspec.structs.replace(clauses[number], approve=match.group().strip())
+    return Split(clauses=tuple(clauses), questions=tuple(questions))
+
+
+def _asked_about(clauses: Sequence[Clause], match: re.Match[str], text: str) -> int | None:
+    """What follows "wait for my approval"; what "ask me first" was said of; None if that may be several."""
+    wanted = [number for number, clause in enumerate(clauses) if clause.kind != NONE]
+    before = [number for number in wanted if clauses[number].start < match.start()]
+    within = [
+        number
+        for number in before
+        if match.end() < clauses[number].end and _says_something(text[match.end() : clauses[number].end])
+    ]
+    after = [number for number in wanted if clauses[number].start >= match.start()]
+    if match["first"] is None:
+        following = [*within[-1:], *after]
+        return following[0] if following else _only(before)
+    return _only(before) if before else _only(after)
+
+
+def _only(numbers: Sequence[int]) -> int | None:
+    return numbers[0] if len(numbers) == 1 else None

@@ -1,13 +1,14 @@
 """Telephone numbers and email addresses, in the text and in the profile."""
 
+import re
 from typing import Literal
 
 import msgspec
 import phonenumbers
 
 from shared.planner import grammar, lexicon
-from shared.planner.model import Channel, Profile, Question
-from shared.planner.scan import Scan
+from shared.planner.model import Channel, Origin, Profile, Question
+from shared.planner.scan import Scan, quote
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +17,7 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     address: str
     words: str
+    origin: Origin = "text"
 
 
 def take_contacts(scan: Scan, profile: Profile) -> list[Contact | Question]:
@@ -24,6 +26,24 @@ def take_contacts(scan: Scan, profile: Profile) -> list[Contact | Question]:
     region = _region(profile.phone)
     phones = [_phone(match.group().strip(), region) for match in scan.take_all(grammar.PHONE)]
     return [*emails, *phones]
+
+
+def take_known(scan: Scan, profile: Profile) -> list[Contact | Question]:
+    """Everybody whom the user has stored under a word of their own, taken out of the text; an address that is none is asked."""
+    found: list[tuple[int, Contact | Question]] = []
+    for word in sorted(profile.contacts, key=lambda word: (-len(word), word)):
+        pattern = re.compile(rf"(?<![\w@.-])(?:(?:my|our)\s+)?{re.escape(word)}(?![\w@-]|\.\w)", re.IGNORECASE)
+        found.extend((match.start(), _stored(word, profile)) for match in scan.take_all(pattern))
+    return [contact for _, contact in sorted(found, key=lambda one: one[0])]
+
+
+def _stored(word: str, profile: Profile) -> Contact | Question:
+    stored = profile.contacts[word].strip()
+    email, phone = _stored_email(stored), standard_phone(stored)
+    if email is None and phone is None:
+        return Question(field="recipient", question=lexicon.ASK_STORED_INVALID.format(field=f"address of {quote(word)}"))
+    channel: Channel = "sms" if phone else "email"
+    return Contact(channel=channel, address=phone or email or "", words=f"contacts.{word}", origin="profile")
 
 
 def _phone(words: str, region: str | None) -> Contact | Question:

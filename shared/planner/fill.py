@@ -1,104 +1,50 @@
 """From what was said to what is needed: the profile fills gaps, a few stated rules fill others, the rest is asked."""
 
-from collections.abc import Sequence
-from typing import Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import msgspec
 
-from shared.planner import contacts, lexicon, moments
-from shared.planner.model import Channel, Origin, Profile, Question
-from shared.planner.moments import Anchor, Clock, Moment
-from shared.planner.people import People
+from shared.planner import lexicon, moments
+from shared.planner.domain import Slot
+from shared.planner.forms import Book
+from shared.planner.known import Done, Known, Lean, Value
+from shared.planner.messages import Letter
+from shared.planner.model import Profile, Question
+from shared.planner.moments import Anchor, Clock, DateMention, Moment, Offset, TimeMention, When
 from shared.planner.places import Place
-from shared.planner.requests import MessageRequest, Request, RideRequest, TableRequest, Word, channel_of
-from shared.planner.scan import tidy
+from shared.planner.requests import Request, Variant
+from shared.planner.stored import party_size, stored_text
 
 T = TypeVar("T")
 
 
-class Known(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """A value and where it came from."""
-
-    value: T
-    origin: Origin
-    words: str
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A table with everything it needs."""
-
-    start: int
-    moment: Moment
-    party: Known[int]
-    name: Known[str]
-    wishes: tuple[tuple[str, Known[str]], ...]
-    """The optional arguments of the search that were said."""
+def fill(said: Sequence[Request | Letter], *, book: Book, profile: Profile, clock: Clock) -> "Filling":
+    """What leans on nothing first, then what leans on that. Messages, which may speak of all, are settled after it."""
+    filling = Filling(book, profile, clock, said)
+    for one in said:
+        filling.questions.extend(one.questions)
+    filling.ask_for_empty_twins()
+    for number in filling.order():
+        one = said[number]
+        if isinstance(one, Request):
+            filling.fill(number, one)
+    filling.ask_for_same()
+    filling.ask_for_days_beside()
+    return filling
 
 
-class Ride(msgspec.Struct, frozen=True, kw_only=True):
-    """A ride with everything it needs. An end or a number of passengers that is None is that of the table."""
-
-    start: int
-    moment: Moment
-    pickup: Known[str] | None
-    destination: Known[str] | None
-    passengers: Known[int] | None
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message with its address. Without a body it confirms the bookings said before `start`."""
-
-    start: int
-    channel: Known[Channel]
-    to: Known[str]
-    body: str | None
-
-
-class Filled(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was asked for; complete, and to be built, only if there are no questions."""
-
-    tables: tuple[Table, ...]
-    rides: tuple[Ride, ...]
-    messages: tuple[Message, ...]
-    questions: tuple[Question, ...]
-
-
-def fill(requests: Sequence[Request], *, profile: Profile, clock: Clock) -> Filled:
-    """Tables first, because rides lean on them; then rides; then messages, which may speak of both."""
-    filling = _Filling(profile, clock, [request for request in requests if isinstance(request, TableRequest)])
-    for request in requests:
-        filling.questions.extend(request.questions)
-    filling.fill_tables()
-    for request in requests:
-        if isinstance(request, RideRequest):
-            filling.fill_ride(request)
-    for request in requests:
-        if isinstance(request, MessageRequest):
-            filling.fill_message(request, booked=any(not isinstance(other, MessageRequest) for other in requests))
-    filling.fill_standing_wish(requests)
-    return filling.done()
-
-
-class _Filling:
+class Filling:
     """The questions and results of one text while they are gathered."""
 
-    def __init__(self, profile: Profile, clock: Clock, tables: list[TableRequest]) -> None:
-        self.profile = profile
-        self.clock = clock
-        self.table_requests = tables
+    def __init__(self, book: Book, profile: Profile, clock: Clock, said: Sequence[Request | Letter]) -> None:
+        """`said`: what was read, in the order of the text; its numbers are used throughout."""
+        self.book, self.profile, self.clock, self.said = book, profile, clock, said
         self.questions: list[Question] = []
-        self.tables: list[Table] = []
-        self.rides: list[Ride] = []
-        self.messages: list[Message] = []
-
-    def done(self) -> Filled:
-        """What was gathered; the same thing is asked once."""
-        return Filled(
-            tables=tuple(self.tables),
-            rides=tuple(self.rides),
-            messages=tuple(self.messages),
-            questions=tuple(dict.fromkeys(self.questions)),
-        )
+        self.done: dict[int, Done] = {}
+        self.moments: dict[int, Moment] = {}
+        """Of everything that has one by now."""
 
     def known(self, value: T | Question) -> T | None:
         """The value; a question is noted and becomes None."""
@@ -107,244 +53,383 @@ class _Filling:
             return None
         return value
 
-    # -- tables --
+    def order(self) -> list[int]:
+        """Times counted from others come after those others."""
+        return sorted(range(len(self.said)), key=lambda at: (self.said[at].domain.phase, bool(self.said[at].when.offsets), at))
 
-    def fill_tables(self) -> None:
-        """Every table in the order in which it was said."""
-        if len(self.table_requests) > 1 and any(request.says_nothing for request in self.table_requests):
-            self.questions.append(Question(field="intent", question=lexicon.ASK_ONE_OR_TWO_TABLES))
-        for request in self.table_requests:
-            self._fill_table(request)
-        same = [(table.moment.local, table.party.value, table.wishes) for table in self.tables]
-        if len({(local, party) for local, party, _ in same}) < len(same):
+    def requests(self) -> list[tuple[int, Request]]:
+        """Everything but messages, with its number."""
+        return [(number, one) for number, one in enumerate(self.said) if isinstance(one, Request)]
+
+    # -- what is asked about several requests at once --
+
+    def ask_for_empty_twins(self) -> None:
+        """ "A table and a table for 4": one or two?"""
+        for row in dict.fromkeys(one.domain for _, one in self.requests() if one.domain.booking):
+            same = [one for _, one in self.requests() if one.domain is row]
+            if len(same) > 1 and any(one.says_nothing for one in same):
+                self.questions.append(Question(field="intent", question=lexicon.ASK_ONE_OR_TWO.format(what=row.name)))
+
+    def ask_for_same(self) -> None:
+        """The same thing at the same time is hardly wanted twice."""
+        seen = [
+            (one.domain.name, one.moment and one.moment.local, _plain(one)) for one in self.done.values() if one.domain.booking
+        ]
+        if any(found in seen[:number] for number, found in enumerate(seen)):
             self.questions.append(Question(field="intent", question=lexicon.ASK_SAME_TWICE))
 
-    def _fill_table(self, request: TableRequest) -> None:
-        fallback = self.profile.dinner_time if request.meal in lexicon.DINNERS else None
-        beside = self._beside()
-        moment = self.known(
-            moments.resolve(request.when, clock=self.clock, meal=request.meal, fallback=fallback, anchor=beside)
-        )
-        party = self.known(party_size(request.people, self.profile))
-        name = self.known(self._name(request))
-        if moment is not None and party is not None and name is not None:
-            self.tables.append(Table(start=request.start, moment=moment, party=party, name=name, wishes=_wishes(request)))
+    def ask_for_days_beside(self) -> None:
+        """A day that nobody said, beside a request for another day: which of them?"""
+        for number, one in self.done.items():
+            if one.domain.slot("day") is None or one.moment is None or one.moment.date_origin == "text":
+                continue
+            others = {self.moments[other].date for other in self.done if other != number and other in self.moments}
+            days = sorted({one.moment.date, *others})
+            if len(days) > 1:
+                asked = lexicon.ASK_DATE_OF.format(what=one.domain.name)
+                self.questions.append(Question(field="date", question=asked, candidates=tuple(days)))
 
-    def _name(self, request: TableRequest) -> Known[str] | Question:
-        if request.name is not None:
-            return Known(value=request.name.name, origin="text", words=request.name.words)
-        return stored_text(self.profile.name, "name", Question(field="name", question=lexicon.ASK_NAME))
+    # -- one request --
 
-    def _beside(self) -> Anchor | None:
-        """The booking said before, beside which a time without a day has to make sense."""
-        if self.rides:
-            return _anchor(lexicon.LABEL_RIDE, self.rides[-1].moment)
-        return _anchor(lexicon.LABEL_TABLE, self.tables[-1].moment) if self.tables else None
-
-    # -- rides --
-
-    def fill_ride(self, request: RideRequest) -> None:
-        """One ride: its two ends decide how it leans on the table, and that decides its day."""
-        pickup_place, destination_place = self._ends(request)
-        pickup, destination = self.known(pickup_place), self.known(destination_place)
-        leans = [place for place in (pickup, destination) if place is not None and place.kind == "table"]
-        if leans and len(self.table_requests) != 1:
-            self.questions.append(Question(field="restaurant", question=lexicon.ASK_WHICH_TABLE))
+    def fill(self, number: int, request: Request) -> None:
+        """Settle one request; what is open is asked."""
+        ends = self._ends(request) if request.domain.slot("from") else {}
+        if ends is None:
             return
-        moment = self._ride_moment(request, pickup, destination)
-        passengers = self.known(self._passengers(request, leans=bool(leans)))
-        if pickup is None or destination is None:
-            return
-        if (pickup.kind, pickup.address) == (destination.kind, destination.address):
-            self.questions.append(Question(field="destination", question=lexicon.ASK_SAME_PLACE))
-            return
-        start, end = self.known(self._address(pickup)), self.known(self._address(destination))
+        leaning = [place for place in ends.values() if isinstance(place, Place) and place.kind == "there"]
+        moment = self._moment(number, request, ends)
+        values = self._timed(request, moment)
+        whole = moment is not None or request.domain.slot("moment") is None
+        for slot in _party_first(request.domain.slots):
+            value = self._slot(number, request, slot, ends, leaning=bool(leaning))
+            if isinstance(value, Question):
+                self.questions.append(value)
+                whole = False
+            elif value is not None:
+                values[slot.name] = value
         if moment is not None:
-            ride = Ride(start=request.start, moment=moment, pickup=start, destination=end, passengers=passengers)
-            self.rides.append(ride)
+            self.moments[number] = moment
+        if whole and not (request.domain.slot("day") and moment is None):
+            done = Done(number=number, request=request, moment=moment, values=values, after=self.before(number))
+            self.done[number] = self._with_variant(done)
 
-    def _ends(self, request: RideRequest) -> tuple[Place | Question, Place | Question]:
-        """A missing start is home, or the restaurant for a ride home after it; a missing destination is asked."""
-        start = self._as_table(request.pickup)
-        end = self._as_table(request.destination)
-        destination: Place | Question = end or Question(field="destination", question=lexicon.ASK_DESTINATION)
-        return start or self._missing_pickup(end), destination
+    def before(self, number: int) -> int | None:
+        """What was said right before, if this was said to come after it."""
+        return number - 1 if self.said[number].then and number else None
 
-    def _as_table(self, place: Place | None) -> Place | None:
-        """The name of the restaurant that is booked in the same text means its table."""
-        booked = {request.restaurant.name.casefold() for request in self.table_requests if request.restaurant is not None}
-        if place is not None and len(self.table_requests) == 1 and place.address.casefold() in booked:
-            return Place(kind="table", words=place.words)
-        return place
-
-    def _missing_pickup(self, destination: Place | None) -> Place | Question:
-        home, table = Place(kind="home", words=""), Place(kind="table", words="")
-        if destination is not None and destination.kind == "home":
-            return table if self.table_requests else Question(field="pickup", question=lexicon.ASK_PICKUP)
-        if self.table_requests and (destination is None or destination.kind == "address"):
-            return Question(field="pickup", question=lexicon.ASK_PICKUP, candidates=("home", "the restaurant"))
-        return home
-
-    def _address(self, place: Place) -> Known[str] | Question | None:
-        """None for the table's restaurant, which only the plan will know."""
-        match place.kind:
-            case "table":
+    def _slot(
+        self, number: int, request: Request, slot: Slot, ends: Mapping[str, Place | Question], *, leaning: bool
+    ) -> Value | Question | None:
+        match slot.kind:
+            case "party":
+                return self._party(request, slot, leaning=leaning)
+            case "from" | "to":
+                return self._end(ends[slot.name])
+            case "name" | "choice" | "place" | "title":
+                return self._text(number, request, slot)
+            case _:
                 return None
+
+    def _text(self, number: int, request: Request, slot: Slot) -> Value | Question | None:
+        """As said; else what the booking of the same text gives; else as stored; else by rule; else asked, if it must be."""
+        found = request.said.get(slot.name)
+        if isinstance(found, Place):
+            return stored_text(found.address, found.words, Question(field=slot.name, question=slot.ask))
+        if found is not None:
+            return Known(value=getattr(found, "name", "") or getattr(found, "value", ""), origin="text", words=found.words)
+        leaned = self._leaned_text(number, request, slot)
+        if leaned is not None:
+            return leaned
+        missing = Question(field=slot.name, question=slot.ask, candidates=slot.candidates)
+        if slot.profile:
+            return stored_text(getattr(self.profile, slot.profile), slot.profile, missing)
+        if slot.default:
+            return Known(value=slot.default, origin="rule", words=slot.rule)
+        return missing if slot.ask else None
+
+    def _leaned_text(self, number: int, request: Request, slot: Slot) -> Value | Question | None:
+        """What a calendar entry of a booking is called, and where it is."""
+        if request.domain.slot("span") is None or "title" in request.said:
+            return None
+        booking = self._booking(number)
+        if booking is None:
+            return None
+        if slot.kind == "title":
+            return Lean(on=booking.number, template=booking.domain.title, words=booking.label)
+        if booking.domain.place:
+            return Lean(on=booking.number, path=booking.domain.place, words=lexicon.SUMMARY_PLACE)
+        return None
+
+    def _booking(self, number: int) -> Done | None:
+        """The one booking that an entry without a title speaks of; of several, the one said right before it."""
+        booked = [one for one in self.done.values() if one.domain.booking and one.domain.title]
+        earlier = [one for one in booked if one.number < number]
+        if len(booked) == 1:
+            return booked[0]
+        if len(earlier) > 1:
+            self.questions.append(Question(field="title", question=lexicon.ASK_WHICH_BOOKING))
+        return earlier[-1] if earlier else None
+
+    def _party(self, request: Request, slot: Slot, *, leaning: bool) -> Value | Question | None:
+        """As said; else that of the table; else "us" as in the profile; else by rule."""
+        if request.people.parties:
+            return party_size(request.people, self.profile, slot)
+        host = self._host()
+        if leaning and host is not None:
+            return Lean(on=host, path=self.said[host].domain.party, words=lexicon.SUMMARY_PARTY)
+        if slot.default and not request.people.us:
+            return Known(value=int(slot.default), origin="rule", words=slot.rule)
+        return party_size(request.people, self.profile, slot)
+
+    # -- the ends of a way --
+
+    def _ends(self, request: Request) -> dict[str, Place | Question] | None:
+        """Where it starts and ends; None if it leans on a place that is not there."""
+        start, end = (slot for slot in request.domain.slots if slot.kind in ("from", "to"))
+        pickup, destination = self._as_there(request.said.get(start.name)), self._as_there(request.said.get(end.name))
+        ends: dict[str, Place | Question] = {
+            start.name: pickup or self._missing_start(start, destination),
+            end.name: destination or Question(field=end.name, question=end.ask),
+        }
+        places = [place for place in ends.values() if isinstance(place, Place)]
+        if any(place.kind == "there" for place in places) and self._host() is None:
+            self.questions.extend(place for place in ends.values() if isinstance(place, Question))
+            self.questions.append(Question(field="restaurant", question=lexicon.ASK_WHICH_TABLE))
+            return None
+        if len(places) == 2 and (places[0].kind, places[0].address) == (places[1].kind, places[1].address):
+            self.questions.append(Question(field=end.name, question=lexicon.ASK_SAME_PLACE))
+            return None
+        return ends
+
+    def _host(self) -> int | None:
+        """The one request of the text that has a place: "there"."""
+        hosts = [number for number, one in self.requests() if one.domain.place]
+        return hosts[0] if len(hosts) == 1 else None
+
+    def _as_there(self, said: Any) -> Place | None:
+        """The name of the restaurant that is booked in the same text means its table."""
+        host = self._host()
+        place = said if isinstance(said, Place) else None
+        if place is None or host is None:
+            return place
+        request = self.said[host]
+        named = (
+            [getattr(found, "name", "").casefold() for found in request.said.values()] if isinstance(request, Request) else []
+        )
+        return Place(kind="there", words=place.words) if place.address.casefold() in filter(None, named) else place
+
+    def _missing_start(self, slot: Slot, destination: Place | None) -> Place | Question:
+        hosted = any(one.domain.place for _, one in self.requests())
+        if destination is not None and destination.kind == "home":
+            return Place(kind="there", words="") if hosted else Question(field=slot.name, question=slot.ask)
+        if hosted and (destination is None or destination.kind in ("address", "stored")):
+            return Question(field=slot.name, question=slot.ask, candidates=("home", lexicon.SUMMARY_PLACE))
+        return Place(kind="home", words="")
+
+    def _end(self, place: Place | Question) -> Value | Question:
+        if isinstance(place, Question):
+            return place
+        match place.kind:
+            case "there":
+                host = self._host()
+                assert host is not None  # noqa: S101 - `_ends` asked otherwise
+                return Lean(on=host, path=self.said[host].domain.place, words=lexicon.SUMMARY_PLACE)
             case "address":
                 return Known(value=place.address, origin="text", words=place.words)
+            case "stored":
+                return stored_text(place.address, place.words, Question(field="home", question=lexicon.ASK_HOME))
             case "home":
                 return stored_text(self.profile.home, "home", Question(field="home", question=lexicon.ASK_HOME))
 
-    def _ride_moment(self, request: RideRequest, pickup: Place | None, destination: Place | None) -> Moment | None:
-        leaving = pickup is not None and pickup.kind == "table"
-        going = destination is not None and destination.kind == "table"
-        if not (leaving or going):
-            return self.known(moments.resolve(request.when, clock=self.clock, anchor=self._beside()))
-        if not self.tables:
-            return None  # the table's own question comes first
-        table = self.tables[0].moment
-        anchor = Anchor(
-            label=lexicon.LABEL_TABLE.format(time=table.time), local=table.local, relation="after" if leaving else "before"
+    # -- moments --
+
+    def _moment(self, number: int, request: Request, ends: dict[str, Place | Question]) -> Moment | None:
+        domain = request.domain
+        if (day := domain.slot("day")) is not None:
+            return self.known(moments.resolve_day(request.when, clock=self.clock, rule=day.rule))
+        slot = domain.slot("moment") or domain.slot("span")
+        if slot is None:
+            return None
+        if request.when.offsets:
+            return self.counted(number, request.when)
+        there = [name for name, place in ends.items() if isinstance(place, Place) and place.kind == "there"]
+        if there:
+            return self._moment_of_way(request, leaving=domain.slots[0].name in there)
+        booking = (
+            self._booking(number) if slot.kind == "span" and request.when.is_silent and "title" not in request.said else None
         )
+        if booking is not None and booking.moment is not None:
+            return _same(booking.moment, booking.label)
+        fallback = getattr(self.profile, slot.profile) if slot.profile and request.meal in lexicon.DINNERS else None
+        found = moments.resolve(
+            request.when, clock=self.clock, meal=request.meal, fallback=fallback, anchor=self.beside(domain.phase)
+        )
+        return self.known(_asked_so(found, slot.ask))
+
+    def beside(self, phase: int) -> Anchor | None:
+        """What was settled before, beside which a time without a day has to make sense."""
+        near = [one for one in self.done.values() if one.moment and one.domain.phase <= phase]
+        dated = [one for one in near if one.domain.label or (one.moment and one.moment.date_origin == "text")]
+        if not dated or dated[-1].moment is None:
+            return None
+        return Anchor(label=dated[-1].label or dated[-1].domain.name, local=dated[-1].moment.local, relation="beside")
+
+    def _moment_of_way(self, request: Request, *, leaving: bool) -> Moment | None:
+        """To the table before it, home after it."""
+        host = self._host()
+        table = self.done[host].moment if host in self.done else None
+        if host is None or table is None:
+            return None  # the table's own question comes first
+        label = self.done[host].label
+        anchor = Anchor(label=label, local=table.local, relation="after" if leaving else "before")
         moment = self.known(moments.resolve(request.when, clock=self.clock, anchor=anchor))
         if moment is not None and (moment.local <= table.local if leaving else moment.local >= table.local):
             asked = lexicon.ASK_RIDE_ORDER.format(ride=moments.spoken(moment.local), table=moments.spoken(table.local))
             self.questions.append(Question(field="time", question=asked))
         return moment
 
-    def _passengers(self, request: RideRequest, *, leans: bool) -> Known[int] | Question | None:
-        """As said; else the party of the table (None); else "us" as in the profile; else the one who asks."""
-        if request.people.parties:
-            return party_size(request.people, self.profile, "passengers")
-        if leans:
+    def counted(self, number: int, when: When) -> Moment | None:
+        """A time counted from another request: the one it names, or the one said before; of several it is asked."""
+        offset = when.offsets[0]
+        start = self.counted_from(number, offset)
+        alone = len(when.offsets) == 1 and not when.times and not when.parts
+        if start is None or not alone:
+            if start is not None or not self._will_be_asked(offset):
+                self.questions.append(Question(field="time", question=lexicon.ASK_BEFORE_WHAT.format(words=offset.words)))
             return None
-        if request.people.us:
-            return party_size(request.people, self.profile, "passengers")
-        return Known(value=1, origin="rule", words=lexicon.RULE_ONE_PASSENGER)
+        moment = self.known(moments.counted(offset, self.moments[start].local, self.label_of(start), self.clock))
+        if moment is not None and when.dates and not any(moment.local.date() in mention.days for mention in when.dates):
+            self.questions.append(Question(field="date", question=lexicon.ASK_DATE_WHICH.format(words=when.dates[0].words)))
+        return moment
 
-    # -- messages --
+    def label_of(self, number: int) -> str:
+        """What a rule calls a request."""
+        return self.said[number].domain.label.format(time=self.moments[number].time)
 
-    def fill_message(self, request: MessageRequest, *, booked: bool) -> None:
-        """One message for each address and channel."""
-        if request.body is None and not booked:
-            self.questions.append(Question(field="message", question=lexicon.ASK_BODY))
-        for contact in request.contacts:
-            channel = self.known(_contact_channel(contact, request.channels))
-            if channel is not None:
-                to = Known[str](value=contact.address, origin="text", words=contact.words)
-                self._add_message(request.start, channel, to, request.body)
-        self.questions.extend(_unused_channels(request))
-        if request.to_me:
-            for channel in self._own_channels(request):
-                self._add_own(request.start, channel, request.body)
+    def _will_be_asked(self, offset: Offset) -> bool:
+        """What it counts from is there and itself still open."""
+        return any(
+            number not in self.moments and (not offset.thing or one.domain.name == self.book.things.get(offset.thing))
+            for number, one in self.requests()
+            if one.domain.slot("moment") or one.domain.slot("span")
+        ) and bool(self.questions)
 
-    def _own_channels(self, request: MessageRequest) -> list[Known[Channel]]:
-        if request.channels:
-            return _channels(request.channels)
-        if self.profile.confirm_by:
-            return [Known(value=self.profile.confirm_by, origin="profile", words="confirm_by")]
-        self.questions.append(Question(field="channel", question=lexicon.ASK_CHANNEL, candidates=("sms", "email")))
-        return []
+    def counted_from(self, number: int, offset: Offset) -> int | None:
+        """Which request is meant; None if there is not exactly one."""
+        timed = [at for at in self.moments if at != number and self.said[at].domain.label]
+        if offset.thing:
+            named = [at for at in timed if self.said[at].domain.name == self.book.things[offset.thing]]
+            return named[0] if len(named) == 1 else None
+        earlier = [at for at in timed if at < number]
+        if len({self.moments[at].local for at in earlier}) == 1:
+            return earlier[-1]
+        return timed[0] if not earlier and len(timed) == 1 else None
 
-    def _add_own(self, start: int, channel: Known[Channel], body: str | None) -> None:
-        address = self.known(contacts.stored_address(self.profile, channel.value))
-        if address is not None:
-            field = "phone" if channel.value == "sms" else "email"
-            self._add_message(start, channel, Known(value=address, origin="profile", words=field), body)
+    def _timed(self, request: Request, moment: Moment | None) -> dict[str, Value]:
+        """The values of a moment by the names that rows give to them."""
+        if moment is None:
+            return {}
+        day: dict[str, Value] = {"date": Known(value=moment.date, origin=moment.date_origin, words=moment.date_words)}
+        if request.domain.slot("day"):
+            return day
+        timed = {**day, "time": Known(value=moment.time, origin=moment.time_origin, words=moment.time_words)}
+        return {**timed, **self._spanned(request, moment)} if request.domain.slot("span") else timed
 
-    def _add_message(self, start: int, channel: Known[Channel], to: Known[str], body: str | None) -> None:
-        """The same words to the same address go out once, however often they are asked for."""
-        if any((other.body, other.to.value) == (body, to.value) for other in self.messages):
-            return
-        self.messages.append(Message(start=start, channel=channel, to=to, body=body))
+    def _spanned(self, request: Request, moment: Moment) -> dict[str, Value]:
+        end = self.known(self._end_of(request, moment))
+        if end is None:
+            return {}
+        words = " ".join(dict.fromkeys([moment.date_words, moment.time_words]))
+        start: Known[Any] = Known(value=self._iso(moment.local), origin=moment.time_origin, words=words)
+        return {"start": start, "end": end}
 
-    def fill_standing_wish(self, requests: Sequence[Request]) -> None:
-        """Who always wants a confirmation of bookings gets one, unless the text already asks for one for them."""
-        booked = any(not isinstance(request, MessageRequest) for request in requests)
-        asked = any(isinstance(request, MessageRequest) and request.own and request.body is None for request in requests)
-        if self.profile.confirm_by and booked and not asked:
-            channel = Known[Channel](value=self.profile.confirm_by, origin="profile", words="confirm_by")
-            self._add_own(lexicon.LONGEST_TEXT + 1, channel, None)
+    def _end_of(self, request: Request, moment: Moment) -> Known[str] | Question:
+        span = request.span
+        if span.ends and span.minutes:
+            return Question(field="end", question=lexicon.ASK_END_ORDER.format(words=span.words))
+        ends = [end for start, end in span.ends if start == moment.local.time()]
+        if span.ends:
+            if len(ends) != 1:
+                return Question(field="end", question=lexicon.ASK_END_ORDER.format(words=span.words))
+            return Known(value=self._iso(datetime.combine(moment.local.date(), ends[0])), origin="text", words=span.words)
+        minutes = span.minutes or self.profile.event_minutes
+        if not minutes or minutes < 0:
+            return Question(field="end", question=lexicon.ASK_END)
+        instant = self.clock.instant(moment.local) + timedelta(minutes=minutes)
+        later = self._iso(instant.astimezone(self.clock.zone).replace(tzinfo=None, fold=0))
+        if span.minutes:
+            return Known(value=later, origin="text", words=lexicon.RULE_DURATION.format(words=span.words))
+        return Known(value=later, origin="profile", words="event_minutes")
 
+    def _iso(self, local: datetime) -> str:
+        return self.clock.instant(local).astimezone(self.clock.zone).isoformat(timespec="seconds")
 
-def _anchor(label: str, moment: Moment) -> Anchor:
-    return Anchor(label=label.format(time=moment.time), local=moment.local, relation="beside")
+    # -- what is tried instead --
 
+    def _with_variant(self, done: Done) -> Done:
+        wanted = done.request.variant
+        if wanted is None or done.moment is None:
+            return done
+        moment = self._varied_moment(wanted, done.moment, done)
+        values = {**done.values, **(self._timed(done.request, moment) if moment else {})}
+        request = msgspec.structs.replace(done.request, people=wanted.people, said=wanted.said, variant=None)
+        for slot in request.domain.slots:
+            if slot.name in wanted.said or (slot.kind == "party" and wanted.people.parties):
+                ends = {name: place for name, place in wanted.said.items() if isinstance(place, Place)}
+                found = self._slot(done.number, request, slot, ends, leaning=False)
+                if isinstance(found, Question):
+                    self.questions.append(found)
+                elif found is not None:
+                    values[slot.name] = found
+        varied = msgspec.structs.replace(done, request=request, moment=moment, values=values, variant=None)
+        if moment is not None and _plain(varied) == _plain(done) and moment.local == done.moment.local:
+            asked = lexicon.ASK_ALTERNATIVE.format(words=wanted.words)
+            self.questions.append(Question(field="alternative", question=asked))
+        return msgspec.structs.replace(done, variant=varied)
 
-def _wishes(request: TableRequest) -> tuple[tuple[str, Known[str]], ...]:
-    said: list[tuple[str, Known[str]]] = []
-    if request.cuisine is not None:
-        said.append(("cuisine", Known(value=request.cuisine.value, origin="text", words=request.cuisine.words)))
-    if request.area is not None:
-        said.append(("area", Known(value=request.area.name, origin="text", words=request.area.words)))
-    if request.restaurant is not None:
-        said.append(("restaurant", Known(value=request.restaurant.name, origin="text", words=request.restaurant.words)))
-    return tuple(said)
-
-
-def _channels(words: Sequence[Word]) -> list[Known[Channel]]:
-    """Each channel once: "send me a text by SMS" is one message."""
-    first: dict[Channel, Word] = {}
-    for word in words:
-        first.setdefault(channel_of(word), word)
-    return [Known(value=channel, origin="text", words=word.words) for channel, word in first.items()]
-
-
-def _contact_channel(contact: contacts.Contact, words: Sequence[Word]) -> Known[Channel] | Question:
-    if not words:
-        return Known(value=contact.channel, origin="rule", words=lexicon.RULE_CHANNEL)
-    for channel in _channels(words):
-        if channel.value == contact.channel:
-            return channel
-    asked = lexicon.ASK_CHANNEL_MISMATCH.format(address=contact.words, channel=words[0].words)
-    return Question(field="recipient", question=asked)
-
-
-def _unused_channels(request: MessageRequest) -> list[Question]:
-    """ "Text +1… and email": an email to whom?"""
-    named = _channels(request.channels)
-    used = {contact.channel for contact in request.contacts}.intersection(channel.value for channel in named)
-    if request.to_me or not used:
-        return []
-    unused = [channel for channel in named if channel.value not in used]
-    return [Question(field="recipient", question=lexicon.ASK_CHANNEL_TO.format(channel=channel.words)) for channel in unused]
-
-
-def stored_text(stored: str, field: str, missing: Question) -> Known[str] | Question:
-    """A free text of the profile, tidied; it must not look like a reference between steps."""
-    value = tidy(stored)
-    if not value:
-        return missing
-    if "${" in value:
-        return Question(field=field, question=lexicon.ASK_REFERENCE.format(place=f"stored {field}"))
-    return Known(value=value, origin="profile", words=field)
-
-
-def party_size(people: People, profile: Profile, field: str = "party_size") -> Known[int] | Question:
-    """The one size all words agree on, else the profile's, else a question."""
-    if not people.parties:
-        return _stored_party(people, profile, field)
-    words = " ".join(dict.fromkeys(mention.words for mention in people.parties))
-    common = set(people.parties[0].sizes).intersection(*(mention.sizes for mention in people.parties))
-    if len(common) == 1:
-        return _in_range(Known(value=common.pop(), origin="text", words=words), field)
-    said = sorted(common or {size for mention in people.parties for size in mention.sizes})
-    candidates = tuple(str(size) for size in said)
-    return Question(field=field, question=lexicon.ASK_PARTY_WHICH.format(words=words), candidates=candidates)
-
-
-def _stored_party(people: People, profile: Profile, field: str) -> Known[int] | Question:
-    if people.for_me:
-        usual = [] if profile.party_size in (None, 1) else [str(profile.party_size)]
-        asked = lexicon.ASK_PARTY_WHICH.format(words=people.for_me)
-        return Question(field=field, question=asked, candidates=("1", *usual))
-    if profile.party_size is None:
-        return Question(field=field, question=lexicon.ASK_PARTY)
-    return _in_range(Known(value=profile.party_size, origin="profile", words="party_size"), field)
+    def _varied_moment(self, wanted: Variant, base: Moment, done: Done) -> Moment | None:
+        when = wanted.when
+        if when.offsets:
+            only = len(when.offsets) == 1 and not when.times and not when.dates
+            if not only or when.offsets[0].thing:
+                self.questions.append(
+                    Question(field="alternative", question=lexicon.ASK_ALTERNATIVE.format(words=wanted.words))
+                )
+                return None
+            return self.known(moments.counted(when.offsets[0], base.local, done.label, self.clock))
+        if when.is_silent:
+            return base
+        same = lexicon.RULE_SAME.format(anchor=done.label)
+        whole = msgspec.structs.replace(
+            when,
+            times=when.times or (TimeMention(words=same, times=(base.local.time(),)),),
+            dates=when.dates or (DateMention(words=same, days=(base.local.date(),)),),
+        )
+        moment = self.known(moments.resolve(whole, clock=self.clock, meal=wanted.meal or done.request.meal))
+        if moment is None:
+            return None
+        return msgspec.structs.replace(
+            moment,
+            time_origin="text" if when.times else "rule",
+            date_origin="text" if when.dates else "rule",
+        )
 
 
-def _in_range(size: Known[int], field: str) -> Known[int] | Question:
-    if 1 <= size.value <= lexicon.LARGEST_PARTY:
-        return size
-    asked = lexicon.ASK_PARTY_RANGE.format(limit=lexicon.LARGEST_PARTY, size=size.value)
-    return Question(field=field, question=asked)
+def _same(moment: Moment, label: str) -> Moment:
+    words = lexicon.RULE_SAME.format(anchor=label)
+    return Moment(local=moment.local, time_origin="rule", time_words=words, date_origin="rule", date_words=words)
+
+
+def _asked_so(found: Moment | Question, ask: str) -> Moment | Question:
+    """A missing time is asked in the row's own words."""
+    plain = isinstance(found, Question) and found.question == lexicon.ASK_TIME and ask
+    return Question(field="time", question=ask) if plain else found
+
+
+def _party_first(slots: Sequence[Slot]) -> list[Slot]:
+    return sorted(slots, key=lambda slot: slot.kind != "party")
+
+
+def _plain(done: Done) -> dict[str, Any]:
+    """Its values without where they came from."""
+    return {name: value.value if isinstance(value, Known) else (value.on, value.path) for name, value in done.values.items()}

@@ -8,6 +8,8 @@ LONGEST_TEXT: Final = 2_000
 LONGEST_QUOTE: Final = 80
 LONGEST_HEAD: Final = 120
 """Characters between "text" and the words to be sent."""
+LONGEST_ADDRESSEE: Final = 4
+"""Words in one item of a list of addressees."""
 LONGEST_NAME_WORDS: Final = 6
 LARGEST_PARTY: Final = 20
 FURTHEST_DAYS: Final = 366
@@ -54,7 +56,12 @@ MONTH_WORDS: Final = {
 }  # fmt: skip
 RELATIVE_DAYS: Final = {"the day after tomorrow": 2, "day after tomorrow": 2, "tomorrow": 1, "today": 0, "yesterday": -1}
 DAY_UNITS: Final = {"day": 1, "days": 1, "week": 7, "weeks": 7}
-MINUTE_UNITS: Final = {"minute": 1, "minutes": 1, "min": 1, "mins": 1, "hour": 60, "hours": 60}
+MINUTE_UNITS: Final = {"minute": 1, "minutes": 1, "min": 1, "mins": 1, "hour": 60, "hours": 60, "hr": 60, "hrs": 60}
+OFFSET_UNITS: Final = {**MINUTE_UNITS, "day": 1440, "days": 1440, "week": 10_080, "weeks": 10_080}
+EARLIER: Final = ("earlier", "before", "beforehand", "before that", "prior", "ahead")
+LATER: Final = ("later", "after", "afterwards", "afterward", "after that")
+BACKWARD_WORDS: Final = frozenset(("that", "it", "this", "then"))
+"""What stands for the request before."""
 NAMED_TIMES: Final = {"noon": 12, "midday": 12}
 MINUTE_WORDS: Final = {"quarter": 15, "a quarter": 15, "half": 30}
 
@@ -107,13 +114,27 @@ FOOD_NOUNS: Final = ("food", "cuisine", "restaurant", "place")
 
 # -- actions ---------------------------------------------------------------------------------------------------------------
 
-TABLE_NOUNS: Final = ("table", "reservation", "restaurant", *MEALS)
-TABLE_VERBS: Final = "book reserve get make arrange organise organize plan execute schedule need want request secure".split()
 LOOK_VERBS: Final = ("find", "search", "look", "show", "check", "list")
-RIDE_NOUNS: Final = ("taxi", "cab", "ride", "lift")
-RIDE_PHRASES: Final = ("pick me up", "pick us up", "take me", "take us", "drive me", "drive us")
-RIDE_VERBS: Final = "book reserve get order call arrange organise organize need want request schedule back".split()
-MESSAGE_VERBS: Final = ("text", "sms", "email", "e-mail", "mail", "message", "send", "tell", "notify", "let", "confirm")
+WEAK_VERBS: Final = frozenset(
+    ("have", "need", "want", "it", "this", "that", "any", "are", "where", "what", "which", "make", "add", "note")
+)
+"""What begins a request elsewhere, and may as well stand in the words of a message."""
+CHOICES: Final = ("it", "one", "them", "that one", "the best one", "the best")
+MESSAGE_VERBS: Final = (
+    "text",
+    "sms",
+    "email",
+    "e-mail",
+    "mail",
+    "message",
+    "send",
+    "tell",
+    "notify",
+    "let",
+    "confirm",
+    "inform",
+    "write",
+)
 CHANNELS: Final = {
     "text message": "sms",
     "text messages": "sms",
@@ -125,7 +146,7 @@ CHANNELS: Final = {
     "mail": "email",
 }
 CONFIRMATIONS: Final = ("confirmation", "confirmations")
-BODY_INTRODUCERS: Final = ("that", "saying", "to say")
+BODY_INTRODUCERS: Final = ("that", "saying", "to say", "to", "about", "of")
 
 # -- words that carry nothing ----------------------------------------------------------------------------------------------
 
@@ -135,7 +156,7 @@ POLITE_PHRASES: Final = (
     "i would like", "i'd like", "we would like", "we'd like", "i want to", "we want to", "i need to", "we need to",
     "thank you", "thanks", "please", "kindly", "hi", "hello", "hey",
 )  # fmt: skip
-EMPTY_WORDS: Final = frozenset("a an the and then also plus for at on of i we me".split())
+EMPTY_WORDS: Final = frozenset("a an the and then also plus for at on of i we me sharp exactly first next".split())
 MESSAGE_EMPTY_WORDS: Final = EMPTY_WORDS | frozenset(
     (
         "send tell notify let know message confirm to by via per with it them everything my our your all "
@@ -188,28 +209,17 @@ SILENT_PUNCTUATION: Final = ".,;:!?()-'\""
 
 # -- what is written into a plan -------------------------------------------------------------------------------------------
 
-FIND, RESERVE, RIDE, SEND = "find_table", "reserve_table", "book_ride", "send_message"
-TABLE_CONFIRMATION: Final = (
-    "Table for ${{{step}.party_size}} at ${{{step}.restaurant}} on ${{{step}.date}} at ${{{step}.time}}. "
-    "Reference ${{{step}.reservation_id}}."
-)
-RIDE_CONFIRMATION: Final = "Ride from {pickup} to {destination} on {date} at {time}. Reference ${{{step}.ride_id}}."
 
-SUMMARY_TABLE: Final = "table for {party} on {moment}{details}"
-SUMMARY_RIDE: Final = "ride for {passengers} from {pickup} to {destination} on {moment}"
 SUMMARY_CONFIRMATION: Final = "confirmation by {channel} to {to}"
 SUMMARY_MESSAGE: Final = "message by {channel} to {to}"
-SUMMARY_RESTAURANT: Final = "the restaurant"
+SUMMARY_PLACE: Final = "the restaurant"
 SUMMARY_PARTY: Final = "the same party"
-LABEL_TABLE: Final = "the table at {time}"
-LABEL_RIDE: Final = "the ride at {time}"
 
 # -- rules, as a source names them -----------------------------------------------------------------------------------------
 
 RULE_NEXT: Final = "the next {time} after {anchor}"
 RULE_LAST: Final = "the last {time} before {anchor}"
 RULE_SAME_DAY: Final = "the {time} of the same day as {anchor}, which is also the next one"
-RULE_ONE_PASSENGER: Final = "a ride for the person who asks"
 RULE_CHANNEL: Final = "the kind of address"
 
 # -- questions -------------------------------------------------------------------------------------------------------------
@@ -221,12 +231,10 @@ ASK_NOT_UNDERSTOOD: Final = (
     'I did not understand "{words}". What should be done with it? Please say it differently or leave it out.'
 )
 ASK_NO_ACTION: Final = (
-    'I found nothing to do in "{words}". I can book a table or a ride and send a text message or an email. '
-    "For example: Book a table for 2 at 7pm."
+    'I found nothing to do in "{words}". I can do something about: {domains}. For example: Book a table for 2 at 7pm.'
 )
-ASK_MIXED: Final = 'Is "{words}" about a table or about a ride? Please say them as two requests, joined by "and".'
-ASK_LOOK_OR_BOOK: Final = "Only look for a table, or book it too?"
-ASK_ONE_OR_TWO_TABLES: Final = "Is this one table or several? Please give each table its own time and party size."
+ASK_MIXED: Final = 'Is "{words}" one request or several? Please say them as two requests, joined by "and".'
+ASK_ONE_OR_TWO: Final = "Is this one {what} or several? Please give each its own time and party size."
 ASK_SAME_TWICE: Final = "The same booking is asked for twice. Once, or really twice?"
 ASK_TOO_MANY: Final = "That is more than {limit} steps. Please ask for less at a time."
 ASK_PARTY: Final = "For how many people?"
@@ -245,8 +253,6 @@ ASK_PAST: Final = "{moment} is in the past. Which day and time?"
 ASK_NOT_BEFORE: Final = "There is no {time} between now and {anchor}. When should the ride be?"
 ASK_TIMEZONE: Final = "The stored time zone is not known. Which one is it (for example Europe/Berlin)?"
 ASK_MEAL_WHICH: Final = "Which meal is it?"
-ASK_CUISINE_WHICH: Final = "Which cuisine?"
-ASK_NAME: Final = "Under which name should the table be reserved?"
 ASK_PHONE: Final = "To which phone number (with country code) should the text message go?"
 ASK_PHONE_INVALID: Final = '"{words}" is not a valid phone number. What is it, with its country code?'
 ASK_EMAIL: Final = "To which email address?"
@@ -260,9 +266,95 @@ ASK_CHANNEL_TO: Final = 'To which address should "{channel}" go?'
 ASK_BODY: Final = "What should the message say?"
 ASK_BODY_END: Final = "Where does the message end? Please put its words in quotation marks."
 ASK_HOME: Final = "What is your home address?"
-ASK_PICKUP: Final = "Where should the ride start?"
-ASK_DESTINATION: Final = "Where should the ride go?"
 ASK_SAME_PLACE: Final = "The ride would start and end at the same place. Where should it go?"
 ASK_RIDE_ORDER: Final = "The ride at {ride} does not fit the table at {table}. When should it be?"
 ASK_WHICH_TABLE: Final = "Which restaurant is meant? There is not exactly one table in this request."
-ASK_TABLE_NAME: Final = 'Is "{words}" the name of a restaurant? Then please put it in quotation marks.'
+ASK_APPROVAL: Final = 'What should wait for your approval ("{words}")? Please say it right before that request.'
+ASK_UNAVAILABLE: Final = "There is no tool for this here: {domain}. Please leave it out."
+ASK_BEFORE_WHAT: Final = '"{words}": counted from what? Please give a time.'
+ASK_BODY_TIME: Final = (
+    'Which words of "{words}" are the time, and which the message? Please put the message in quotation marks.'
+)
+ASK_ALTERNATIVE: Final = (
+    'What should be tried instead ("{words}")? Another time, day, place or party size of the same booking can be.'
+)
+ASK_ALTERNATIVE_LEANS: Final = (
+    "Something else here depends on which of the two bookings it will be. Please ask for it on its own, once it is known."
+)
+ASK_SCHEDULE_TIME: Final = '"{words}": at what time?'
+ASK_SCHEDULE_WHICH: Final = 'I cannot tell when "{words}" is. For example: every Friday at 6pm.'
+ASK_SCHEDULE_BODY: Final = (
+    'Is "{words}" a part of the message, or when it should be sent? Please put the message in quotation marks.'
+)
+ASK_SCHEDULE_BOOKING: Final = (
+    'Is "{words}" when it should be asked for, or when it is for? Please give both, for example: '
+    "every Friday at 9am book a table for 2 at 7pm."
+)
+ASK_SCHEDULE_DAY: Final = 'Asked for "{words}", it would be for {moment}. Which day and time should it be for?'
+ASK_SCHEDULE_FIXED: Final = 'It would be for {date} every time. Which day, seen from "{words}"?'
+ASK_END: Final = "How long does it take, or when does it end?"
+ASK_END_ORDER: Final = '"{words}" does not end after it begins. When does it begin and end?'
+ASK_TITLE_WHICH: Final = 'Is "{words}" what the calendar entry should be called? Then please put it in quotation marks.'
+RULE_OFFSET: Final = "{words}, counted from {anchor}"
+RULE_DURATION: Final = "{words}, counted from the beginning"
+RULE_SAME: Final = "the same as of {anchor}"
+SUMMARY_APPROVAL: Final = "{sentence}, after approval"
+SUMMARY_ALTERNATIVE: Final = "if that fails, {sentence}"
+SUMMARY_LATER: Final = "{sentence} on {moment}"
+SUMMARY_SCHEDULE: Final = "{words} ({cron}, {timezone}): {sentence}"
+STEP_SLEEP: Final = "sleep"
+DANGLING: Final = frozenset(
+    "by before after until till from since around about the a an at on in for to than of and or with".split()
+)
+"""What no message ends with."""
+DURATIONS: Final = {"half an hour": 30, "an hour and a half": 90, "half a day": 720, "a quarter of an hour": 15}
+INSTEAD_WORDS: Final = frozenset("instead try book make it at a table one please".split())
+BOOKED_WORDS: Final = frozenset(
+    (
+        "it",
+        "this",
+        "that",
+        "them",
+        "everything",
+        "reservation",
+        "booking",
+        "table",
+        "dinner",
+        "lunch",
+        "brunch",
+        "breakfast",
+        "ride",
+        "taxi",
+    )
+)
+"""What stands for a booking of the same text, where a calendar entry is made."""
+NOT_PLACES: Final = frozenset(
+    (
+        "general",
+        "advance",
+        "case",
+        "mind",
+        "there",
+        "here",
+        "home",
+        "work",
+        "me",
+        "us",
+        "it",
+        "that",
+        "this",
+        "my",
+        "our",
+        "your",
+    )
+) | frozenset((*WEEKDAY_WORDS, *MONTH_WORDS, *MEALS, *PARTS))
+ASK_DATE_OF: Final = "Of which day: {what}?"
+ASK_WHICH_BOOKING: Final = "Which of the bookings should be in the calendar?"
+REPEATED_DAYS: Final = {
+    **{word: tuple(range(7)) for word in ("day", "single day", "daily", *PARTS)},
+    **{word: tuple(range(5)) for word in ("weekday", "weekdays", "working day", "workday")},
+    **dict.fromkeys(("weekend", "weekends"), (5, 6)),
+}
+MINUTES_OF_HOUR: Final = frozenset((5, 10, 15, 20, 30))
+TIME_EMPTY_WORDS: Final = frozenset(("at", "on", "the", "and", "sharp", "exactly"))
+"""What carries nothing within a time."""

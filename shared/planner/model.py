@@ -21,6 +21,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """HH:MM, in `timezone`."""
     confirm_by: Literal["sms", "email", ""] = ""
     """This person always wants a confirmation of bookings by that channel."""
+    contacts: dict[str, str] = {}
+    """A word for somebody ("Ana", "wife"), and their phone number with its country code or their email address."""
+    places: dict[str, str] = {}
+    """A word for somewhere ("work"), and its address."""
+    event_minutes: int | None = None
+    """How long a calendar entry usually is."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,12 +47,25 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     candidates: tuple[str, ...] = ()
 
 
+class Repeated(msgspec.Struct, frozen=True, kw_only=True):
+    """When it is to be done again and again."""
+
+    cron: str
+    timezone: str
+    text: str
+    """The words to be planned anew each time."""
+    words: str
+    """The words that said when."""
+
+
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """A plan, with a source for every argument in it."""
 
     plan: dict[str, Any]
     sources: tuple[Source, ...]
     summary: str
+    schedule: Repeated | None = None
+    """Not to be done now, but at these times; the plan is what it comes to at the first of them."""
 
 
 class Clarification(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ Nothing here knows about tables, rides or profiles. Local times are naive inside
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final, Literal
 
@@ -41,6 +41,10 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
         """Gone by, however the wall clock is read."""
         return self.instant(local, fold=1) < self.now.astimezone(UTC)
 
+    def is_now(self, local: datetime) -> bool:
+        """The minute that runs, or the next one that begins."""
+        return self.instant(local) - self.now.astimezone(UTC) < timedelta(minutes=1)
+
     def exists(self, local: datetime) -> bool:
         """Not skipped by clocks going forward."""
         return self.instant(local).astimezone(self.zone).replace(tzinfo=None) == local
@@ -48,6 +52,10 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
     def is_twice(self, local: datetime) -> bool:
         """Shown twice because clocks go back."""
         return self.exists(local) and self.instant(local) != self.instant(local, fold=1)
+
+
+_SOME_CLOCK: Final = Clock(now=datetime(2000, 1, 1, tzinfo=UTC), zone=UTC)
+"""For whether words are a time at all."""
 
 
 class TimeMention(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,17 +80,28 @@ class PartMention(msgspec.Struct, frozen=True, kw_only=True):
     part: str
 
 
+class Offset(msgspec.Struct, frozen=True, kw_only=True):
+    """Words that count from another request: "half an hour before dinner"."""
+
+    words: str
+    minutes: int
+    """Negative: before it."""
+    thing: str = ""
+    """The word for the other request; empty for the one that was said before."""
+
+
 class When(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a piece of text says about its moment."""
 
     times: tuple[TimeMention, ...] = ()
     dates: tuple[DateMention, ...] = ()
     parts: tuple[PartMention, ...] = ()
+    offsets: tuple[Offset, ...] = ()
 
     @property
     def is_silent(self) -> bool:
         """Says nothing at all."""
-        return not (self.times or self.dates or self.parts)
+        return not (self.times or self.dates or self.parts or self.offsets)
 
 
 class Anchor(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,14 +150,18 @@ def spoken_day(day: date) -> str:
 # -- reading ---------------------------------------------------------------------------------------------------------------
 
 
-def read(scan: Scan, clock: Clock) -> When:
-    """Take every word about days and times out of the text. The order of the rules is the order of their certainty."""
+def read(scan: Scan, clock: Clock, things: Collection[str] = ()) -> When:
+    """Take every word about days and times out of the text. The order of the rules is the order of their certainty.
+
+    `things`: the words for other requests, from which times may be counted.
+    """
     dates: list[DateMention] = []
     times: list[TimeMention] = []
     parts: list[PartMention] = []
     for pattern, time_reader in _SURE_TIME_RULES:
         times.extend(time_reader(match) for match in scan.take_all(pattern))
-    for match in [*scan.take_all(grammar.TIME_IN), *scan.take_all(grammar.TIME_NOW)]:
+    offsets = _offsets(scan, things)
+    for match in [*scan.take_all(grammar.FROM_NOW), *scan.take_all(grammar.TIME_NOW)]:
         moment = _from_now(match, clock)
         dates.append(DateMention(words=match.group(), days=(moment.date(),)))
         times.append(TimeMention(words=match.group(), times=(moment.time(),)))
@@ -150,7 +173,41 @@ def read(scan: Scan, clock: Clock) -> When:
     for pattern, time_reader in _TIME_RULES:
         times.extend(time_reader(match) for match in scan.take_all(pattern))
     parts.extend(PartMention(words=match.group(), part=match["part"].lower()) for match in scan.take_all(grammar.PART_OF_DAY))
-    return When(times=tuple(times), dates=tuple(dates), parts=tuple(parts))
+    return When(times=tuple(times), dates=tuple(dates), parts=tuple(parts), offsets=offsets)
+
+
+def is_time(text: str) -> bool:
+    """Whether these words say a time and nothing else."""
+    scan = Scan(text)
+    return not read(scan, _SOME_CLOCK).is_silent and not scan.left(lexicon.TIME_EMPTY_WORDS)
+
+
+def _offsets(scan: Scan, things: Collection[str]) -> tuple[Offset, ...]:
+    return tuple(_offset(scan, match, things) for match in scan.take_all(grammar.OFFSET))
+
+
+def _offset(scan: Scan, match: re.Match[str], things: Collection[str]) -> Offset:
+    """With the word for what it counts from, if one follows."""
+    minutes = amount(match) * (-1 if match["earlier"] else 1)
+    named = grammar.OFFSET_FROM.match(scan.text, match.end())
+    thing = named["thing"].lower() if named else ""
+    if named is None or (thing not in things and thing not in lexicon.BACKWARD_WORDS):
+        return Offset(words=match.group().strip(), minutes=minutes)
+    scan.blank(named.start(), named.end())
+    words = (match.group() + named.group()).strip()
+    return Offset(words=words, minutes=minutes, thing="" if thing in lexicon.BACKWARD_WORDS else thing)
+
+
+def amount(match: re.Match[str], name: str = "") -> int:
+    """Minutes of a length of time."""
+    fixed = match[f"{name}fixed"]
+    if fixed:
+        return lexicon.DURATIONS[" ".join(fixed.lower().split())]
+    unit = lexicon.OFFSET_UNITS[match[f"{name}unit"].lower()]
+    count = " ".join(match[f"{name}count"].lower().split())
+    whole = {"a": 1, "an": 1, "the": 1, "a couple of": 2}.get(count) or grammar.number(count)
+    half = unit // 2 if match[f"{name}half"] or match[f"{name}half_after"] else 0
+    return whole * unit + half
 
 
 def _words(match: re.Match[str]) -> str:
@@ -160,19 +217,20 @@ def _words(match: re.Match[str]) -> str:
 def _twelve(match: re.Match[str]) -> TimeMention:
     """7pm, 7:30 pm, at seven thirty p.m."""
     if match["spoken"]:
-        times = _half_day(grammar.number(match["spoken"]), grammar.number(match["words"]), match["spoken_half"])
+        times = half_day(grammar.number(match["spoken"]), grammar.number(match["words"]), match["spoken_half"])
     else:
-        times = _half_day(grammar.number(match["hour"]), int(match["minute"] or "0"), match["half"])
+        times = half_day(grammar.number(match["hour"]), int(match["minute"] or "0"), match["half"])
     return TimeMention(words=_words(match), times=times)
 
 
-def _half_day(hour: int, minute: int, half: str) -> tuple[time, ...]:
+def half_day(hour: int, minute: int, half: str) -> tuple[time, ...]:
+    """Of "7:30 pm": the one time it is; none if it is none."""
     if not 1 <= hour <= 12 or minute > 59:
         return ()
     return (time(hour % 12 + (12 if half.lower() == "p" else 0), minute),)
 
 
-def _either_half(hour: int, minute: int) -> tuple[time, ...]:
+def either_half(hour: int, minute: int) -> tuple[time, ...]:
     """A spoken hour: 7 is 7:00 or 19:00, 19 is only 19:00."""
     if minute > 59 or hour > 23:
         return ()
@@ -187,11 +245,11 @@ def _clock_time(match: re.Match[str]) -> TimeMention:
     if match["hour"].startswith("0") or match["minute"] is None:
         exact = (time(hour, minute),) if hour < 24 and minute < 60 and len(match["hour"]) < 3 else ()
         return TimeMention(words=_words(match), times=exact)
-    return TimeMention(words=_words(match), times=_either_half(hour, minute))
+    return TimeMention(words=_words(match), times=either_half(hour, minute))
 
 
 def _dotted(match: re.Match[str]) -> TimeMention:
-    return TimeMention(words=_words(match), times=_either_half(int(match["hour"]), int(match["minute"])))
+    return TimeMention(words=_words(match), times=either_half(int(match["hour"]), int(match["minute"])))
 
 
 def _past(match: re.Match[str]) -> TimeMention:
@@ -203,7 +261,7 @@ def _past(match: re.Match[str]) -> TimeMention:
     half = match["half"]
     if not 0 < minutes < 60 or not 1 <= hour <= 23:
         return TimeMention(words=_words(match), times=())
-    whole = _half_day(hour, 0, half) if half else _either_half(hour, 0)
+    whole = half_day(hour, 0, half) if half else either_half(hour, 0)
     shift = timedelta(minutes=minutes if match["way"].lower() == "past" else -minutes)
     return TimeMention(words=_words(match), times=tuple(_shifted(value, shift) for value in whole))
 
@@ -221,24 +279,24 @@ def _named(match: re.Match[str]) -> TimeMention:
 
 def _oclock(match: re.Match[str]) -> TimeMention:
     hour = grammar.number(match["hour"])
-    times = _half_day(hour, 0, match["half"]) if match["half"] else _either_half(hour, 0)
+    times = half_day(hour, 0, match["half"]) if match["half"] else either_half(hour, 0)
     return TimeMention(words=_words(match), times=times)
 
 
 def _at(match: re.Match[str]) -> TimeMention:
     """At 7, at seven thirty, at 19."""
     minute = grammar.number(match["words"]) if match["words"] else 0
-    return TimeMention(words=_words(match), times=_either_half(grammar.number(match["hour"]), minute))
+    return TimeMention(words=_words(match), times=either_half(grammar.number(match["hour"]), minute))
 
 
 def _from_now(match: re.Match[str], clock: Clock) -> datetime:
     """In 30 minutes, in an hour, now: the first whole minute that is not before it."""
     groups = match.groupdict()
     minutes = 0
-    if groups.get("half"):
-        minutes = 30
-    elif groups.get("unit"):
-        minutes = _count(groups["count"]) * lexicon.MINUTE_UNITS[groups["unit"].lower()]
+    if groups.get("fixed") or groups.get("unit"):
+        minutes = amount(match)
+    elif groups.get("nfixed") or groups.get("nunit"):
+        minutes = amount(match, "n")
     local = (clock.now.astimezone(UTC) + timedelta(minutes=minutes)).astimezone(clock.zone).replace(tzinfo=None, fold=0)
     whole = local.replace(second=0, microsecond=0)
     return whole if whole == local else whole + timedelta(minutes=1)
@@ -353,7 +411,39 @@ _DATE_RULES: Final[tuple[tuple[re.Pattern[str], _DateReader], ...]] = (
 # -- resolving -------------------------------------------------------------------------------------------------------------
 
 
-class _Chosen(msgspec.Struct, frozen=True, kw_only=True):
+def counted(offset: Offset, start: datetime, label: str, clock: Clock) -> Moment | Question:
+    """The moment so long before or after another one: days by the wall, minutes by the clock."""
+    shift = timedelta(minutes=offset.minutes)
+    whole_days = offset.minutes % 1440 == 0
+    local = start + shift if whole_days else (clock.instant(start) + shift).astimezone(clock.zone).replace(tzinfo=None, fold=0)
+    words = lexicon.RULE_OFFSET.format(words=offset.words, anchor=label)
+    chosen = Chosen(times=(local.time(),), origin="text", words=words)
+    return _decide([local], chosen, clock=clock, date_origin="text", date_words=words)
+
+
+def resolve_day(when: When, *, clock: Clock, rule: str) -> Moment | Question:
+    """The one day the words leave; a time without a day is the next such time, and no words at all is today, by `rule`."""
+    if when.offsets:
+        return Question(field="date", question=lexicon.ASK_DATE_WHICH.format(words=when.offsets[0].words))
+    if when.times and not when.dates:
+        return resolve(when, clock=clock)
+    days = _choose_days(when.dates) if when.dates else (clock.today,)
+    if isinstance(days, Question):
+        return days
+    words = " ".join(dict.fromkeys(mention.words for mention in when.dates)) or rule
+    ahead = [day for day in days if day >= clock.today]
+    if not ahead:
+        return Question(field="date", question=lexicon.ASK_PAST.format(moment=spoken_day(days[-1])))
+    if len(ahead) > 1:
+        return _which_day(words, ahead)
+    if ahead[0] - clock.today > timedelta(days=lexicon.FURTHEST_DAYS):
+        return Question(field="date", question=lexicon.ASK_DATE_FAR.format(date=spoken_day(ahead[0])))
+    origin: Origin = "text" if when.dates else "rule"
+    local = datetime.combine(ahead[0], time(0))
+    return Moment(local=local, time_origin=origin, time_words=words, date_origin=origin, date_words=words)
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     """The times that are left, and where they came from."""
 
     times: tuple[time, ...]
@@ -366,7 +456,7 @@ def resolve(
     when: When, *, clock: Clock, meal: str = "", fallback: str | None = None, anchor: Anchor | None = None
 ) -> Moment | Question:
     """The one moment the words leave, or the question that decides. `fallback` is the profile's HH:MM for a missing time."""
-    chosen = _choose_time(when, meal=meal, fallback=fallback)
+    chosen = choose_time(when, meal=meal, fallback=fallback)
     if isinstance(chosen, Question):
         return chosen
     if not when.dates:
@@ -382,7 +472,7 @@ def resolve(
     return _decide(moments, chosen, clock=clock, date_origin="text", date_words=words)
 
 
-def _choose_time(when: When, *, meal: str, fallback: str | None) -> _Chosen | Question:
+def choose_time(when: When, *, meal: str = "", fallback: str | None = None) -> Chosen | Question:
     """All mentions must agree; a part of the day must hold the time; a meal decides between two readings."""
     for mention in when.times:
         if not mention.times:
@@ -398,10 +488,10 @@ def _choose_time(when: When, *, meal: str, fallback: str | None) -> _Chosen | Qu
         return _which_time(words, said)
     if len(fitting) > 1 and meal:
         fitting = {value for value in fitting if _within(value, lexicon.MEALS[meal])} or fitting
-    return _Chosen(times=tuple(sorted(fitting)), origin="text", words=words, midnight=midnight)
+    return Chosen(times=tuple(sorted(fitting)), origin="text", words=words, midnight=midnight)
 
 
-def _fallback_time(when: When, fallback: str | None) -> _Chosen | Question:
+def _fallback_time(when: When, fallback: str | None) -> Chosen | Question:
     if fallback is None:
         return Question(field="time", question=lexicon.ASK_TIME)
     value = _stored_time(fallback)
@@ -409,7 +499,7 @@ def _fallback_time(when: When, fallback: str | None) -> _Chosen | Question:
         return Question(field="time", question=lexicon.ASK_TIME_PROFILE)
     if not all(_in_part(value, mention.part) for mention in when.parts):
         return Question(field="time", question=lexicon.ASK_TIME)
-    return _Chosen(times=(value,), origin="profile", words="dinner_time")
+    return Chosen(times=(value,), origin="profile", words="dinner_time")
 
 
 def _stored_time(words: str) -> time | None:
@@ -451,7 +541,7 @@ def _which_day(words: str, days: Iterable[date]) -> Question:
     return Question(field="date", question=lexicon.ASK_DATE_WHICH.format(words=words), candidates=candidates)
 
 
-def _without_day(chosen: _Chosen, *, clock: Clock, anchor: Anchor | None) -> Moment | Question:
+def _without_day(chosen: Chosen, *, clock: Clock, anchor: Anchor | None) -> Moment | Question:
     """A time alone means the next such time after now; beside another booking, both readings of the day have to agree."""
     if len(chosen.times) > 1:
         return _which_time(chosen.words, chosen.times)
@@ -490,7 +580,7 @@ def _last_before(value: time, end: datetime) -> datetime:
 
 
 def _decide(
-    moments: list[datetime], chosen: _Chosen, *, clock: Clock, date_origin: Origin, date_words: str
+    moments: list[datetime], chosen: Chosen, *, clock: Clock, date_origin: Origin, date_words: str
 ) -> Moment | Question:
     """Drop what is past; exactly one moment has to be left, and the wall clock has to show it exactly once."""
     ahead = [local for local in moments if not clock.is_past(local)]
@@ -507,7 +597,7 @@ def _decide(
     )
 
 
-def _undecided(ahead: list[datetime], chosen: _Chosen, date_words: str) -> Question:
+def _undecided(ahead: list[datetime], chosen: Chosen, date_words: str) -> Question:
     if len({local.date() for local in ahead}) == 1 or (len({local.time() for local in ahead}) > 1):
         return _which_time(chosen.words, sorted({local.time() for local in ahead}))
     words = f"{date_words} {chosen.words}" if chosen.origin == "text" else date_words

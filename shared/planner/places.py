@@ -1,7 +1,8 @@
 """Names and places: which words are one, and where it ends. A name is capitalised or quoted; anything else is asked."""
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -16,10 +17,13 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Somewhere a ride starts or ends: the user's home, the restaurant of this request, or an address as written."""
+PlaceKind: TypeAlias = Literal["home", "there", "address", "stored"]
 
-    kind: Literal["home", "table", "address"]
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Somewhere a way starts or ends: the user's home, where another request takes place, an address, written or stored."""
+
+    kind: PlaceKind
     words: str
     address: str = ""
 
@@ -34,6 +38,59 @@ def take_name(scan: Scan, introduction: re.Pattern[str], known: re.Pattern[str] 
             scan.blank(match.start(), end)
             return Name(name=name, words=words.strip())
     return None
+
+
+def take_ends(
+    scan: Scan, start: re.Pattern[str], end: re.Pattern[str], stored: Mapping[str, str]
+) -> tuple[Place | None, Place | None]:
+    """From and to, then the words that are a place without saying which end: home, there, after dinner."""
+    pickup = take_stored(scan, start, stored) or take_place(scan, start)
+    destination = take_stored(scan, end, stored) or take_place(scan, end)
+    if pickup is None and grammar.PICK_UP.search(scan.text):
+        pickup = take_stored(scan, grammar.AT_PICKUP, stored) or take_place(scan, grammar.AT_PICKUP)
+    if pickup is None and (after := scan.take(grammar.AFTER_TABLE)):
+        pickup = Place(kind="there", words=after.group())
+    if destination is None and (home := scan.take(grammar.HOMEWARD)):
+        destination = Place(kind="home", words=home.group())
+    there = scan.take(grammar.TABLE_THERE) if pickup is None or destination is None else None
+    if there is not None and there["from"] and pickup is None:
+        pickup = Place(kind="there", words=there.group())
+    elif there is not None and destination is None:
+        destination = Place(kind="there", words=there.group())
+    return pickup, destination
+
+
+def take_stored(scan: Scan, introduction: re.Pattern[str], stored: Mapping[str, str]) -> Place | None:
+    """A place the user has stored under a word of their own: to work."""
+    for match in introduction.finditer(scan.text):
+        named = grammar.OWN_WORD.match(scan.text, match.end())
+        word = next((word for word in stored if named and word.casefold() == named["word"].casefold()), None)
+        if named is not None and word is not None:
+            scan.blank(match.start(), named.end())
+            return Place(kind="stored", words=f"places.{word}", address=stored[word])
+    return None
+
+
+def take_plain(scan: Scan, introduction: re.Pattern[str]) -> Name | None:
+    """One to three words after an introduction, where only a place can stand: in berlin."""
+    for match in introduction.finditer(scan.text):
+        plain = grammar.PLAIN_PLACE.match(scan.text, match.end())
+        if plain is None or any(word in lexicon.NOT_PLACES for word in plain.group().lower().split()):
+            continue
+        scan.blank(match.start(), plain.end())
+        return Name(name=plain.group().strip(), words=(match.group() + plain.group()).strip())
+    return None
+
+
+def take_bare_name(scan: Scan) -> Name | None:
+    """A name that fills what is left of the text."""
+    left = scan.left(lexicon.EMPTY_WORDS)
+    position = scan.text.find(left[0]) if len(left) == 1 else -1
+    end = _name_end(scan.text, position) if position >= 0 else None
+    if end is None or end < position + len(left[0]):
+        return None
+    scan.blank(position, end)
+    return Name(name=_bare(left[0]), words=left[0])
 
 
 def take_place(scan: Scan, introduction: re.Pattern[str]) -> Place | None:
@@ -57,13 +114,13 @@ def _known_end(text: str, position: int, known: re.Pattern[str] | None) -> int |
     return match.end() if match else None
 
 
-def _place_at(text: str, position: int) -> tuple[Literal["home", "table", "address"], int] | None:
+def _place_at(text: str, position: int) -> tuple[Literal["home", "there", "address"], int] | None:
     home = grammar.HOME.match(text, position)
     if home:
         return "home", home.end()
     table = grammar.TABLE_PLACE.match(text, position)
     if table:
-        return "table", table.end()
+        return "there", table.end()
     for pattern in (grammar.STREET, grammar.PUBLIC_PLACE):
         known = pattern.match(text, position)
         if known:

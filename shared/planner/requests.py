@@ -1,18 +1,22 @@
 """What one request says, slot by slot, before anything is filled in from elsewhere. Words no slot takes become questions."""
 
+import re
 from collections.abc import Collection
 from typing import TypeAlias
 
 import msgspec
 
-from shared.planner import grammar, lexicon, moments, people, places
-from shared.planner.clauses import Clause
+from shared.planner import grammar, lexicon, moments, people, places, spans, titles
+from shared.planner.clauses import MIXED, NONE, Clause
 from shared.planner.contacts import Contact, take_contacts
-from shared.planner.model import Channel, Profile, Question
+from shared.planner.domain import Domain, Slot
+from shared.planner.forms import Book, Forms, forms_of
+from shared.planner.model import Profile, Question
 from shared.planner.moments import Clock, When
 from shared.planner.people import People
 from shared.planner.places import Name, Place
-from shared.planner.scan import Scan
+from shared.planner.scan import Scan, quote
+from shared.planner.spans import Span
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,143 +26,198 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
-class TableRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A table in a restaurant."""
+Said: TypeAlias = Name | Place | Word
 
-    start: int
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """What a booking should be instead, if it cannot be had: only what differs."""
+
+    words: str
     when: When
     people: People
+    said: dict[str, Said]
     meal: str = ""
-    restaurant: Name | None = None
-    area: Name | None = None
-    cuisine: Word | None = None
-    name: Name | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to be done, as far as it was said."""
+
+    domain: Domain
+    start: int
+    when: When = When()
+    people: People = People()
+    said: dict[str, Said] = {}
+    span: Span = Span()
+    meal: str = ""
+    """The noun that names a meal."""
+    variant: Variant | None = None
+    approve: str = ""
+    then: bool = False
     questions: tuple[Question, ...] = ()
 
     @property
     def says_nothing(self) -> bool:
-        """Only the word "table", and not for whom, when or where."""
-        return self.when.is_silent and not self.people.parties and self.restaurant is None and self.cuisine is None
+        """Only what it is, and not for whom, when or where."""
+        return self.when.is_silent and not self.people.parties and not self.said
 
 
-class RideRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A ride from one place to another."""
+class Reading:
+    """One clause while it is read."""
 
-    start: int
-    when: When
-    people: People
-    pickup: Place | None = None
-    destination: Place | None = None
-    questions: tuple[Question, ...] = ()
+    def __init__(self, clause: Clause, slots: tuple[Slot, ...], book: Book, profile: Profile, clock: Clock) -> None:
+        """`clause`: a request that carries no literal words; `slots`: of its row."""
+        self.slots = slots
+        self.scan = Scan(clause.text)
+        self.book, self.profile, self.clock = book, profile, clock
+        self.when, self.people, self.span = When(), People(), Span()
+        self.said: dict[str, Said] = {}
+        self.asked: list[Question] = []
+
+    def read(self, slot: Slot, forms: Forms) -> None:
+        """Take what a slot says."""
+        match slot.kind:
+            case "moment" | "day":
+                self.when = moments.read(self.scan, self.clock, self.book.things)
+            case "span":
+                self.span, self.when = spans.read(self.scan, self.clock, self.book.things)
+            case "party":
+                self.people = people.read(self.scan)
+            case "name":
+                self.take_name(slot, forms)
+            case "place":
+                self.take_place(slot, forms)
+            case "from":
+                self.take_ends(slot, forms)
+            case "choice":
+                self.take_choice(slot, forms)
+            case "title":
+                self.take_title(slot, forms)
+            case "to" | "whom" | "body":
+                pass  # read with the other end, or of literal words
+
+    def take_name(self, slot: Slot, forms: Forms) -> None:
+        """A name, or a word that is one."""
+        of = forms.slots[slot.name]
+        found = places.take_name(self.scan, of.after, of.known)
+        if found is None and (alone := self.scan.take(of.alone)):
+            found = Name(name=alone.group().lower(), words=alone.group())
+        self._keep(slot, found)
+
+    def take_place(self, slot: Slot, forms: Forms) -> None:
+        """A place, also one that is written small."""
+        of = forms.slots[slot.name]
+        found: Said | None = places.take_stored(self.scan, of.after, self.profile.places)
+        self._keep(slot, found or places.take_name(self.scan, of.after) or places.take_plain(self.scan, of.after))
+
+    def take_ends(self, start: Slot, forms: Forms) -> None:
+        """Both ends of a way."""
+        end = next(slot for slot in self.slots if slot.kind == "to")
+        of_start, of_end = forms.slots[start.name], forms.slots[end.name]
+        pickup, destination = places.take_ends(self.scan, of_start.after, of_end.after, self.profile.places)
+        self._keep(start, pickup)
+        self._keep(end, destination)
+
+    def take_choice(self, slot: Slot, forms: Forms) -> None:
+        """One of a few values; two different ones are asked about."""
+        matches = self.scan.take_all(forms.slots[slot.name].choice)
+        meanings = dict(slot.values)
+        values = list(dict.fromkeys(meanings[" ".join(match["value"].lower().split())] for match in matches))
+        if len(values) > 1:
+            self.asked.append(Question(field=slot.name, question=slot.which, candidates=tuple(values)))
+        elif values:
+            self.said[slot.name] = Word(value=values[0], words=matches[0].group())
+
+    def take_title(self, slot: Slot, forms: Forms) -> None:
+        """Free words."""
+        found = titles.read(self.scan, slot, forms)
+        if isinstance(found, Question):
+            self.asked.append(found)
+        else:
+            self._keep(slot, found)
+
+    def _keep(self, slot: Slot, found: Said | None) -> None:
+        if found is not None:
+            self.said[slot.name] = found
 
 
-class MessageRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A text message or an email: literal words, or (without a body) the confirmation of what was booked."""
-
-    start: int
-    channels: tuple[Word, ...] = ()
-    contacts: tuple[Contact, ...] = ()
-    to_me: bool = False
-    """The user's own stored address."""
-    own: bool = False
-    """The user themselves, at a stored address or at one given here."""
-    body: str | None = None
-    questions: tuple[Question, ...] = ()
+def read(clause: Clause, *, book: Book, profile: Profile, clock: Clock) -> Request | tuple[Question, ...]:
+    """The request of one clause that carries no literal words, or questions if it holds none."""
+    if clause.kind == MIXED:
+        return (Question(field="intent", question=lexicon.ASK_MIXED.format(words=quote(clause.text))),)
+    if clause.kind == NONE:
+        return leftovers(Scan(clause.text), lexicon.EMPTY_WORDS)
+    domain = book.of(clause.kind)
+    if domain.name in book.missing:
+        return (Question(field="tool", question=lexicon.ASK_UNAVAILABLE.format(domain=domain.name)),)
+    return _request(clause, domain, book, profile, clock)
 
 
-Request: TypeAlias = TableRequest | RideRequest | MessageRequest
+def _request(clause: Clause, domain: Domain, book: Book, profile: Profile, clock: Clock) -> Request:
+    clause, variant = _variant(clause, domain, book, profile, clock)
+    reading = _read(clause, domain, book, profile, clock)
+    forms = forms_of(domain)
+    meal = _meal(reading, domain)
+    asked = [*reading.asked, *_unread(reading, domain, forms, clause), *leftovers(reading.scan, lexicon.EMPTY_WORDS)]
+    return Request(
+        domain=domain,
+        start=clause.start,
+        when=reading.when,
+        people=reading.people,
+        said=reading.said,
+        span=reading.span,
+        meal=meal,
+        variant=variant if isinstance(variant, Variant) else None,
+        approve=clause.approve,
+        then=clause.then,
+        questions=(*asked, *([variant] if isinstance(variant, Question) else [])),
+    )
 
 
-def read(clause: Clause, *, profile: Profile, clock: Clock) -> Request | tuple[Question, ...]:
-    """The request of one clause, or questions if it holds none."""
-    match clause.kind:
-        case "table":
-            return _table(clause, profile, clock)
-        case "ride":
-            return _ride(clause, profile, clock)
-        case "message":
-            return _message(clause, profile)
-        case "mixed":
-            return (Question(field="intent", question=lexicon.ASK_MIXED.format(words=quote(clause.text))),)
-        case "none":
-            return _leftovers(Scan(clause.text), lexicon.EMPTY_WORDS)
+def _read(clause: Clause, domain: Domain, book: Book, profile: Profile, clock: Clock) -> Reading:
+    """Slot by slot in the order of the row. Addresses are taken before times, which look like them."""
+    reading = Reading(clause, domain.slots, book, profile, clock)
+    strays: list[Contact | Question] | None = None
+    for slot in domain.slots:
+        if strays is None and slot.kind in ("moment", "day", "span"):
+            strays = take_contacts(reading.scan, profile) if "@" in reading.scan.text or "+" in reading.scan.text else []
+        reading.read(slot, forms_of(domain))
+    reading.asked.extend(_stray(contact) for contact in strays or [])
+    return reading
 
 
-def quote(words: str) -> str:
-    """Words of the user, readable and not longer than a line."""
-    shown = " ".join("".join(character if character.isprintable() else " " for character in words).split())
-    return shown if len(shown) <= lexicon.LONGEST_QUOTE else shown[: lexicon.LONGEST_QUOTE - 1] + "…"
+def _unread(reading: Reading, domain: Domain, forms: Forms, clause: Clause) -> list[Question]:
+    """Words that look and do not do; then nouns, verbs and fillers are taken, and what stands where a name should is asked."""
+    scan, asked = reading.scan, list[Question]()
+    if domain.look_or_do and forms.look.search(clause.text) and not forms.doing.search(clause.text):
+        asked.append(Question(field="intent", question=domain.look_or_do, candidates=("look", "book")))
+    scan.take_all(grammar.DO_IT)
+    for pattern in (forms.noun, forms.verb, forms.empty):
+        scan.take_all(pattern)
+    for slot in domain.slots:
+        if slot.unread and slot.name not in reading.said:
+            found = scan.take_all(forms.slots[slot.name].unread)
+            asked.extend(Question(field=slot.name, question=slot.unread.format(words=quote(match[1]))) for match in found)
+    return asked
 
 
-def _leftovers(scan: Scan, empty: Collection[str]) -> tuple[Question, ...]:
+def _meal(reading: Reading, domain: Domain) -> str:
+    slot = domain.slot("moment")
+    if slot is None or not slot.meals:
+        return ""
+    named = (match.group().lower() for match in grammar.MEAL.finditer(reading.scan.text))
+    meals = list(dict.fromkeys(named))
+    if len({lexicon.MEALS[meal] for meal in meals}) > 1:
+        reading.asked.append(Question(field="meal", question=lexicon.ASK_MEAL_WHICH, candidates=tuple(meals)))
+        return ""
+    reading.scan.take_all(grammar.FOR_MEAL)
+    return meals[0] if meals else ""
+
+
+def leftovers(scan: Scan, empty: Collection[str]) -> tuple[Question, ...]:
+    """A question about each phrase that nobody took."""
     return tuple(
         Question(field="text", question=lexicon.ASK_NOT_UNDERSTOOD.format(words=quote(words))) for words in scan.left(empty)
     )
-
-
-# -- tables ----------------------------------------------------------------------------------------------------------------
-
-
-def _table(clause: Clause, profile: Profile, clock: Clock) -> TableRequest:
-    scan = Scan(clause.text)
-    name = places.take_name(scan, grammar.UNDER_NAME)
-    restaurant = places.take_name(scan, grammar.RESTAURANT_AT)
-    area = places.take_name(scan, grammar.AREA_IN, grammar.AREA_KNOWN) or _area_word(scan)
-    contacts = take_contacts(scan, profile) if "@" in scan.text or "+" in scan.text else []
-    when = moments.read(scan, clock)
-    party = people.read(scan)
-    cuisine, cuisine_question = _cuisine(scan)
-    meal, meal_question = _meal(scan)
-    look = _only_look(scan)
-    stray = [_stray(contact) for contact in contacts]
-    scan.take_all(grammar.TABLE)
-    scan.take_all(grammar.TABLE_VERB)
-    unnamed = _unnamed_restaurant(scan) if restaurant is None else []
-    asked = [*cuisine_question, *meal_question, *look, *stray, *unnamed, *_leftovers(scan, lexicon.EMPTY_WORDS)]
-    return TableRequest(
-        start=clause.start,
-        when=when,
-        people=party,
-        meal=meal,
-        restaurant=restaurant,
-        area=area,
-        cuisine=cuisine,
-        name=name,
-        questions=tuple(asked),
-    )
-
-
-def _area_word(scan: Scan) -> Name | None:
-    match = scan.take(grammar.AREA_WORD)
-    return Name(name=match.group().lower(), words=match.group()) if match else None
-
-
-def _cuisine(scan: Scan) -> tuple[Word | None, list[Question]]:
-    matches = scan.take_all(grammar.CUISINE)
-    values = list(dict.fromkeys(lexicon.CUISINES[match["cuisine"].lower()] for match in matches))
-    if len(values) > 1:
-        return None, [Question(field="cuisine", question=lexicon.ASK_CUISINE_WHICH, candidates=tuple(values))]
-    return (Word(value=values[0], words=matches[0].group()), []) if values else (None, [])
-
-
-def _meal(scan: Scan) -> tuple[str, list[Question]]:
-    named = (match.group().lower() for match in grammar.TABLE.finditer(scan.text))
-    meals = list(dict.fromkeys(word for word in named if word in lexicon.MEALS))
-    if len({lexicon.MEALS[meal] for meal in meals}) > 1:
-        return "", [Question(field="meal", question=lexicon.ASK_MEAL_WHICH, candidates=tuple(meals))]
-    return (meals[0] if meals else ""), []
-
-
-def _only_look(scan: Scan) -> list[Question]:
-    """Looking for a table is not yet asking for one."""
-    looks = grammar.LOOK.search(scan.text) and not grammar.BOOKING_VERB.search(scan.text)
-    return [Question(field="intent", question=lexicon.ASK_LOOK_OR_BOOK, candidates=("look", "book"))] if looks else []
-
-
-def _unnamed_restaurant(scan: Scan) -> list[Question]:
-    """At … something that does not look like a name."""
-    found = scan.take_all(grammar.AT_UNREAD)
-    return [Question(field="restaurant", question=lexicon.ASK_TABLE_NAME.format(words=quote(match[1]))) for match in found]
 
 
 def _stray(contact: Contact | Question) -> Question:
@@ -167,89 +226,40 @@ def _stray(contact: Contact | Question) -> Question:
     return Question(field="text", question=lexicon.ASK_NOT_UNDERSTOOD.format(words=quote(contact.words)))
 
 
-# -- rides -----------------------------------------------------------------------------------------------------------------
+# -- what should be tried instead ------------------------------------------------------------------------------------------
 
 
-def _ride(clause: Clause, profile: Profile, clock: Clock) -> RideRequest:
-    scan = Scan(clause.text)
-    contacts = take_contacts(scan, profile) if "@" in scan.text or "+" in scan.text else []
-    pickup, destination = _places(scan)
-    when = moments.read(scan, clock)
-    party = people.read(scan)
-    scan.take_all(grammar.RIDE)
-    scan.take_all(grammar.RIDE_VERB)
-    asked = [*(_stray(contact) for contact in contacts), *_leftovers(scan, lexicon.EMPTY_WORDS)]
-    return RideRequest(
-        start=clause.start, when=when, people=party, pickup=pickup, destination=destination, questions=tuple(asked)
-    )
+def _variant(
+    clause: Clause, domain: Domain, book: Book, profile: Profile, clock: Clock
+) -> tuple[Clause, Variant | Question | None]:
+    """Cut "if that fails try 8pm" out of a clause: what is left, and what was cut."""
+    found = grammar.ALTERNATIVE.search(clause.text)
+    if found is None:
+        return clause, None
+    start, end, words = _extent(clause.text, found)
+    rest = msgspec.structs.replace(clause, text=clause.text[: found.start()] + " ; " + clause.text[end:])
+    said = msgspec.structs.replace(clause, text=words)
+    reading = _read(said, domain, book, profile, clock)
+    _unread(reading, domain, forms_of(domain), said)
+    _named_outright(reading, domain)
+    meal = _meal(reading, domain)
+    odd = reading.asked or leftovers(reading.scan, lexicon.EMPTY_WORDS | lexicon.INSTEAD_WORDS)
+    silent = reading.when.is_silent and not reading.people.parties and not reading.said
+    if odd or silent or not domain.booking or grammar.ALTERNATIVE.search(rest.text):
+        return rest, Question(field="alternative", question=lexicon.ASK_ALTERNATIVE.format(words=quote(clause.text[start:end])))
+    whole = quote(clause.text[start:end].strip(" ,"))
+    return rest, Variant(words=whole, when=reading.when, people=reading.people, said=reading.said, meal=meal)
 
 
-def _places(scan: Scan) -> tuple[Place | None, Place | None]:
-    """From and to, then the words that are a place without saying which end: home, there, after dinner."""
-    pickup = places.take_place(scan, grammar.FROM_PLACE)
-    destination = places.take_place(scan, grammar.TO_PLACE)
-    if pickup is None and grammar.PICK_UP.search(scan.text):
-        pickup = places.take_place(scan, grammar.AT_PICKUP)
-    if pickup is None and (after := scan.take(grammar.AFTER_TABLE)):
-        pickup = Place(kind="table", words=after.group())
-    if destination is None and (home := scan.take(grammar.HOMEWARD)):
-        destination = Place(kind="home", words=home.group())
-    there = scan.take(grammar.TABLE_THERE) if pickup is None or destination is None else None
-    if there is not None and there["from"] and pickup is None:
-        pickup = Place(kind="table", words=there.group())
-    elif there is not None and destination is None:
-        destination = Place(kind="table", words=there.group())
-    return pickup, destination
+def _extent(text: str, found: re.Match[str]) -> tuple[int, int, str]:
+    """From the "if" to the end of what should be tried: "if that fails try 8pm", also "or 8pm if that is full"."""
+    over = grammar.ALTERNATIVE_OVER.search(text, found.end())
+    end = over.start() if over else len(text)
+    return found.start(), end, text[found.end() : end]
 
 
-# -- messages --------------------------------------------------------------------------------------------------------------
-
-
-def _message(clause: Clause, profile: Profile) -> MessageRequest:
-    scan = Scan(clause.text)
-    scan.take_all(grammar.POLITE)
-    scan.take_all(grammar.MESSAGE_EMPTY)
-    at_mine = bool(scan.take_all(grammar.MY_ADDRESS))
-    found = take_contacts(scan, profile)
-    contacts = [item for item in found if isinstance(item, Contact)]
-    asked = [item for item in found if isinstance(item, Question)]
-    channels = {match.group().lower(): match.group() for match in scan.take_all(grammar.CHANNEL)}
-    named_me = bool(scan.take_all(grammar.TO_ME))
-    strangers = scan.left(lexicon.MESSAGE_EMPTY_WORDS)
-    asked.extend(_stranger(words, known=bool(found) or named_me or at_mine) for words in strangers)
-    implied = clause.body is None and grammar.CONFIRMS.search(clause.text) is not None
-    to_me = named_me or (implied and not found and not strangers)
-    if not (to_me or found or strangers):
-        asked.append(Question(field="recipient", question=lexicon.ASK_NO_RECIPIENT))
-    asked.extend(_body_questions(clause))
-    if named_me and contacts and not grammar.JOINED.search(clause.text):
-        asked.append(Question(field="recipient", question=lexicon.ASK_WHOM.format(address=contacts[0].words)))
-    return MessageRequest(
-        start=clause.start,
-        channels=tuple(Word(value=lexicon.CHANNELS[" ".join(word.split())], words=words) for word, words in channels.items()),
-        contacts=tuple(contacts),
-        to_me=to_me,
-        own=to_me or at_mine,
-        body=clause.body,
-        questions=tuple(asked),
-    )
-
-
-def _stranger(words: str, *, known: bool) -> Question:
-    """Words nobody took: without any other recipient they are probably one."""
-    if known:
-        return Question(field="text", question=lexicon.ASK_NOT_UNDERSTOOD.format(words=quote(words)))
-    return Question(field="recipient", question=lexicon.ASK_RECIPIENT.format(words=quote(words)))
-
-
-def _body_questions(clause: Clause) -> list[Question]:
-    if clause.endless:
-        return [Question(field="message", question=lexicon.ASK_BODY_END)]
-    if clause.body is not None and not clause.body:
-        return [Question(field="message", question=lexicon.ASK_BODY)]
-    return []
-
-
-def channel_of(word: Word) -> Channel:
-    """The channel a word of the lexicon names."""
-    return "sms" if word.value == "sms" else "email"
+def _named_outright(reading: Reading, domain: Domain) -> None:
+    """ "Try Bella Napoli": a name without an introduction is the one slot whose name may be unread."""
+    slot = next((slot for slot in domain.slots if slot.unread and slot.name not in reading.said), None)
+    if slot is not None and (found := places.take_bare_name(reading.scan)) is not None:
+        reading.said[slot.name] = found

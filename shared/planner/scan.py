@@ -71,3 +71,9 @@ def _phrase(piece: str, empty: Collection[str]) -> list[str]:
     silent = lexicon.SILENT_PUNCTUATION
     full = [token for token in _TOKEN.finditer(piece) if (word := token.group().strip(silent)) and word.lower() not in empty]
     return [piece[full[0].start() : full[-1].end()].strip(silent)] if full else []
+
+
+def quote(words: str) -> str:
+    """Words of the user, readable and not longer than a line."""
+    shown = " ".join("".join(character if character.isprintable() else " " for character in words).split())
+    return shown if len(shown) <= lexicon.LONGEST_QUOTE else shown[: lexicon.LONGEST_QUOTE - 1] + "…"

@@ -18,7 +18,6 @@ TABLE = "Book a table for 2 at 7pm"
         "?!",
         "asdf qwer",
         "hello there",
-        "What's the weather tomorrow?",
         "book me a flight to Paris",
         "🎉",
         "7pm",
@@ -59,7 +58,6 @@ def test_other_languages(text: str) -> None:
         (f"{TABLE}, +14155550123", "+14155550123"),
         (f"{TABLE} 🎉", "🎉"),
         (f"{TABLE} under 50 dollars", "under 50 dollars"),
-        (f"{TABLE} and remind me", "remind"),
         ("book me a ride to the airport at 9pm with a child seat", "with a child seat"),
     ],
 )

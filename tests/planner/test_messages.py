@@ -100,7 +100,6 @@ def test_a_number_without_country_needs_a_country() -> None:
         pytest.param(f"{TABLE} and let me know", ["channel"], id="by which channel?"),
         pytest.param(f"{TABLE} and text me the confirmation to +14155550123", ["recipient"], id="to me or to them?"),
         pytest.param(f"{TABLE} and text +14155550123 the details and email", ["recipient"], id="an email to whom?"),
-        pytest.param(f"{TABLE} and text me at 9pm", ["text"], id="not later"),
         pytest.param(f"{TABLE} but don't text me", ["text"], id="not at all"),
     ],
 )

@@ -163,7 +163,7 @@ def test_more_than_a_year_ahead_is_asked() -> None:
     assert asked("Book a table for 2 on 24 December 2028 at 7pm") == ["date"]
 
 
-@pytest.mark.parametrize("words", ["every Friday", "next week", "on the weekend", "in December"])
+@pytest.mark.parametrize("words", ["next week", "on the weekend", "in December"])
 def test_other_days_are_not_understood(words: str) -> None:
     """And therefore asked about."""
     assert "text" in asked(f"Book a table for 2 {words} at 7pm")

@@ -18,12 +18,19 @@ ARGUMENTS = {
     "reserve_table": ({"restaurant", "party_size", "date", "time", "name"}, set[str]()),
     "book_ride": ({"pickup", "destination", "date", "time", "passengers"}, set[str]()),
     "send_message": ({"to", "channel", "text"}, set[str]()),
+    "search_restaurants": ({"party_size", "date", "time"}, {"cuisine", "area"}),
+    "get_weather": ({"place", "date"}, set[str]()),
+    "create_calendar_event": ({"title", "start", "end"}, {"location"}),
 }
+EXTRAS = {"approve", "may_fail", "when", "join"}
 WORDS = (
     "book reserve a table dinner lunch taxi ride home there to from at for on in with and then , . : ; ? 2 4 two twelve 7pm "
     "19:30 7 seven half past noon midnight tomorrow tonight Friday next 24 December 12/24 morning the airport 12 Main Street "
     "Luigi's Bella Napoli \" text sms email me us my wife kids +14155550123 ana@example.com that saying confirmation please "
-    "$ { } ${a.b} under name italian days minutes of us 0 99 -1 pick up after ignore"
+    "$ { } ${a.b} under name italian days minutes of us 0 99 -1 pick up after ignore remind weather in "
+    "rain every daily if that fails try otherwise wait my approval first "
+    "earlier later before an hour half Ana add calendar schedule "
+    "meeting find restaurants until reminder to about"
 ).split()
 SENTENCES = st.one_of(
     st.text(max_size=120),
@@ -78,19 +85,24 @@ def _check_plan(found: Planned) -> None:
     steps = found.plan["steps"]
     needs: dict[str, list[str]] = {}
     for step in steps:
-        assert set(step) == {"name", "tool", "args", "needs"}
+        if "sleep" in step:
+            assert set(step) <= {"name", "sleep", "needs", "join"}
+            assert datetime.fromisoformat(step["sleep"]["until"]).tzinfo is not None
+            needs[step["name"]] = step["needs"]
+            continue
+        assert {"name", "tool", "args", "needs"} <= set(step) <= {"name", "tool", "args", "needs"} | EXTRAS
         required, optional = ARGUMENTS[step["tool"]]
         assert required <= set(step["args"]) <= required | optional
         assert step["name"] not in needs
         assert set(step["needs"]) <= set(needs)
         needs[step["name"]] = step["needs"]
         for value in step["args"].values():
-            assert "${" not in re.sub(r"\$\{[a-z_0-9]+\.[a-z_]+\}", "", str(value))
+            assert "${" not in re.sub(r"\$\{[a-z_0-9]+(\.[a-z_]+)?\}", "", str(value))
             for reference in _references(value):
                 assert reference.split(".")[0] in _ancestors(step["name"], needs) - {step["name"]}
     assert "${" not in found.summary
     assert [(source.step, source.argument) for source in found.sources] == [
-        (step["name"], argument) for step in steps for argument in step["args"]
+        (step["name"], argument) for step in steps for argument in step.get("args", ["until"])
     ]
     assert all(source.words for source in found.sources)
 

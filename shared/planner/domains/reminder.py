@@ -1,0 +1,24 @@
+"""Words to come back at a time: a sleep, then a message."""
+
+from typing import Final
+
+from shared.planner.domain import Domain, Slot
+from shared.planner.domains.message import SEND
+
+REMINDER: Final = Domain(
+    name="reminder",
+    opens=("remind",),
+    nouns=("reminder", "a reminder", "reminders"),
+    verbs=("set", "create", "add", "make", "need", "want"),
+    phase=3,
+    slots=(
+        Slot(
+            name="to", kind="whom", default="me", ask="Whom should be reminded? Please give a phone number or an email address."
+        ),
+        Slot(name="when", kind="moment", ask="At what time should the reminder come?"),
+        Slot(name="text", kind="body", after=("to", "that", "about", "of"), ask="What should the reminder say?"),
+    ),
+    steps=(SEND,),
+    label="the reminder at {time}",
+    summary="reminder by {channel} to {to}",
+)

@@ -1,0 +1,40 @@
+"""A ride from one place to another."""
+
+from typing import Final
+
+from shared.planner.domain import Domain, Slot, StepShape
+
+RIDE: Final = Domain(
+    name="ride",
+    nouns=(
+        "taxi", "cab", "ride", "lift", "uber",
+        "pick me up", "pick us up", "take me", "take us", "drive me", "drive us",
+    ),
+    verbs=tuple("book reserve get order call arrange organise organize need want request schedule back".split()),
+    names=("table", "search", "calendar"),
+    beside=True,
+    phase=1,
+    slots=(
+        Slot(name="pickup", kind="from", after=("from",), ask="Where should the ride start?"),
+        Slot(name="destination", kind="to", after=("to",), ask="Where should the ride go?"),
+        Slot(name="when", kind="moment"),
+        Slot(name="passengers", kind="party", default="1", rule="a ride for the person who asks", profile="party_size"),
+    ),
+    steps=(
+        StepShape(
+            tool="book_ride",
+            args=(
+                ("pickup", "pickup"),
+                ("destination", "destination"),
+                ("date", "date"),
+                ("time", "time"),
+                ("passengers", "passengers"),
+            ),
+        ),
+    ),
+    booking=True,
+    label="the ride at {time}",
+    summary="ride for {passengers} from {pickup} to {destination} on {moment}",
+    confirmation="Ride from {pickup} to {destination} on {date} at {time}. Reference {step:book_ride.ride_id}.",
+    title="Ride to {destination}",
+)  # fmt: skip

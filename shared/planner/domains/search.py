@@ -1,0 +1,35 @@
+"""Looking for restaurants without booking one."""
+
+from typing import Final
+
+import msgspec
+
+from shared.planner import lexicon
+from shared.planner.domain import Domain, Slot, StepShape
+from shared.planner.domains.table import AREA, CUISINE, PARTY, WHEN
+
+_ARGS: Final = (("cuisine", "cuisine"), ("area", "area"), ("party_size", "party_size"), ("date", "date"), ("time", "time"))
+
+SEARCH: Final = Domain(
+    name="search",
+    opens=(*lexicon.LOOK_VERBS, "what", "which", "any", "are", "where", "recommend", "suggest"),
+    nouns=("restaurants", "restaurant", "places to eat", "place to eat", "somewhere to eat", "eat"),
+    verbs=(*lexicon.LOOK_VERBS, "recommend", "suggest"),
+    empty=("what", "which", "any", "are", "there", "is", "where", "can", "could", "me", "us", "up", "free", "open", "available",
+           "have", "has", "good", "that", "out", "places", "place", "some", "food", "seats", "tables", "free tables"),
+    over=("table",),
+    slots=(
+        Slot(name="restaurant", kind="name", after=("at restaurant", "at"), unread='What is "{words}"?'),
+        AREA,
+        WHEN,
+        PARTY,
+        CUISINE,
+    ),
+    steps=(StepShape(tool="search_restaurants", args=_ARGS),),
+    reference="search_restaurants",
+    summary="search for restaurants for {party_size} on {moment}{details}",
+)  # fmt: skip
+SEARCH_TABLES: Final = msgspec.structs.replace(
+    SEARCH, steps=(StepShape(tool="find_table", args=_ARGS),), reference="find_table"
+)
+"""Where there is no search: the best table that is free."""

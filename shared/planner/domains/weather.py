@@ -1,0 +1,28 @@
+"""The weather of one day at one place."""
+
+from typing import Final
+
+from shared.planner.domain import Domain, Slot, StepShape
+
+WEATHER: Final = Domain(
+    name="weather",
+    nouns=(
+        "weather", "weather forecast", "forecast", "temperature", "will it rain", "going to rain", "will it snow",
+        "will it be sunny", "will it be warm", "will it be cold", "will it be hot", "is it raining", "need an umbrella",
+        "is it going to rain", "rain forecast",
+    ),
+    verbs=("check", "get", "show", "tell", "give", "find", "look", "search", "need", "want", "see"),
+    empty=(
+        "what", "what's", "whats", "is", "will", "be", "like", "how", "how's", "it", "me", "my", "us", "out", "up", "do", "let",
+        "know", "going", "know what", "looking", "look up",
+    ),
+    told=True,
+    slots=(
+        Slot(name="when", kind="day", default="today", rule="today, because no day was said"),
+        Slot(name="place", kind="place", after=("in", "for", "at", "near"), ask="The weather of which place?"),
+    ),
+    steps=(StepShape(tool="get_weather", args=(("place", "place"), ("date", "date"))),),
+    reference="get_weather",
+    summary="weather in {place} on {day}",
+    confirmation="Weather in {place} on {date}: {step:get_weather}.",
+)  # fmt: skip

@@ -1,0 +1,115 @@
+"""What a request with literal words says: to whom, by what, when, and the words, which are never read as anything else."""
+
+import msgspec
+
+from shared.planner import grammar, lexicon, moments
+from shared.planner.clauses import Clause
+from shared.planner.contacts import Contact, take_contacts, take_known
+from shared.planner.domain import Domain
+from shared.planner.forms import Book, forms_of
+from shared.planner.model import Profile, Question
+from shared.planner.moments import Clock, When
+from shared.planner.requests import Word
+from shared.planner.scan import BLANK, Scan, quote
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """A message or a reminder: literal words, or (without a body) what was asked for beside it."""
+
+    domain: Domain
+    start: int
+    channels: tuple[Word, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    to_me: bool = False
+    """The user's own stored address."""
+    own: bool = False
+    """The user themselves, at a stored address or at one given here."""
+    when: When = When()
+    body: str | None = None
+    approve: str = ""
+    then: bool = False
+    questions: tuple[Question, ...] = ()
+
+
+def read(clause: Clause, domain: Domain, *, book: Book, profile: Profile, clock: Clock) -> Letter:
+    """The message of one clause."""
+    scan = Scan(clause.text)
+    scan.take_all(grammar.POLITE)
+    scan.take_all(grammar.MESSAGE_EMPTY)
+    at_mine = bool(scan.take_all(grammar.MY_ADDRESS))
+    found = [*take_contacts(scan, profile), *take_known(scan, profile)]
+    when = moments.read(scan, clock, book.things)
+    contacts = [item for item in found if isinstance(item, Contact)]
+    asked = [item for item in found if isinstance(item, Question)]
+    channels = _channels(scan)
+    forms = forms_of(domain)
+    for pattern in (forms.noun, forms.verb):
+        scan.take_all(pattern)
+    named_me = bool(scan.take_all(grammar.TO_ME))
+    strangers = scan.left(lexicon.MESSAGE_EMPTY_WORDS | frozenset(domain.opens))
+    asked.extend(_stranger(words, known=bool(found) or named_me or at_mine) for words in strangers)
+    to_me = named_me or (_speaks_of_me(clause, domain) and not found and not strangers)
+    if not (to_me or found or strangers):
+        whom = domain.slot("whom")
+        asked.append(Question(field="recipient", question=whom.ask if whom else lexicon.ASK_NO_RECIPIENT))
+    body, when, odd = _words(clause, domain, when, clock, book)
+    asked.extend([*_body_questions(clause), *odd])
+    if named_me and contacts and not grammar.JOINED.search(clause.text):
+        asked.append(Question(field="recipient", question=lexicon.ASK_WHOM.format(address=contacts[0].words)))
+    return Letter(
+        domain=domain,
+        start=clause.start,
+        channels=channels,
+        contacts=tuple(contacts),
+        to_me=to_me,
+        own=to_me or at_mine,
+        when=when,
+        body=body,
+        approve=clause.approve,
+        then=clause.then,
+        questions=tuple(asked),
+    )
+
+
+def _channels(scan: Scan) -> tuple[Word, ...]:
+    said = {match.group().lower(): match.group() for match in scan.take_all(grammar.CHANNEL)}
+    return tuple(Word(value=lexicon.CHANNELS[" ".join(word.split())], words=words) for word, words in said.items())
+
+
+def _speaks_of_me(clause: Clause, domain: Domain) -> bool:
+    """A confirmation is for the one who asks, and so is a reminder that names nobody."""
+    whom = domain.slot("whom")
+    if whom is not None and whom.default == "me":
+        return True
+    return clause.body is None and grammar.CONFIRMS.search(clause.text) is not None
+
+
+def _stranger(words: str, *, known: bool) -> Question:
+    """Words nobody took: without any other recipient they are probably one."""
+    if known:
+        return Question(field="text", question=lexicon.ASK_NOT_UNDERSTOOD.format(words=quote(words)))
+    return Question(field="recipient", question=lexicon.ASK_RECIPIENT.format(words=quote(words)))
+
+
+def _body_questions(clause: Clause) -> list[Question]:
+    if clause.endless:
+        return [Question(field="message", question=lexicon.ASK_BODY_END)]
+    if clause.body is not None and not clause.body:
+        return [Question(field="message", question=lexicon.ASK_BODY)]
+    return []
+
+
+def _words(clause: Clause, domain: Domain, when: When, clock: Clock, book: Book) -> tuple[str | None, When, list[Question]]:
+    """The body and the time. Only of what needs a time is one read at the end of the words, and only if none stood before."""
+    slot = domain.slot("moment")
+    if clause.body is None or slot is None or not slot.ask or not when.is_silent or clause.endless:
+        return clause.body, when, []
+    scan = Scan(clause.body)
+    late = moments.read(scan, clock, book.things)
+    body = scan.text.rstrip(BLANK + " " + lexicon.SILENT_PUNCTUATION)
+    dangles = body and body.split()[-1].lower() in lexicon.DANGLING
+    if late.is_silent:
+        return clause.body, when, []
+    if BLANK in body or dangles or not body:
+        return clause.body, when, [Question(field="time", question=lexicon.ASK_BODY_TIME.format(words=quote(clause.body)))]
+    return body, late, []
