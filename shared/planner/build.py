@@ -194,18 +194,19 @@ class _Plan:
                 self._post(sent, text, [*steps, *follows], joined=0)
         sentence = sent.domain.summary if sent.body is not None or sent.moment else lexicon.SUMMARY_CONFIRMATION
         sentence = sentence.format(channel=sent.channel.value, to=sent.to.value)
-        moment = moments.spoken(sent.moment.local) if sent.moment else ""
-        self.sentences.append(lexicon.SUMMARY_LATER.format(sentence=sentence, moment=moment) if moment else sentence)
+        if sent.moment is not None:
+            sentence = lexicon.SUMMARY_LATER.format(sentence=sentence, moment=moments.spoken(sent.moment.local))
+        asked_first = sent.letter is not None and sent.letter.approve
+        self.sentences.append(lexicon.SUMMARY_APPROVAL.format(sentence=sentence) if asked_first else sentence)
 
     def _told_of(self, sent: Sent) -> list[list[_Branch]]:
         """The requests it waits for."""
         if sent.about is not None:
-            return [self.branches[sent.about]]
+            return [self.branches[sent.about]] if sent.about in self.branches else []
         before = [branches for number, branches in self.branches.items() if number < sent.number]
         if sent.body is not None:
             return before
-        told = [branches for branches in before if branches[0].said]
-        return told or [branches for branches in self.branches.values() if branches[0].said]
+        return _worth_telling(before) or _worth_telling(list(self.branches.values()))
 
     def _post(self, sent: Sent, text: Known[str], needs: Sequence[str], *, joined: int) -> None:
         extra: dict[str, Any] = {"join": joined} if joined and needs else {}
@@ -254,6 +255,12 @@ def _optional(done: Done) -> list[tuple[str, Any]]:
     slots = {slot.name: slot for slot in done.domain.slots if not slot.ask and not slot.profile and not slot.default}
     named = [argument for argument, _ in done.domain.steps[0].args] if done.domain.steps else []
     return [(name, slots[name]) for name in named if name in slots]
+
+
+def _worth_telling(told: list[list[_Branch]]) -> list[list[_Branch]]:
+    """What was booked; only where nothing was, what was looked up or entered."""
+    said = [branches for branches in told if branches[0].said]
+    return [branches for branches in said if branches[0].done.domain.booking] or said
 
 
 def _worlds(told: list[list[_Branch]]) -> list[list[_Branch]]:

@@ -31,6 +31,8 @@ class Clause(msgspec.Struct, frozen=True, kw_only=True):
     body_start: int = 0
     endless: bool = False
     """The body may hold a second request."""
+    about: bool = False
+    """A message about the request right after it: "text me the weather"."""
     then: bool = False
     """Said to come after the one before."""
     approve: str = ""
@@ -97,6 +99,8 @@ def _head(text: str, starts: Sequence[int], introducer: re.Match[str], cut: int,
         return stop, None
     for number in range(bisect_right(starts, stop) - 1, -1, -1):
         start = max(starts[number], cut)
+        consent = grammar.APPROVAL.match(text, start, stop)
+        start = consent.end() if consent else start
         if stop - start > lexicon.LONGEST_HEAD:
             break
         head = text[start:stop]
@@ -136,13 +140,9 @@ def _from_the_time(text: str, starts: Sequence[int], start: int, cut: int) -> in
 def _speaker(head: str, book: Book) -> Domain | None:
     """The domain of literal words that a head begins, or names; a time may come first."""
     words = _significant(head)
-    if (
-        words
-        and not book.speaks_at(words[0])
-        and (verb := book.speaking.search(head))
-        and moments.is_time(head[: verb.start()])
-    ):
-        words = _significant(head[verb.start() :])
+    late = None if not words or book.speaks_at(words[0]) else book.speaking.search(head)
+    if late is not None and moments.is_time(head[: late.start()]):
+        words = _significant(head[late.start() :])
     if not words:
         return None
     for row in book.domains:
@@ -178,8 +178,8 @@ def _starts_request(fragment: str, book: Book) -> bool:
 class _Piece:
     """A request while its fragments are joined."""
 
-    def __init__(self, start: int, end: int, kind: str) -> None:
-        self.start, self.end, self.kind = start, end, kind
+    def __init__(self, start: int, end: int, kind: str, *, about: bool = False) -> None:
+        self.start, self.end, self.kind, self.about = start, end, kind, about
 
 
 def _fragments(text: str, book: Book) -> list[Clause]:
@@ -191,16 +191,33 @@ def _fragments(text: str, book: Book) -> list[Clause]:
             before = pieces[-1] if pieces else None
             if before is not None and piece.kind == NONE and grammar.DO_IT.search(masked, start, end):
                 piece.kind = next((row.name for row in book.domains if before.kind in row.finds), NONE)
+            if before is not None:
+                _give_back(masked, before, piece, book)
             if before is None or _EDGE in masked[before.end : piece.start] or not _joins(masked, before, piece, book):
                 pieces.append(piece)
             else:
                 before.kind = _joined_kind(before.kind, piece.kind, book)
                 before.end = piece.end
     return [
-        Clause(kind=piece.kind, text=text[piece.start : piece.end], start=piece.start, end=piece.end)
+        Clause(kind=piece.kind, text=text[piece.start : piece.end], start=piece.start, end=piece.end, about=piece.about)
         for piece in pieces
         if _says_something(text[piece.start : piece.end])
     ]
+
+
+def _give_back(text: str, before: _Piece, piece: _Piece, book: Book) -> None:
+    """ "Text Ana and me the weather": who stands before the thing belongs to the message about it."""
+    rows = [book.of(one.kind) if one.kind not in (NONE, MIXED) else None for one in (before, piece)]
+    noun = (
+        forms_of(rows[1]).noun.search(text, piece.start, piece.end)
+        if rows[0] and rows[0].speaks and rows[1] and rows[1].told
+        else None
+    )
+    if rows[1] is None or noun is None:
+        return
+    head = grammar.ARTICLE_END.sub("", text[piece.start : noun.start()])
+    if _says_something(head) and not forms_of(rows[1]).verb.search(head) and not forms_of(rows[1]).empty.search(head):
+        before.end, before.about, piece.start = piece.start + len(head), True, piece.start + len(head)
 
 
 def _joined_kind(before: str, after: str, book: Book) -> str:
@@ -224,7 +241,7 @@ def _pieces(text: str, start: int, end: int, book: Book) -> list[_Piece]:
         if grammar.TELL_ME.search(fragment[: noun.start()]):
             return [_Piece(start, end, told.name)]
         head = grammar.ARTICLE_END.sub("", fragment[: noun.start()])
-        return [_Piece(start + len(head), end, told.name), _Piece(start, start + len(head), kind)]
+        return [_Piece(start, start + len(head), kind, about=True), _Piece(start + len(head), end, told.name)]
     return [_Piece(start, end, kind)]
 
 
@@ -322,13 +339,11 @@ def _asked_about(clauses: Sequence[Clause], match: re.Match[str], text: str) -> 
     """What follows "wait for my approval"; what "ask me first" was said of; None if that may be several."""
     wanted = [number for number, clause in enumerate(clauses) if clause.kind != NONE]
     before = [number for number in wanted if clauses[number].start < match.start()]
-    within = [
-        number
-        for number in before
-        if match.end() < clauses[number].end and _says_something(text[match.end() : clauses[number].end])
-    ]
     after = [number for number in wanted if clauses[number].start >= match.start()]
-    if match["first"] is None:
+    within = [number for number in before if _says_something(text[match.end() : max(clauses[number].end, match.end())])]
+    opening = bool(after) and not _says_something(text[match.end() : clauses[after[0]].start])
+    follows = match["first"] is None and (match["once"] is None or opening or not before)
+    if follows:
         following = [*within[-1:], *after]
         return following[0] if following else _only(before)
     return _only(before) if before else _only(after)

@@ -234,6 +234,8 @@ class Filling:
                 host = self._host()
                 assert host is not None  # noqa: S101 - `_ends` asked otherwise
                 return Lean(on=host, path=self.said[host].domain.place, words=lexicon.SUMMARY_PLACE)
+            case "address" if place.address.casefold() in {word.casefold() for word in self.profile.contacts}:
+                return Question(field="address", question=lexicon.ASK_ADDRESS_OF.format(words=place.address))
             case "address":
                 return Known(value=place.address, origin="text", words=place.words)
             case "stored":

@@ -133,7 +133,7 @@ TIME_NOW: Final = rule(rf"{BEGIN}(?:right\s+now|now){END}")
 
 _NOUN: Final = rf"(?P<noun>{any_of(lexicon.PEOPLE_NOUNS)})"
 PERSON_COUNTED: Final = rule(
-    rf"\s*(?P<count>an?\b|{NUMBER})[\s-]+(?:(?:other|more|small|little|young)\s+)?"
+    rf"\s*(?P<count>an?\b|{NUMBER})[\s-]+(?:(?P<more>other|more)\s+|(?:small|little|young)\s+)?"
     rf"(?:{_NOUN}|(?P<relation>{any_of((*lexicon.RELATIONS_PLURAL, *lexicon.RELATIONS))})){END}"
 )
 PERSON_RELATED: Final = rule(
@@ -201,7 +201,7 @@ APPROVAL: Final = rule(
     rf"(?P<first>{BEGIN}{_BUT}(?:ask|check\s+with)\s+(?:me|us)\s+(?:(?:for\s+(?:my|our)\s+)?{_YES}\s+)?"
     rf"(?:first|{_BEFORE_DOING}){END}"
     rf"|{BEGIN}{_BUT}(?:wait\s+for|get|ask\s+for|needs?|require|requires)\s+(?:my|our)\s+{_YES}\s+(?:first|{_BEFORE_DOING}){END}"
-    rf"|{BEGIN}(?:but\s+)?(?:only\s+)?(?:after|once|when|if)\s+(?:I|we)(?:'ve|\s+have)?\s+"
+    rf")|(?P<once>{BEGIN}(?:but\s+)?(?:only\s+)?(?:after|once|when|if)\s+(?:I|we)(?:'ve|\s+have)?\s+"
     rf"(?:approved?|confirmed?|agreed?|said\s+yes|say\s+yes|ok|okay)(?:\s+it)?{END}"
     rf"|{BEGIN}(?:but\s+)?(?:with|subject\s+to)\s+(?:my|our)\s+approval{END})"
     rf"|{BEGIN}(?:wait\s+for|ask\s+(?:me\s+)?for|get)\s+(?:my|our|me\s+to)\s+(?:{_YES}|approve|agree|confirm)(?:\s+it)?{END}"

@@ -146,17 +146,19 @@ CHANNELS: Final = {
     "mail": "email",
 }
 CONFIRMATIONS: Final = ("confirmation", "confirmations")
-BODY_INTRODUCERS: Final = ("that", "saying", "to say", "to", "about", "of")
+BODY_INTRODUCERS: Final = ("that", "saying", "to say", "saying that", "to say that", "to", "about", "of")
 
 # -- words that carry nothing ----------------------------------------------------------------------------------------------
 
 POLITE_PHRASES: Final = (
     "plan and execute", "plan and book", "find and book", "find and reserve", "search and book", "go ahead and",
-    "could you", "can you", "would you", "will you", "i would like to", "i'd like to", "we would like to", "we'd like to",
+    "could we have", "can we have", "could i have", "can i have", "may i have", "may we have", "could i get", "can i get",
+    "could we get", "can we get", "could you", "can you", "would you", "will you",
+    "i would like to", "i'd like to", "we would like to", "we'd like to",
     "i would like", "i'd like", "we would like", "we'd like", "i want to", "we want to", "i need to", "we need to",
     "thank you", "thanks", "please", "kindly", "hi", "hello", "hey",
 )  # fmt: skip
-EMPTY_WORDS: Final = frozenset("a an the and then also plus for at on of i we me sharp exactly first next".split())
+EMPTY_WORDS: Final = frozenset("a an the and then also plus for at on of i we me sharp exactly first".split())
 MESSAGE_EMPTY_WORDS: Final = EMPTY_WORDS | frozenset(
     (
         "send tell notify let know message confirm to by via per with it them everything my our your all "
@@ -181,9 +183,11 @@ AREA_WORDS: Final = ("downtown",)
 STREETS: Final = "street st road rd avenue ave lane square boulevard drive way".split()
 NAME_PARTICLES: Final = frozenset("the of & de la le du del di da al el y von zum zur".split())
 NOT_NAMES: Final = frozenset(
-    "some any a an my our your nice good best great somewhere anywhere place home work restaurant hotel office school".split()
+    "some any a an my our your nice good best great somewhere anywhere place home work restaurant".split()
 )
 """A name that holds one of these is a description: it is asked about, not booked."""
+NAME_NOUNS: Final = frozenset("hotel office school house inn".split())
+"""Alone they are descriptions too; "Hotel Adlon" is a name."""
 NAME_STOPS: Final = frozenset(
     (
         "for on at in by with near around to from under please and then also plus tonight tomorrow today now noon midday "
@@ -358,3 +362,6 @@ REPEATED_DAYS: Final = {
 MINUTES_OF_HOUR: Final = frozenset((5, 10, 15, 20, 30))
 TIME_EMPTY_WORDS: Final = frozenset(("at", "on", "the", "and", "sharp", "exactly"))
 """What carries nothing within a time."""
+ASK_ADDRESS_OF: Final = 'Where is "{words}"? Please give an address.'
+NO_TITLES: Final = frozenset(("reminder", "event", "entry", "something", "appointment", "slot", "note", "time"))
+"""What says nothing about a calendar entry."""

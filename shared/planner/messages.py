@@ -26,6 +26,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """The user themselves, at a stored address or at one given here."""
     when: When = When()
     body: str | None = None
+    about_next: bool = False
+    """It tells of the request said right after it."""
     approve: str = ""
     then: bool = False
     questions: tuple[Question, ...] = ()
@@ -65,6 +67,7 @@ def read(clause: Clause, domain: Domain, *, book: Book, profile: Profile, clock:
         own=to_me or at_mine,
         when=when,
         body=body,
+        about_next=clause.about,
         approve=clause.approve,
         then=clause.then,
         questions=tuple(asked),
@@ -93,6 +96,8 @@ def _stranger(words: str, *, known: bool) -> Question:
 
 def _body_questions(clause: Clause) -> list[Question]:
     if clause.endless:
+        return [Question(field="message", question=lexicon.ASK_BODY_END)]
+    if clause.body is None and '"' in clause.text:
         return [Question(field="message", question=lexicon.ASK_BODY_END)]
     if clause.body is not None and not clause.body:
         return [Question(field="message", question=lexicon.ASK_BODY)]

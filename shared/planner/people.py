@@ -106,7 +106,7 @@ def _count_item(text: str, position: int, tally: _Tally) -> int | None:
 def _add_counted(match: re.Match[str], tally: _Tally) -> int:
     words = match["count"].lower()
     tally.count += 1 if words in ("a", "an") else grammar.number(words)
-    tally.related = tally.related or match["relation"] is not None
+    tally.related = tally.related or match["relation"] is not None or match["more"] is not None
     return _added(match, tally)
 
 

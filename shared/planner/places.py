@@ -153,7 +153,12 @@ def _possessive_end(text: str, position: int) -> int | None:
     if word is None or not word[1].endswith("'s"):
         return None
     owner = word[1].removesuffix("'s").lower()
-    common = owner in lexicon.RELATIONS or owner in lexicon.NAME_STOPS or owner in lexicon.NOT_NAMES or "'" in owner
+    common = (
+        owner in lexicon.RELATIONS
+        or owner in lexicon.NAME_STOPS
+        or owner in lexicon.NOT_NAMES | lexicon.NAME_NOUNS
+        or "'" in owner
+    )
     return None if common else word.end()
 
 
@@ -198,4 +203,6 @@ def _is_name(words: list[str]) -> bool:
     """Not a description ("Some Nice Place"), and not only a number."""
     bare = [word.rstrip(".").lower() for word in words]
     numbers = [word for word in bare if word in grammar.NUMBERS or word.isdigit()]
-    return not lexicon.NOT_NAMES.intersection(bare) and len(numbers) < len(bare)
+    if len(numbers) == len(bare) or not set(bare) - lexicon.NAME_NOUNS - lexicon.NAME_PARTICLES:
+        return False
+    return not lexicon.NOT_NAMES.intersection(bare)

@@ -79,6 +79,7 @@ class Reading:
             case "moment" | "day":
                 self.when = moments.read(self.scan, self.clock, self.book.things)
             case "span":
+                self.take_early_title(forms)
                 self.span, self.when = spans.read(self.scan, self.clock, self.book.things)
             case "party":
                 self.people = people.read(self.scan)
@@ -127,8 +128,16 @@ class Reading:
         elif values:
             self.said[slot.name] = Word(value=values[0], words=matches[0].group())
 
+    def take_early_title(self, forms: Forms) -> None:
+        """Free words that only look like a part of the day."""
+        slot = next((slot for slot in self.slots if slot.kind == "title"), None)
+        if slot is not None:
+            self._keep(slot, titles.read_early(self.scan, slot, forms, self.clock))
+
     def take_title(self, slot: Slot, forms: Forms) -> None:
         """Free words."""
+        if slot.name in self.said:
+            return
         found = titles.read(self.scan, slot, forms)
         if isinstance(found, Question):
             self.asked.append(found)

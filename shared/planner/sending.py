@@ -111,7 +111,9 @@ class Sending:
         )
 
     def _about(self, number: int, letter: Letter) -> int | None:
-        """A reminder counted from one request is about that one."""
+        """A reminder counted from one request is about that one, and "text me the weather" about what follows."""
+        if letter.about_next:
+            return number + 1
         if letter.body is not None or not letter.when.offsets or not letter.when.offsets[0].thing:
             return None
         return self.filling.counted_from(number, letter.when.offsets[0])
@@ -124,7 +126,8 @@ class Sending:
         usual = self.filling.profile.confirm_by
         booked = any(one.domain.booking for _, one in self.filling.requests())
         asked = any(
-            isinstance(one, Letter) and one.own and one.body is None and one.when.is_silent for one in self.filling.said
+            isinstance(one, Letter) and one.own and one.body is None and one.when.is_silent and not one.about_next
+            for one in self.filling.said
         )
         if usual and booked and not asked:
             channel = Known[Channel](value=usual, origin="profile", words="confirm_by")

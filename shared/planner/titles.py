@@ -2,10 +2,11 @@
 
 import re
 
-from shared.planner import grammar, lexicon
+from shared.planner import grammar, lexicon, moments
 from shared.planner.domain import Slot
 from shared.planner.forms import Forms
 from shared.planner.model import Question
+from shared.planner.moments import Clock
 from shared.planner.places import Name
 from shared.planner.scan import BLANK, Scan, quote
 
@@ -13,6 +14,18 @@ from shared.planner.scan import BLANK, Scan, quote
 def read(scan: Scan, slot: Slot, forms: Forms) -> Name | Question | None:
     """The title, taken out of the text; None if there is none. Times and places have been taken before."""
     return _introduced(scan, slot, forms) or _put(scan, slot, forms) or _called_by_its_noun(scan, slot)
+
+
+def read_early(scan: Scan, slot: Slot, forms: Forms, clock: Clock) -> Name | None:
+    """A title between "add" and "to my calendar" that says no time: then "Parents' evening" is not an evening."""
+    where, verb = grammar.TO_CALENDAR.search(scan.text), forms.verb.search(scan.text)
+    if where is None or verb is None or verb.end() > where.start() or BLANK in scan.text[verb.end() : where.start()]:
+        return None
+    when = moments.read(Scan(scan.text[verb.end() : where.start()]), clock)
+    if when.times or when.dates or when.offsets or not when.parts:
+        return None
+    found = _put(scan, slot, forms)
+    return found if isinstance(found, Name) else None
 
 
 def _introduced(scan: Scan, slot: Slot, forms: Forms) -> Name | None:
@@ -37,7 +50,7 @@ def _put(scan: Scan, slot: Slot, forms: Forms) -> Name | Question | None:
     if not pieces:
         return None
     title = " ".join(grammar.ARTICLE.sub("", piece.strip(lexicon.SILENT_PUNCTUATION + " ")) for piece in pieces)
-    if " ".join(title.lower().split()) in lexicon.BOOKED_WORDS:
+    if " ".join(title.lower().split()) in lexicon.BOOKED_WORDS | lexicon.NO_TITLES:
         scan.blank(verb.end(), where.start())
         return None
     if len(pieces) > 1:

@@ -18,7 +18,12 @@ MESSAGE: Final = Domain(
             ask="Who should get the message? Please give a phone number or an email address.",
         ),
         Slot(name="when", kind="moment"),
-        Slot(name="text", kind="body", after=("that", "saying", "to say"), ask="What should the message say?"),
+        Slot(
+            name="text",
+            kind="body",
+            after=("that", "saying", "to say", "saying that", "to say that"),
+            ask="What should the message say?",
+        ),
     ),
     steps=(SEND,),
     label="the message at {time}",

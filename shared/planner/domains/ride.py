@@ -12,6 +12,7 @@ RIDE: Final = Domain(
     ),
     verbs=tuple("book reserve get order call arrange organise organize need want request schedule back".split()),
     names=("table", "search", "calendar"),
+    empty=("take", "drive", "pick", "up"),
     beside=True,
     phase=1,
     slots=(

@@ -13,7 +13,7 @@ WEATHER: Final = Domain(
     ),
     verbs=("check", "get", "show", "tell", "give", "find", "look", "search", "need", "want", "see"),
     empty=(
-        "what", "what's", "whats", "is", "will", "be", "like", "how", "how's", "it", "me", "my", "us", "out", "up", "do", "let",
+        "what", "what's", "whats", "is", "will", "be", "like", "how", "how's", "it", "out", "up", "us", "do", "let",
         "know", "going", "know what", "looking", "look up",
     ),
     told=True,
@@ -22,7 +22,7 @@ WEATHER: Final = Domain(
         Slot(name="place", kind="place", after=("in", "for", "at", "near"), ask="The weather of which place?"),
     ),
     steps=(StepShape(tool="get_weather", args=(("place", "place"), ("date", "date"))),),
-    reference="get_weather",
+    reference="get_weather.summary",
     summary="weather in {place} on {day}",
-    confirmation="Weather in {place} on {date}: {step:get_weather}.",
+    confirmation="Weather in {place} on {date}: {step:get_weather.summary}.",
 )  # fmt: skip
