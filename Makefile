@@ -46,6 +46,9 @@ check: lint types test ## Exactly what CI runs
 sim: .venv/.dev ## Play SEEDS simulated runs with faults (10,000 take about a minute)
 	@$(BIN)/python -m shared.cli sim --seeds $(or $(SEEDS),10000) $(ARGS)
 
+planner-report: .venv/.dev ## How well words are read: per slot, on the sentences worked with and on those held back
+	@$(BIN)/python -m tests.planner.report $(ARGS)
+
 mutants: .venv/.dev ## Break the engine on purpose, and see that the simulator notices every time
 	@$(BIN)/python -m tests.simulation.mutants $(ARGS)
 
@@ -77,4 +80,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves bench-overdue standstill sim mutants drill mesh chaos losses
+.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves bench-overdue standstill sim planner-report mutants drill mesh chaos losses

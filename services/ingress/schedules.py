@@ -55,6 +55,10 @@ async def create(request: Request) -> Response:
 
 async def create_of_words(deps: edge.Deps, tenant: str, asked: Execute, found: Repeating, key: str) -> Response:
     """Store the schedule that words ask for; with an Idempotency-Key, once."""
+    if asked.confirm or asked.priority != "normal":
+        raise BadRequest(
+            "$: words that repeat take neither `confirm` nor `priority`: their plans are made anew each time", at="$"
+        )
     wanted, now = found.wanted, await deps.schedules.now()
     zone = timing.zone_of(wanted.timezone, "$.context.timezone")
     schedule = Schedule(

@@ -52,7 +52,9 @@ def _leans(node: Node, other: Node) -> bool:
     if isinstance(other, Sent) or node is other:
         return False
     if isinstance(node, Sent):
-        return node.moment is None or node.body is None or other.number < node.number or node.about == other.number
+        if node.about is not None:
+            return node.about == other.number
+        return node.body is None or other.number < node.number
     return any(isinstance(value, Lean) and value.on == other.number for value in node.values.values())
 
 

@@ -89,8 +89,6 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     """`tool.path` of where it happens: "there"."""
     party: str = ""
     """`tool.path` of how many come."""
-    reference: str = ""
-    """`tool.path` of what tells a person that it happened."""
     label: str = ""
     """What a rule calls it."""
     summary: str = ""

@@ -63,7 +63,8 @@ class Sending:
         if letter.when.offsets:
             return self.filling.counted(number, letter.when)
         if letter.when.is_silent:
-            if slot is not None and slot.ask:
+            asked = any(question.field == "time" for question in letter.questions)
+            if slot is not None and slot.ask and not asked:
                 self.filling.questions.append(Question(field="time", question=slot.ask))
             return None
         anchor = self.filling.beside(letter.domain.phase)
@@ -89,26 +90,20 @@ class Sending:
 
     def _add(self, number: int, letter: Letter | None, channel: Known[Channel], to: Known[str], moment: Moment | None) -> None:
         """The same words to the same address go out once, however often they are asked for."""
-        body = letter.body if letter else None
-        when = moment.local if moment else None
-        if any((one.body, one.to.value, one.moment and one.moment.local) == (body, to.value, when) for one in self.sent):
-            return
         domain = letter.domain if letter else self._messenger()
-        about = self._about(number, letter) if letter else None
-        after = self.filling.before(number) if letter else None
-        self.sent.append(
-            Sent(
-                number=number,
-                letter=letter,
-                domain=domain,
-                channel=channel,
-                to=to,
-                body=body,
-                moment=moment,
-                about=about,
-                after=after,
-            )
+        sent = Sent(
+            number=number,
+            letter=letter,
+            domain=domain,
+            channel=channel,
+            to=to,
+            body=letter.body if letter else None,
+            moment=moment,
+            about=self._about(number, letter) if letter else None,
+            after=self.filling.before(number) if letter else None,
         )
+        if not any(_same(sent, other) for other in self.sent):
+            self.sent.append(sent)
 
     def _about(self, number: int, letter: Letter) -> int | None:
         """A reminder counted from one request is about that one, and "text me the weather" about what follows."""
@@ -132,6 +127,13 @@ class Sending:
         if usual and booked and not asked:
             channel = Known[Channel](value=usual, origin="profile", words="confirm_by")
             self._add_own(len(self.filling.said), None, channel, None)
+
+
+def _same(one: Sent, other: Sent) -> bool:
+    """The same words to the same address at the same time."""
+    return (one.body, one.to.value, one.moment and one.moment.local, one.about) == (
+        other.body, other.to.value, other.moment and other.moment.local, other.about,
+    )  # fmt: skip
 
 
 def channel_of(word: Word) -> Channel:

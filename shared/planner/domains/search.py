@@ -26,10 +26,7 @@ SEARCH: Final = Domain(
         CUISINE,
     ),
     steps=(StepShape(tool="search_restaurants", args=_ARGS),),
-    reference="search_restaurants",
     summary="search for restaurants for {party_size} on {moment}{details}",
 )  # fmt: skip
-SEARCH_TABLES: Final = msgspec.structs.replace(
-    SEARCH, steps=(StepShape(tool="find_table", args=_ARGS),), reference="find_table"
-)
+SEARCH_TABLES: Final = msgspec.structs.replace(SEARCH, steps=(StepShape(tool="find_table", args=_ARGS),))
 """Where there is no search: the best table that is free."""

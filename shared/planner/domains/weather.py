@@ -22,7 +22,6 @@ WEATHER: Final = Domain(
         Slot(name="place", kind="place", after=("in", "for", "at", "near"), ask="The weather of which place?"),
     ),
     steps=(StepShape(tool="get_weather", args=(("place", "place"), ("date", "date"))),),
-    reference="get_weather.summary",
     summary="weather in {place} on {day}",
     confirmation="Weather in {place} on {date}: {step:get_weather.summary}.",
 )  # fmt: skip
