@@ -9,12 +9,14 @@ from redis.asyncio import Redis
 
 from services.ingress.edge import Deps
 from shared.accepting import Accepted, Acceptor
-from shared.errors import Unavailable
+from shared.errors import Unavailable, Unprocessable
+from shared.machine.accept import Limits
 from shared.redisdb import keys
 from shared.redisdb.schedules import CLAIM_MS, RedisSchedules
 from shared.requests import Execute
 from shared.schedules.firing import RETRY_MS, WAIT_MS, Firing, request_of
 from shared.schedules.timing import GRACE_MS, Due
+from shared.tools.registry import Registry
 from tests.services.engine.site import KEY, Site
 
 AUTH = {"Authorization": f"Bearer {KEY}"}
@@ -315,3 +317,87 @@ async def test_a_page_that_cannot_be_is_400(site: Site, path: str) -> None:
     answer = await site.call("ingress", "GET", f"/api/schedules{path}", headers=AUTH)
     assert answer.status_code == 400
     assert answer.json()["error"]["details"]["at"] in path
+
+
+# -- words that say themselves when they repeat -----------------------------------------------------------------------------
+
+EVERY_FRIDAY = {"intent": "every Friday at 6pm book a table for 2 at 8pm", "userId": "test-user"}
+
+
+async def test_words_that_repeat_become_a_schedule(site: Site) -> None:
+    """201 with what it will come to; nothing runs before its time, and then the words without their times do."""
+    await deps_at(site, EIGHT)  # a Wednesday
+    made = await site.call("ingress", "POST", "/api/execute", headers=AUTH, json=EVERY_FRIDAY)
+    body = made.json()
+    assert (made.status_code, made.headers["Location"]) == (201, body["links"]["self"])
+    assert (body["cron"], body["timezone"], body["intent"]) == ("0 18 * * FRI", "UTC", "book a table for 2 at 8pm")
+    assert body["nextAt"] == "2030-05-03T18:00:00.000+00:00"
+    assert "table for 2" in body["summary"].lower()
+    assert body["sources"]
+    assert await executions(site) == []
+    friday = int(datetime(2030, 5, 3, 18, tzinfo=UTC).timestamp() * 1000)
+    assert await fired(site, friday) == 1
+    (run,) = await executions(site)
+    assert run["text"] == "book a table for 2 at 8pm"
+
+
+async def test_words_that_repeat_are_taken_once_for_a_key(site: Site) -> None:
+    """And the key is not good for others."""
+    await deps_at(site, EIGHT)
+    headers = AUTH | {"Idempotency-Key": "k1"}
+    first, second = [
+        (await site.call("ingress", "POST", "/api/execute", headers=headers, json=EVERY_FRIDAY)).json() for _ in range(2)
+    ]
+    assert (first["id"], first["repeated"], second["repeated"]) == (second["id"], False, True)
+    assert len((await ask(site, "GET", "/api/schedules"))["schedules"]) == 1
+    other = EVERY_FRIDAY | {"intent": "every Friday at 6pm book a table for 2 at 9pm"}
+    answer = await site.call("ingress", "POST", "/api/execute", headers=headers, json=other)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "idempotency_conflict")
+
+
+async def test_a_zone_said_beside_the_words_is_the_schedules(site: Site) -> None:
+    """The chat takes them too."""
+    await deps_at(site, EIGHT)
+    body = {"message": 'every day at 7am text me "good morning"', "userId": "test-user"}
+    made = await ask(site, "POST", "/api/chat", json=body | {"context": {"timezone": "Asia/Tokyo"}})
+    assert (made["timezone"], made["nextAt"]) == ("Asia/Tokyo", "2030-05-01T22:00:00.000+00:00")
+
+
+@pytest.mark.parametrize("more", [{"confirm": True}, {"priority": "low"}])
+async def test_what_a_schedule_cannot_keep_is_refused(site: Site, more: dict[str, Any]) -> None:
+    """Its plans are made when their time comes."""
+    answer = await site.call("ingress", "POST", "/api/execute", headers=AUTH, json=EVERY_FRIDAY | more)
+    assert answer.status_code == 400
+    assert (await ask(site, "GET", "/api/schedules"))["schedules"] == []
+
+
+async def test_words_that_repeat_are_not_repeated_by_a_cron_expression(site: Site) -> None:
+    """It would be said twice when."""
+    answer = await site.call("ingress", "POST", "/api/schedules", headers=AUTH, json=EVERY_FRIDAY | {"cron": "0 8 * * *"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "words_repeat")
+
+
+async def test_the_moment_of_the_words_may_be_given(site: Site) -> None:
+    """With its offset; without one it is no moment."""
+    words = {"intent": "Book a table for 2 in 90 minutes", "userId": "test-user"}
+    made = await ask(site, "POST", "/api/execute", json=words | {"context": {"now": "2030-05-01T12:00:00+02:00"}})
+    assert made["plan"]["steps"][0]["args"] == {"party_size": 2, "date": "2030-05-01", "time": "11:30"}
+    for wrong in ("2030-05-01T12:00:00", "noon"):
+        answer = await site.call("ingress", "POST", "/api/execute", headers=AUTH, json=words | {"context": {"now": wrong}})
+        assert (answer.status_code, "now" in answer.text) == (400, True)
+
+
+async def test_what_no_tool_is_there_for_is_asked_about(site: Site) -> None:
+    """A domain whose tools are not registered is not planned with."""
+    deps = await deps_at(site, EIGHT)
+    acceptor = Acceptor(
+        store=deps.store,
+        sender=deps.sender,
+        registry=Registry(),
+        profiles=deps.profiles,
+        limits=Limits(steps=100, argument_bytes=65_536, step_ms=8_000),
+        background=deps.background,
+    )
+    with pytest.raises(Unprocessable) as refused:
+        await acceptor.draft("t", Execute(intent="Book a table for 2 at 7pm", user_id="test-user"))
+    assert [question["field"] for question in refused.value.details["questions"]] == ["tool"]
