@@ -46,7 +46,7 @@ check: lint types test ## Exactly what CI runs
 sim: .venv/.dev ## Play SEEDS simulated runs with faults (10,000 take about a minute)
 	@$(BIN)/python -m shared.cli sim --seeds $(or $(SEEDS),10000) $(ARGS)
 
-planner-report: .venv/.dev ## How well words are read: per slot, on the sentences worked with and on those held back
+planner-report: .venv/.dev ## How well words are read: per argument, on the sentences worked with and on those held back
 	@$(BIN)/python -m tests.planner.report $(ARGS)
 
 mutants: .venv/.dev ## Break the engine on purpose, and see that the simulator notices every time

@@ -170,8 +170,8 @@ class _Plan:
 
     def _sentence(self, done: Done) -> str:
         shown = {name: value.value if isinstance(value, Known) else value.words for name, value in done.values.items()}
-        optional = [name for name, slot in _optional(done) if name in done.values]
-        shown["details"] = "".join(f", {name} {shown[name]}" for name in optional)
+        optional = [name for name, detail in _optional(done) if name in done.values]
+        shown["wishes"] = "".join(f", {name} {shown[name]}" for name in optional)
         if done.moment is not None:
             shown["moment"] = moments.spoken(done.moment.local)
             shown["day"] = moments.spoken_day(done.moment.local.date())
@@ -253,10 +253,12 @@ class _Plan:
 
 
 def _optional(done: Done) -> list[tuple[str, Any]]:
-    """The slots that need not be said, in the order of the arguments."""
-    slots = {slot.name: slot for slot in done.domain.slots if not slot.ask and not slot.profile and not slot.default}
+    """The details that need not be said, in the order of the arguments."""
+    details = {
+        detail.name: detail for detail in done.domain.details if not detail.ask and not detail.profile and not detail.default
+    }
     named = [argument for argument, _ in done.domain.steps[0].args] if done.domain.steps else []
-    return [(name, slots[name]) for name in named if name in slots]
+    return [(name, details[name]) for name in named if name in details]
 
 
 def _worth_telling(told: list[list[_Branch]]) -> list[list[_Branch]]:

@@ -117,10 +117,10 @@ def _head(text: str, starts: Sequence[int], introducer: re.Match[str], cut: int,
 def _introduces(kind: Domain, introducer: re.Match[str], text: str) -> bool:
     """Whether this word introduces the words of such a request: "to" those of a reminder, and not in "quarter to eight"."""
     word = " ".join(introducer.group().strip(" ,").lower().split())
-    slot = kind.slot("body")
-    if word in ("", ":") or slot is None:
+    detail = kind.detail("body")
+    if word in ("", ":") or detail is None:
         return True
-    if word not in slot.after:
+    if word not in detail.after:
         return False
     in_time = grammar.MINUTES_END.search(text[: introducer.start()]) and grammar.HOUR_NEXT.match(text, introducer.end())
     return not in_time and (word != "to" or grammar.DOING_NEXT.match(text, introducer.end()) is not None)
@@ -160,7 +160,7 @@ def _body(text: str, start: int, kind: Domain, book: Book) -> tuple[str, int, bo
     if quoted:
         return quoted[1].strip(), quoted.end(), False
     end = len(text)
-    if (slot := kind.slot("moment")) is not None and slot.ask and (stop := grammar.SENTENCE_END.search(text, start)):
+    if (detail := kind.detail("moment")) is not None and detail.ask and (stop := grammar.SENTENCE_END.search(text, start)):
         end = stop.start()
     body = text[start:end].replace(_EDGE, " ").strip()
     later = book.connector.split(body)[1:]

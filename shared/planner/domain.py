@@ -1,15 +1,15 @@
-"""What a domain is: a row of words, slots and step shapes. A new one is a new row; what reads them knows no names."""
+"""What a domain is: a row of words, details and step shapes. A new one is a new row; what reads them knows no names."""
 
 from typing import Literal, TypeAlias
 
 import msgspec
 
-SlotKind: TypeAlias = Literal[
+DetailKind: TypeAlias = Literal[
     "moment", "day", "span", "party", "name", "choice", "from", "to", "place", "title", "whom", "body"
 ]
 
 
-class Slot(msgspec.Struct, frozen=True, kw_only=True):
+class Detail(msgspec.Struct, frozen=True, kw_only=True):
     """One thing a request says, how it is said, and what stands in when it is not.
 
     Kinds: `moment` gives `date` and `time`; `day` gives `date`; `span` gives `start` and `end`; `party` a number of people;
@@ -18,7 +18,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    kind: SlotKind
+    kind: DetailKind
     after: tuple[str, ...] = ()
     """Words that introduce it: "at", "under the name of"."""
     known: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """The value that stands in, by `rule`."""
     rule: str = ""
     ask: str = ""
-    """What is asked when it is missing; without it, the slot may stay empty."""
+    """What is asked when it is missing; without it, the detail may stay empty."""
     which: str = ""
     """What is asked when two were said."""
     unread: str = ""
@@ -47,7 +47,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepShape(msgspec.Struct, frozen=True, kw_only=True):
-    """One call. An argument is a slot's name, `step:tool.path` for what an earlier step of the row gives, or `text:...`."""
+    """One call. An argument is a detail's name, `step:tool.path` for what an earlier step of the row gives, or `text:...`."""
 
     tool: str
     args: tuple[tuple[str, str], ...]
@@ -70,7 +70,7 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     """Domains whose words may stand in it anywhere."""
     phase: int = 0
     """When it is settled: what leans on others comes after them."""
-    slots: tuple[Slot, ...] = ()
+    details: tuple[Detail, ...] = ()
     steps: tuple[StepShape, ...] = ()
     looks: tuple[str, ...] = ()
     """Verbs that only look; with none of `verbs` beside them it is asked whether `look_or_do`."""
@@ -92,7 +92,7 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     """What a rule calls it."""
     summary: str = ""
-    """One sentence; holds the names of slots in braces, `{moment}` and `{details}`."""
+    """One sentence; holds the names of details in braces, `{moment}` and `{wishes}`."""
     confirmation: str = ""
     """What a message says of it; as `summary`, and `{step:tool.path}`."""
     title: str = ""
@@ -106,13 +106,13 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def speaks(self) -> bool:
         """It carries literal words to somebody."""
-        return any(slot.kind == "whom" for slot in self.slots)
+        return any(detail.kind == "whom" for detail in self.details)
 
     @property
     def waits(self) -> bool:
         """It needs a time of its own."""
-        return any(slot.kind == "moment" and slot.ask for slot in self.slots)
+        return any(detail.kind == "moment" and detail.ask for detail in self.details)
 
-    def slot(self, kind: SlotKind) -> Slot | None:
-        """Its first slot of a kind."""
-        return next((slot for slot in self.slots if slot.kind == kind), None)
+    def detail(self, kind: DetailKind) -> Detail | None:
+        """Its first detail of a kind."""
+        return next((detail for detail in self.details if detail.kind == kind), None)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from shared.planner import lexicon, moments
-from shared.planner.domain import Slot
+from shared.planner.domain import Detail
 from shared.planner.forms import Book
 from shared.planner.known import Done, Known, Lean, Value
 from shared.planner.messages import Letter
@@ -81,7 +81,7 @@ class Filling:
     def ask_for_days_beside(self) -> None:
         """A day that nobody said, beside a request for another day: which of them?"""
         for number, one in self.done.items():
-            if one.domain.slot("day") is None or one.moment is None or one.moment.date_origin == "text":
+            if one.domain.detail("day") is None or one.moment is None or one.moment.date_origin == "text":
                 continue
             others = {self.moments[other].date for other in self.done if other != number and other in self.moments}
             days = sorted({one.moment.date, *others})
@@ -93,23 +93,23 @@ class Filling:
 
     def fill(self, number: int, request: Request) -> None:
         """Settle one request; what is open is asked."""
-        ends = self._ends(request) if request.domain.slot("from") else {}
+        ends = self._ends(request) if request.domain.detail("from") else {}
         if ends is None:
             return
         leaning = [place for place in ends.values() if isinstance(place, Place) and place.kind == "there"]
         moment = self._moment(number, request, ends)
         values = self._timed(request, moment)
-        whole = moment is not None or request.domain.slot("moment") is None
-        for slot in _party_first(request.domain.slots):
-            value = self._slot(number, request, slot, ends, leaning=bool(leaning))
+        whole = moment is not None or request.domain.detail("moment") is None
+        for detail in _party_first(request.domain.details):
+            value = self._detail(number, request, detail, ends, leaning=bool(leaning))
             if isinstance(value, Question):
                 self.questions.append(value)
                 whole = False
             elif value is not None:
-                values[slot.name] = value
+                values[detail.name] = value
         if moment is not None:
             self.moments[number] = moment
-        if whole and not (request.domain.slot("day") and moment is None):
+        if whole and not (request.domain.detail("day") and moment is None):
             done = Done(number=number, request=request, moment=moment, values=values, after=self.before(number))
             self.done[number] = self._with_variant(done)
 
@@ -117,44 +117,44 @@ class Filling:
         """What was said right before, if this was said to come after it."""
         return number - 1 if self.said[number].then and number else None
 
-    def _slot(
-        self, number: int, request: Request, slot: Slot, ends: Mapping[str, Place | Question], *, leaning: bool
+    def _detail(
+        self, number: int, request: Request, detail: Detail, ends: Mapping[str, Place | Question], *, leaning: bool
     ) -> Value | Question | None:
-        match slot.kind:
+        match detail.kind:
             case "party":
-                return self._party(request, slot, leaning=leaning)
+                return self._party(request, detail, leaning=leaning)
             case "from" | "to":
-                return self._end(ends[slot.name])
+                return self._end(ends[detail.name])
             case "name" | "choice" | "place" | "title":
-                return self._text(number, request, slot)
+                return self._text(number, request, detail)
             case _:
                 return None
 
-    def _text(self, number: int, request: Request, slot: Slot) -> Value | Question | None:
+    def _text(self, number: int, request: Request, detail: Detail) -> Value | Question | None:
         """As said; else what the booking of the same text gives; else as stored; else by rule; else asked, if it must be."""
-        found = request.said.get(slot.name)
+        found = request.said.get(detail.name)
         if isinstance(found, Place):
-            return stored_text(found.address, found.words, Question(field=slot.name, question=slot.ask))
+            return stored_text(found.address, found.words, Question(field=detail.name, question=detail.ask))
         if found is not None:
             return Known(value=getattr(found, "name", "") or getattr(found, "value", ""), origin="text", words=found.words)
-        leaned = self._leaned_text(number, request, slot)
+        leaned = self._leaned_text(number, request, detail)
         if leaned is not None:
             return leaned
-        missing = Question(field=slot.name, question=slot.ask, candidates=slot.candidates)
-        if slot.profile:
-            return stored_text(getattr(self.profile, slot.profile), slot.profile, missing)
-        if slot.default:
-            return Known(value=slot.default, origin="rule", words=slot.rule)
-        return missing if slot.ask else None
+        missing = Question(field=detail.name, question=detail.ask, candidates=detail.candidates)
+        if detail.profile:
+            return stored_text(getattr(self.profile, detail.profile), detail.profile, missing)
+        if detail.default:
+            return Known(value=detail.default, origin="rule", words=detail.rule)
+        return missing if detail.ask else None
 
-    def _leaned_text(self, number: int, request: Request, slot: Slot) -> Value | Question | None:
+    def _leaned_text(self, number: int, request: Request, detail: Detail) -> Value | Question | None:
         """What a calendar entry of a booking is called, and where it is."""
-        if request.domain.slot("span") is None or "title" in request.said:
+        if request.domain.detail("span") is None or "title" in request.said:
             return None
         booking = self._booking(number)
         if booking is None:
             return None
-        if slot.kind == "title":
+        if detail.kind == "title":
             return Lean(on=booking.number, template=booking.domain.title, words=booking.label)
         if booking.domain.place:
             return Lean(on=booking.number, path=booking.domain.place, words=lexicon.SUMMARY_PLACE)
@@ -170,22 +170,22 @@ class Filling:
             self.questions.append(Question(field="title", question=lexicon.ASK_WHICH_BOOKING))
         return earlier[-1] if earlier else None
 
-    def _party(self, request: Request, slot: Slot, *, leaning: bool) -> Value | Question | None:
+    def _party(self, request: Request, detail: Detail, *, leaning: bool) -> Value | Question | None:
         """As said; else that of the table; else "us" as in the profile; else by rule."""
         if request.people.parties:
-            return party_size(request.people, self.profile, slot)
+            return party_size(request.people, self.profile, detail)
         host = self._host()
         if leaning and host is not None:
             return Lean(on=host, path=self.said[host].domain.party, words=lexicon.SUMMARY_PARTY)
-        if slot.default and not request.people.us:
-            return Known(value=int(slot.default), origin="rule", words=slot.rule)
-        return party_size(request.people, self.profile, slot)
+        if detail.default and not request.people.us:
+            return Known(value=int(detail.default), origin="rule", words=detail.rule)
+        return party_size(request.people, self.profile, detail)
 
     # -- the ends of a way --
 
     def _ends(self, request: Request) -> dict[str, Place | Question] | None:
         """Where it starts and ends; None if it leans on a place that is not there."""
-        start, end = (slot for slot in request.domain.slots if slot.kind in ("from", "to"))
+        start, end = (detail for detail in request.domain.details if detail.kind in ("from", "to"))
         pickup, destination = self._as_there(request.said.get(start.name)), self._as_there(request.said.get(end.name))
         ends: dict[str, Place | Question] = {
             start.name: pickup or self._missing_start(start, destination),
@@ -218,12 +218,12 @@ class Filling:
         )
         return Place(kind="there", words=place.words) if place.address.casefold() in filter(None, named) else place
 
-    def _missing_start(self, slot: Slot, destination: Place | None) -> Place | Question:
+    def _missing_start(self, detail: Detail, destination: Place | None) -> Place | Question:
         hosted = any(one.domain.place for _, one in self.requests())
         if destination is not None and destination.kind == "home":
-            return Place(kind="there", words="") if hosted else Question(field=slot.name, question=slot.ask)
+            return Place(kind="there", words="") if hosted else Question(field=detail.name, question=detail.ask)
         if hosted and (destination is None or destination.kind in ("address", "stored")):
-            return Question(field=slot.name, question=slot.ask, candidates=("home", lexicon.SUMMARY_PLACE))
+            return Question(field=detail.name, question=detail.ask, candidates=("home", lexicon.SUMMARY_PLACE))
         return Place(kind="home", words="")
 
     def _end(self, place: Place | Question) -> Value | Question:
@@ -247,26 +247,26 @@ class Filling:
 
     def _moment(self, number: int, request: Request, ends: dict[str, Place | Question]) -> Moment | None:
         domain = request.domain
-        if (day := domain.slot("day")) is not None:
+        if (day := domain.detail("day")) is not None:
             return self.known(moments.resolve_day(request.when, clock=self.clock, rule=day.rule))
-        slot = domain.slot("moment") or domain.slot("span")
-        if slot is None:
+        detail = domain.detail("moment") or domain.detail("span")
+        if detail is None:
             return None
         if request.when.offsets:
             return self.counted(number, request.when)
         there = [name for name, place in ends.items() if isinstance(place, Place) and place.kind == "there"]
         if there:
-            return self._moment_of_way(request, leaving=domain.slots[0].name in there)
+            return self._moment_of_way(request, leaving=domain.details[0].name in there)
         booking = (
-            self._booking(number) if slot.kind == "span" and request.when.is_silent and "title" not in request.said else None
+            self._booking(number) if detail.kind == "span" and request.when.is_silent and "title" not in request.said else None
         )
         if booking is not None and booking.moment is not None:
             return _same(booking.moment, booking.label)
-        fallback = getattr(self.profile, slot.profile) if slot.profile and request.meal in lexicon.DINNERS else None
+        fallback = getattr(self.profile, detail.profile) if detail.profile and request.meal in lexicon.DINNERS else None
         found = moments.resolve(
             request.when, clock=self.clock, meal=request.meal, fallback=fallback, anchor=self.beside(domain.phase)
         )
-        return self.known(_asked_so(found, slot.ask))
+        return self.known(_asked_so(found, detail.ask))
 
     def beside(self, phase: int) -> Anchor | None:
         """What was settled before, beside which a time without a day has to make sense."""
@@ -313,7 +313,7 @@ class Filling:
         return any(
             number not in self.moments and (not offset.thing or one.domain.name == self.book.things.get(offset.thing))
             for number, one in self.requests()
-            if one.domain.slot("moment") or one.domain.slot("span")
+            if one.domain.detail("moment") or one.domain.detail("span")
         ) and bool(self.questions)
 
     def counted_from(self, number: int, offset: Offset) -> int | None:
@@ -332,10 +332,10 @@ class Filling:
         if moment is None:
             return {}
         day: dict[str, Value] = {"date": Known(value=moment.date, origin=moment.date_origin, words=moment.date_words)}
-        if request.domain.slot("day"):
+        if request.domain.detail("day"):
             return day
         timed = {**day, "time": Known(value=moment.time, origin=moment.time_origin, words=moment.time_words)}
-        return {**timed, **self._spanned(request, moment)} if request.domain.slot("span") else timed
+        return {**timed, **self._spanned(request, moment)} if request.domain.detail("span") else timed
 
     def _spanned(self, request: Request, moment: Moment) -> dict[str, Value]:
         end = self.known(self._end_of(request, moment))
@@ -375,14 +375,14 @@ class Filling:
         moment = self._varied_moment(wanted, done.moment, done)
         values = {**done.values, **(self._timed(done.request, moment) if moment else {})}
         request = msgspec.structs.replace(done.request, people=wanted.people, said=wanted.said, variant=None)
-        for slot in request.domain.slots:
-            if slot.name in wanted.said or (slot.kind == "party" and wanted.people.parties):
+        for detail in request.domain.details:
+            if detail.name in wanted.said or (detail.kind == "party" and wanted.people.parties):
                 ends = {name: place for name, place in wanted.said.items() if isinstance(place, Place)}
-                found = self._slot(done.number, request, slot, ends, leaning=False)
+                found = self._detail(done.number, request, detail, ends, leaning=False)
                 if isinstance(found, Question):
                     self.questions.append(found)
                 elif found is not None:
-                    values[slot.name] = found
+                    values[detail.name] = found
         varied = msgspec.structs.replace(done, request=request, moment=moment, values=values, variant=None)
         if moment is not None and _plain(varied) == _plain(done) and moment.local == done.moment.local:
             asked = lexicon.ASK_ALTERNATIVE.format(words=wanted.words)
@@ -428,8 +428,8 @@ def _asked_so(found: Moment | Question, ask: str) -> Moment | Question:
     return Question(field="time", question=ask) if plain else found
 
 
-def _party_first(slots: Sequence[Slot]) -> list[Slot]:
-    return sorted(slots, key=lambda slot: slot.kind != "party")
+def _party_first(details: Sequence[Detail]) -> list[Detail]:
+    return sorted(details, key=lambda detail: detail.kind != "party")
 
 
 def _plain(done: Done) -> dict[str, Any]:

@@ -6,23 +6,23 @@ from functools import lru_cache
 from typing import Final
 
 from shared.planner import grammar, lexicon
-from shared.planner.domain import Domain, Slot
+from shared.planner.domain import Detail, Domain
 from shared.planner.grammar import BEGIN, END, any_of, rule
 
 _NEVER: Final = re.compile(r"(?!)")
 
 
-class SlotForms:
-    """How one slot is written."""
+class DetailForms:
+    """How one detail is written."""
 
-    def __init__(self, slot: Slot) -> None:
-        """`slot`: a row's slot."""
-        self.after = rule(rf"{BEGIN}{any_of(slot.after)}\s+") if slot.after else _NEVER
-        self.known = rule(rf"(?:the\s+)?{any_of(slot.known)}{END}") if slot.known else None
-        self.alone = rule(rf"{BEGIN}{any_of(slot.alone)}{END}") if slot.alone else _NEVER
-        self.unread = rule(rf"{BEGIN}{any_of(slot.after)}\s+([^\W\d_][\w' -]*)") if slot.after else _NEVER
-        values = [word for word, _ in slot.values]
-        nouns = rf"(?:\s+{any_of(slot.nouns)})?" if slot.nouns else ""
+    def __init__(self, detail: Detail) -> None:
+        """`detail`: a row's detail."""
+        self.after = rule(rf"{BEGIN}{any_of(detail.after)}\s+") if detail.after else _NEVER
+        self.known = rule(rf"(?:the\s+)?{any_of(detail.known)}{END}") if detail.known else None
+        self.alone = rule(rf"{BEGIN}{any_of(detail.alone)}{END}") if detail.alone else _NEVER
+        self.unread = rule(rf"{BEGIN}{any_of(detail.after)}\s+([^\W\d_][\w' -]*)") if detail.after else _NEVER
+        values = [word for word, _ in detail.values]
+        nouns = rf"(?:\s+{any_of(detail.nouns)})?" if detail.nouns else ""
         self.choice = rule(rf"{BEGIN}(?P<value>{any_of(values)}){nouns}{END}") if values else _NEVER
 
 
@@ -37,7 +37,7 @@ class Forms:
         self.look = _words(domain.looks)
         self.does = _words(domain.does)
         self.empty = _words(domain.empty)
-        self.slots = {slot.name: SlotForms(slot) for slot in domain.slots}
+        self.details = {detail.name: DetailForms(detail) for detail in domain.details}
 
 
 def _words(words: Sequence[str]) -> re.Pattern[str]:
@@ -67,8 +67,8 @@ class Book:
         self.speaking = _words([*lexicon.MESSAGE_VERBS, *(word for row in speakers for word in (*row.opens, *row.verbs))])
 
     def _openers(self, speakers: Sequence[Domain], word: str) -> re.Pattern[str]:
-        slots = [(row, row.slot("body")) for row in speakers]
-        rows = [row for row, slot in slots if word in ("", ":") or (slot is not None and word in slot.after)]
+        details = [(row, row.detail("body")) for row in speakers]
+        rows = [row for row, detail in details if word in ("", ":") or (detail is not None and word in detail.after)]
         return _words([opener for row in rows for opener in (*row.opens, *row.nouns)])
 
     def speaks_at(self, word: str) -> bool:

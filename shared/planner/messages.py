@@ -52,7 +52,7 @@ def read(clause: Clause, domain: Domain, *, book: Book, profile: Profile, clock:
     asked.extend(_stranger(words, known=bool(found) or named_me or at_mine) for words in strangers)
     to_me = named_me or (_speaks_of_me(clause, domain) and not found and not strangers)
     if not (to_me or found or strangers):
-        whom = domain.slot("whom")
+        whom = domain.detail("whom")
         asked.append(Question(field="recipient", question=whom.ask if whom else lexicon.ASK_NO_RECIPIENT))
     body, when, odd = _words(clause, domain, when, clock, book)
     asked.extend([*_body_questions(clause), *odd])
@@ -81,7 +81,7 @@ def _channels(scan: Scan) -> tuple[Word, ...]:
 
 def _speaks_of_me(clause: Clause, domain: Domain) -> bool:
     """A confirmation is for the one who asks, and so is a reminder that names nobody."""
-    whom = domain.slot("whom")
+    whom = domain.detail("whom")
     if whom is not None and whom.default == "me":
         return True
     return clause.body is None and grammar.CONFIRMS.search(clause.text) is not None
@@ -106,8 +106,8 @@ def _body_questions(clause: Clause) -> list[Question]:
 
 def _words(clause: Clause, domain: Domain, when: When, clock: Clock, book: Book) -> tuple[str | None, When, list[Question]]:
     """The body and the time. Only of what needs a time is one read at the end of the words, and only if none stood before."""
-    slot = domain.slot("moment")
-    if clause.body is None or slot is None or not slot.ask or not when.is_silent or clause.endless:
+    detail = domain.detail("moment")
+    if clause.body is None or detail is None or not detail.ask or not when.is_silent or clause.endless:
         return clause.body, when, []
     scan = Scan(clause.body)
     late = moments.read(scan, clock, book.things)

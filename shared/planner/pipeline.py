@@ -1,4 +1,4 @@
-"""The planner's one road: tidy the text, split it into requests, read their slots, fill the gaps, and build; or ask."""
+"""The planner's one road: tidy the text, split it into requests, read their details, fill the gaps, and build; or ask."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -152,14 +152,14 @@ class Planner:
 
 
 def _needs_moment(domain: Domain) -> bool:
-    return domain.slot("moment") is not None or domain.slot("span") is not None
+    return domain.detail("moment") is not None or domain.detail("span") is not None
 
 
 def _at_once(rest: str, book: Book, clock: Clock) -> str:
     """A reminder that is due when the time comes, not at a time of its own."""
     for clause in split(rest, book).clauses:
-        slot = book.of(clause.kind).slot("moment") if clause.kind not in (NONE, MIXED) else None
-        if slot is None or not slot.ask or clause.body is None:
+        detail = book.of(clause.kind).detail("moment") if clause.kind not in (NONE, MIXED) else None
+        if detail is None or not detail.ask or clause.body is None:
             continue
         whole = rest[clause.start : clause.end]
         if moments.read(Scan(whole), clock, book.things).is_silent:

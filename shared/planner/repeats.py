@@ -97,14 +97,14 @@ def _word_starts(text: str, position: int) -> list[int]:
 
 def _ends(clause: Clause, end: int, book: Book, clock: Clock) -> bool:
     """The repetition stands at the end of words that may end with their time, and no time stood before them."""
-    slot = book.of(clause.kind).slot("moment")
+    detail = book.of(clause.kind).detail("moment")
     silent = moments.read(Scan(clause.text), clock, book.things).is_silent
-    return bool(slot and slot.ask and silent and clause.body and end >= clause.end)
+    return bool(detail and detail.ask and silent and clause.body and end >= clause.end)
 
 
 def _in_body(clause: Clause, words: str, book: Book, clock: Clock) -> Question | None:
-    slot = book.of(clause.kind).slot("moment")
-    told = slot and slot.ask and not moments.read(Scan(clause.text), clock, book.things).is_silent
+    detail = book.of(clause.kind).detail("moment")
+    told = detail and detail.ask and not moments.read(Scan(clause.text), clock, book.things).is_silent
     return None if told else Question(field="schedule", question=lexicon.ASK_SCHEDULE_BODY.format(words=quote(words)))
 
 

@@ -1,4 +1,4 @@
-"""What one request says, slot by slot, before anything is filled in from elsewhere. Words no slot takes become questions."""
+"""What one request says, detail by detail, before anything is filled in from elsewhere. What none takes becomes a question."""
 
 import re
 from collections.abc import Collection
@@ -9,7 +9,7 @@ import msgspec
 from shared.planner import grammar, lexicon, moments, people, places, spans, titles
 from shared.planner.clauses import MIXED, NONE, Clause
 from shared.planner.contacts import Contact, take_contacts
-from shared.planner.domain import Domain, Slot
+from shared.planner.domain import Detail, Domain
 from shared.planner.forms import Book, Forms, forms_of
 from shared.planner.model import Profile, Question
 from shared.planner.moments import Clock, When
@@ -64,18 +64,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Reading:
     """One clause while it is read."""
 
-    def __init__(self, clause: Clause, slots: tuple[Slot, ...], book: Book, profile: Profile, clock: Clock) -> None:
-        """`clause`: a request that carries no literal words; `slots`: of its row."""
-        self.slots = slots
+    def __init__(self, clause: Clause, details: tuple[Detail, ...], book: Book, profile: Profile, clock: Clock) -> None:
+        """`clause`: a request that carries no literal words; `details`: of its row."""
+        self.details = details
         self.scan = Scan(clause.text)
         self.book, self.profile, self.clock = book, profile, clock
         self.when, self.people, self.span = When(), People(), Span()
         self.said: dict[str, Said] = {}
         self.asked: list[Question] = []
 
-    def read(self, slot: Slot, forms: Forms) -> None:
-        """Take what a slot says."""
-        match slot.kind:
+    def read(self, detail: Detail, forms: Forms) -> None:
+        """Take what a detail says."""
+        match detail.kind:
             case "moment" | "day":
                 self.when = moments.read(self.scan, self.clock, self.book.things)
             case "span":
@@ -84,69 +84,69 @@ class Reading:
             case "party":
                 self.people = people.read(self.scan)
             case "name":
-                self.take_name(slot, forms)
+                self.take_name(detail, forms)
             case "place":
-                self.take_place(slot, forms)
+                self.take_place(detail, forms)
             case "from":
-                self.take_ends(slot, forms)
+                self.take_ends(detail, forms)
             case "choice":
-                self.take_choice(slot, forms)
+                self.take_choice(detail, forms)
             case "title":
-                self.take_title(slot, forms)
+                self.take_title(detail, forms)
             case "to" | "whom" | "body":
                 pass  # read with the other end, or of literal words
 
-    def take_name(self, slot: Slot, forms: Forms) -> None:
+    def take_name(self, detail: Detail, forms: Forms) -> None:
         """A name, or a word that is one."""
-        of = forms.slots[slot.name]
+        of = forms.details[detail.name]
         found = places.take_name(self.scan, of.after, of.known)
         if found is None and (alone := self.scan.take(of.alone)):
             found = Name(name=alone.group().lower(), words=alone.group())
-        self._keep(slot, found)
+        self._keep(detail, found)
 
-    def take_place(self, slot: Slot, forms: Forms) -> None:
+    def take_place(self, detail: Detail, forms: Forms) -> None:
         """A place, also one that is written small."""
-        of = forms.slots[slot.name]
+        of = forms.details[detail.name]
         found: Said | None = places.take_stored(self.scan, of.after, self.profile.places)
-        self._keep(slot, found or places.take_name(self.scan, of.after) or places.take_plain(self.scan, of.after))
+        self._keep(detail, found or places.take_name(self.scan, of.after) or places.take_plain(self.scan, of.after))
 
-    def take_ends(self, start: Slot, forms: Forms) -> None:
+    def take_ends(self, start: Detail, forms: Forms) -> None:
         """Both ends of a way."""
-        end = next(slot for slot in self.slots if slot.kind == "to")
-        of_start, of_end = forms.slots[start.name], forms.slots[end.name]
+        end = next(detail for detail in self.details if detail.kind == "to")
+        of_start, of_end = forms.details[start.name], forms.details[end.name]
         pickup, destination = places.take_ends(self.scan, of_start.after, of_end.after, self.profile.places)
         self._keep(start, pickup)
         self._keep(end, destination)
 
-    def take_choice(self, slot: Slot, forms: Forms) -> None:
+    def take_choice(self, detail: Detail, forms: Forms) -> None:
         """One of a few values; two different ones are asked about."""
-        matches = self.scan.take_all(forms.slots[slot.name].choice)
-        meanings = dict(slot.values)
+        matches = self.scan.take_all(forms.details[detail.name].choice)
+        meanings = dict(detail.values)
         values = list(dict.fromkeys(meanings[" ".join(match["value"].lower().split())] for match in matches))
         if len(values) > 1:
-            self.asked.append(Question(field=slot.name, question=slot.which, candidates=tuple(values)))
+            self.asked.append(Question(field=detail.name, question=detail.which, candidates=tuple(values)))
         elif values:
-            self.said[slot.name] = Word(value=values[0], words=matches[0].group())
+            self.said[detail.name] = Word(value=values[0], words=matches[0].group())
 
     def take_early_title(self, forms: Forms) -> None:
         """Free words that only look like a part of the day."""
-        slot = next((slot for slot in self.slots if slot.kind == "title"), None)
-        if slot is not None:
-            self._keep(slot, titles.read_early(self.scan, slot, forms, self.clock))
+        detail = next((detail for detail in self.details if detail.kind == "title"), None)
+        if detail is not None:
+            self._keep(detail, titles.read_early(self.scan, detail, forms, self.clock))
 
-    def take_title(self, slot: Slot, forms: Forms) -> None:
+    def take_title(self, detail: Detail, forms: Forms) -> None:
         """Free words."""
-        if slot.name in self.said:
+        if detail.name in self.said:
             return
-        found = titles.read(self.scan, slot, forms)
+        found = titles.read(self.scan, detail, forms)
         if isinstance(found, Question):
             self.asked.append(found)
         else:
-            self._keep(slot, found)
+            self._keep(detail, found)
 
-    def _keep(self, slot: Slot, found: Said | None) -> None:
+    def _keep(self, detail: Detail, found: Said | None) -> None:
         if found is not None:
-            self.said[slot.name] = found
+            self.said[detail.name] = found
 
 
 def read(clause: Clause, *, book: Book, profile: Profile, clock: Clock) -> Request | tuple[Question, ...]:
@@ -183,13 +183,13 @@ def _request(clause: Clause, domain: Domain, book: Book, profile: Profile, clock
 
 
 def _read(clause: Clause, domain: Domain, book: Book, profile: Profile, clock: Clock) -> Reading:
-    """Slot by slot in the order of the row. Addresses are taken before times, which look like them."""
-    reading = Reading(clause, domain.slots, book, profile, clock)
+    """Detail by detail in the order of the row. Addresses are taken before times, which look like them."""
+    reading = Reading(clause, domain.details, book, profile, clock)
     strays: list[Contact | Question] | None = None
-    for slot in domain.slots:
-        if strays is None and slot.kind in ("moment", "day", "span"):
+    for detail in domain.details:
+        if strays is None and detail.kind in ("moment", "day", "span"):
             strays = take_contacts(reading.scan, profile) if "@" in reading.scan.text or "+" in reading.scan.text else []
-        reading.read(slot, forms_of(domain))
+        reading.read(detail, forms_of(domain))
     reading.asked.extend(_stray(contact) for contact in strays or [])
     return reading
 
@@ -202,16 +202,16 @@ def _unread(reading: Reading, domain: Domain, forms: Forms, clause: Clause) -> l
     scan.take_all(grammar.DO_IT)
     for pattern in (forms.noun, forms.verb, forms.empty):
         scan.take_all(pattern)
-    for slot in domain.slots:
-        if slot.unread and slot.name not in reading.said:
-            found = scan.take_all(forms.slots[slot.name].unread)
-            asked.extend(Question(field=slot.name, question=slot.unread.format(words=quote(match[1]))) for match in found)
+    for detail in domain.details:
+        if detail.unread and detail.name not in reading.said:
+            found = scan.take_all(forms.details[detail.name].unread)
+            asked.extend(Question(field=detail.name, question=detail.unread.format(words=quote(match[1]))) for match in found)
     return asked
 
 
 def _meal(reading: Reading, domain: Domain) -> str:
-    slot = domain.slot("moment")
-    if slot is None or not slot.meals:
+    detail = domain.detail("moment")
+    if detail is None or not detail.meals:
         return ""
     named = (match.group().lower() for match in grammar.MEAL.finditer(reading.scan.text))
     meals = list(dict.fromkeys(named))
@@ -268,7 +268,7 @@ def _extent(text: str, found: re.Match[str]) -> tuple[int, int, str]:
 
 
 def _named_outright(reading: Reading, domain: Domain) -> None:
-    """ "Try Bella Napoli": a name without an introduction is the one slot whose name may be unread."""
-    slot = next((slot for slot in domain.slots if slot.unread and slot.name not in reading.said), None)
-    if slot is not None and (found := places.take_bare_name(reading.scan)) is not None:
-        reading.said[slot.name] = found
+    """ "Try Bella Napoli": a name without an introduction is the one detail whose name may be unread."""
+    detail = next((detail for detail in domain.details if detail.unread and detail.name not in reading.said), None)
+    if detail is not None and (found := places.take_bare_name(reading.scan)) is not None:
+        reading.said[detail.name] = found

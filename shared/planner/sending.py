@@ -37,9 +37,9 @@ class Sending:
 
     def _letter(self, number: int, letter: Letter) -> None:
         ask = self.filling.questions.append
-        slot = letter.domain.slot("body")
+        detail = letter.domain.detail("body")
         if letter.body is None and not self._has_something_to_tell():
-            ask(Question(field="message", question=slot.ask if slot else lexicon.ASK_BODY))
+            ask(Question(field="message", question=detail.ask if detail else lexicon.ASK_BODY))
         moment = self._moment(number, letter)
         if letter.approve and moment is not None:
             ask(Question(field="approval", question=lexicon.ASK_APPROVAL.format(words=letter.approve)))
@@ -59,13 +59,13 @@ class Sending:
         return any(one.domain.confirmation for _, one in self.filling.requests())
 
     def _moment(self, number: int, letter: Letter) -> Moment | None:
-        slot = letter.domain.slot("moment")
+        detail = letter.domain.detail("moment")
         if letter.when.offsets:
             return self.filling.counted(number, letter.when)
         if letter.when.is_silent:
             asked = any(question.field == "time" for question in letter.questions)
-            if slot is not None and slot.ask and not asked:
-                self.filling.questions.append(Question(field="time", question=slot.ask))
+            if detail is not None and detail.ask and not asked:
+                self.filling.questions.append(Question(field="time", question=detail.ask))
             return None
         anchor = self.filling.beside(letter.domain.phase)
         found = self.filling.known(moments.resolve(letter.when, clock=self.filling.clock, anchor=anchor))

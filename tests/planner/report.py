@@ -17,14 +17,17 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     )
 
 
-def slots(verdicts: Sequence[Verdict]) -> list[str]:
-    """Accuracy per slot."""
+def arguments(verdicts: Sequence[Verdict]) -> list[str]:
+    """Accuracy per argument."""
     said: Counter[str] = Counter()
     hits: Counter[str] = Counter()
     for verdict in verdicts:
-        said.update(verdict.slots)
+        said.update(verdict.arguments)
         hits.update(verdict.hits)
-    return [f"  {slot:24} {hits[slot]:4} of {said[slot]:4}   {100 * hits[slot] / said[slot]:5.1f} %" for slot in sorted(said)]
+    return [
+        f"  {argument:24} {hits[argument]:4} of {said[argument]:4}   {100 * hits[argument] / said[argument]:5.1f} %"
+        for argument in sorted(said)
+    ]
 
 
 def main() -> None:
@@ -33,7 +36,7 @@ def main() -> None:
     seen = [verdict for verdict in verdicts if not verdict.row.held_back]
     held = [verdict for verdict in verdicts if verdict.row.held_back]
     for name, some in (("worked with", seen), ("held back", held)):
-        sys.stdout.write("\n".join([f"{name}: {summary(some)}", *slots(some), "", ""]))
+        sys.stdout.write("\n".join([f"{name}: {summary(some)}", *arguments(some), "", ""]))
     if "--show" in sys.argv:
         for verdict in seen:
             if verdict.outcome != "right":

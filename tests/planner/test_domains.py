@@ -3,7 +3,7 @@
 import pytest
 
 from shared.planner import Clarification, Planned, plan_text
-from shared.planner.domain import Domain, Slot, StepShape
+from shared.planner.domain import Detail, Domain, StepShape
 from shared.planner.domains import DOMAINS
 from tests.planner.support import BY_SMS, NOON, USER, asked, origin
 
@@ -11,10 +11,10 @@ PARKING = Domain(
     name="parking",
     nouns=("parking space", "parking spot", "parking"),
     verbs=("book", "reserve", "get", "need"),
-    slots=(
-        Slot(name="garage", kind="name", after=("at", "in"), ask="In which garage?"),
-        Slot(name="when", kind="moment", ask="From when on?"),
-        Slot(
+    details=(
+        Detail(name="garage", kind="name", after=("at", "in"), ask="In which garage?"),
+        Detail(name="when", kind="moment", ask="From when on?"),
+        Detail(
             name="size", kind="choice", values=(("van", "large"), ("car", "small")), nouns=("sized",), default="small",
             rule="a car, because no size was said", which="Which size?",
         ),
@@ -37,7 +37,7 @@ def planned(text: str) -> Planned:
 
 
 def test_a_new_domain_is_a_row() -> None:
-    """Slots, rules, sources, the summary and the confirmation that this user always wants."""
+    """Details, rules, sources, the summary and the confirmation that this user always wants."""
     found = planned("Reserve a parking space at Garage Nord for a van tomorrow at 7pm")
     assert [step["tool"] for step in found.plan["steps"]] == ["book_parking", "send_message"]
     assert found.plan["steps"][0]["args"] == {"garage": "Garage Nord", "date": "2026-03-12", "time": "19:00", "size": "large"}
@@ -101,14 +101,14 @@ def test_a_row_that_can_do_with_fewer_tools_stands_in() -> None:
 
 @pytest.mark.parametrize("row", DOMAINS, ids=lambda row: f"{row.name}: {', '.join(sorted(row.tools))}")
 def test_every_argument_of_a_row_has_a_source(row: Domain) -> None:
-    """A slot, a part of a moment, or an earlier step."""
+    """A detail, a part of a moment, or an earlier step."""
     parts = {
         "moment": {"date", "time"},
         "day": {"date"},
         "span": {"start", "end", "date", "time"},
         "whom": {"to", "channel"},
     }
-    known = {name for slot in row.slots for name in parts.get(slot.kind, {slot.name})}
+    known = {name for detail in row.details for name in parts.get(detail.kind, {detail.name})}
     earlier: set[str] = set()
     for shape in row.steps:
         for _, source in shape.args:

@@ -48,7 +48,7 @@ def test_a_confirmation_asked_for_twice_is_sent_once() -> None:
 
 
 def test_a_confirmation_may_stand_in_the_middle_or_in_front() -> None:
-    """The slots around it still belong to the table."""
+    """The details around it still belong to the table."""
     for text in (
         "Book a table with confirmation SMS for 2 at 7pm",
         "text me the confirmation and book a table for 2 at 7pm",

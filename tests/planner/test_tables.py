@@ -71,7 +71,7 @@ def test_a_name_for_the_reservation(words: str) -> None:
 
 
 def test_all_at_once() -> None:
-    """Every slot in one sentence."""
+    """Every detail in one sentence."""
     text = "Could you please book an Italian dinner for the four of us at 7:30 pm downtown under the name Ana Smith?"
     assert args(planned(text), "find_table") == {
         "party_size": 4,

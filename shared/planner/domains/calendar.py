@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shared.planner.domain import Domain, Slot, StepShape
+from shared.planner.domain import Detail, Domain, StepShape
 
 _CALENDARS: Final = ("calendar", "diary", "agenda")
 _MADE: Final = (
@@ -51,10 +51,10 @@ CALENDAR: Final = Domain(
     empty=("as", "event", "entry", "called", "titled", "named"),
     over=("table", "ride", "search"),
     phase=2,
-    slots=(
-        Slot(name="location", kind="name", after=("at", "in")),
-        Slot(name="when", kind="span", ask="When does it begin?"),
-        Slot(
+    details=(
+        Detail(name="location", kind="name", after=("at", "in")),
+        Detail(name="when", kind="span", ask="When does it begin?"),
+        Detail(
             name="title",
             kind="title",
             after=("called", "titled", "named", "entitled"),

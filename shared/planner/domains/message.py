@@ -3,7 +3,7 @@
 from typing import Final
 
 from shared.planner import lexicon
-from shared.planner.domain import Domain, Slot, StepShape
+from shared.planner.domain import Detail, Domain, StepShape
 
 SEND: Final = StepShape(tool="send_message", args=(("to", "to"), ("channel", "channel"), ("text", "text")))
 
@@ -11,14 +11,14 @@ MESSAGE: Final = Domain(
     name="message",
     opens=lexicon.MESSAGE_VERBS,
     phase=3,
-    slots=(
-        Slot(
+    details=(
+        Detail(
             name="to",
             kind="whom",
             ask="Who should get the message? Please give a phone number or an email address.",
         ),
-        Slot(name="when", kind="moment"),
-        Slot(
+        Detail(name="when", kind="moment"),
+        Detail(
             name="text",
             kind="body",
             after=("that", "saying", "to say", "saying that", "to say that"),

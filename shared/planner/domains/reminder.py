@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shared.planner.domain import Domain, Slot
+from shared.planner.domain import Detail, Domain
 from shared.planner.domains.message import SEND
 
 REMINDER: Final = Domain(
@@ -11,12 +11,12 @@ REMINDER: Final = Domain(
     nouns=("reminder", "a reminder", "reminders"),
     verbs=("set", "create", "add", "make", "need", "want"),
     phase=3,
-    slots=(
-        Slot(
+    details=(
+        Detail(
             name="to", kind="whom", default="me", ask="Whom should be reminded? Please give a phone number or an email address."
         ),
-        Slot(name="when", kind="moment", ask="At what time should the reminder come?"),
-        Slot(name="text", kind="body", after=("to", "that", "about", "of"), ask="What should the reminder say?"),
+        Detail(name="when", kind="moment", ask="At what time should the reminder come?"),
+        Detail(name="text", kind="body", after=("to", "that", "about", "of"), ask="What should the reminder say?"),
     ),
     steps=(SEND,),
     label="the reminder at {time}",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shared.planner.domain import Domain, Slot, StepShape
+from shared.planner.domain import Detail, Domain, StepShape
 
 RIDE: Final = Domain(
     name="ride",
@@ -15,11 +15,11 @@ RIDE: Final = Domain(
     empty=("take", "drive", "pick", "up"),
     beside=True,
     phase=1,
-    slots=(
-        Slot(name="pickup", kind="from", after=("from",), ask="Where should the ride start?"),
-        Slot(name="destination", kind="to", after=("to",), ask="Where should the ride go?"),
-        Slot(name="when", kind="moment"),
-        Slot(name="passengers", kind="party", default="1", rule="a ride for the person who asks", profile="party_size"),
+    details=(
+        Detail(name="pickup", kind="from", after=("from",), ask="Where should the ride start?"),
+        Detail(name="destination", kind="to", after=("to",), ask="Where should the ride go?"),
+        Detail(name="when", kind="moment"),
+        Detail(name="passengers", kind="party", default="1", rule="a ride for the person who asks", profile="party_size"),
     ),
     steps=(
         StepShape(

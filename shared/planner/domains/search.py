@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from shared.planner import lexicon
-from shared.planner.domain import Domain, Slot, StepShape
+from shared.planner.domain import Detail, Domain, StepShape
 from shared.planner.domains.table import AREA, CUISINE, PARTY, WHEN
 
 _ARGS: Final = (("cuisine", "cuisine"), ("area", "area"), ("party_size", "party_size"), ("date", "date"), ("time", "time"))
@@ -18,15 +18,15 @@ SEARCH: Final = Domain(
     empty=("what", "which", "any", "are", "there", "is", "where", "can", "could", "me", "us", "up", "free", "open", "available",
            "have", "has", "good", "that", "out", "places", "place", "some", "food", "seats", "tables", "free tables"),
     over=("table",),
-    slots=(
-        Slot(name="restaurant", kind="name", after=("at restaurant", "at"), unread='What is "{words}"?'),
+    details=(
+        Detail(name="restaurant", kind="name", after=("at restaurant", "at"), unread='What is "{words}"?'),
         AREA,
         WHEN,
         PARTY,
         CUISINE,
     ),
     steps=(StepShape(tool="search_restaurants", args=_ARGS),),
-    summary="search for restaurants for {party_size} on {moment}{details}",
+    summary="search for restaurants for {party_size} on {moment}{wishes}",
 )  # fmt: skip
 SEARCH_TABLES: Final = msgspec.structs.replace(SEARCH, steps=(StepShape(tool="find_table", args=_ARGS),))
 """Where there is no search: the best table that is free."""

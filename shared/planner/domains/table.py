@@ -3,18 +3,18 @@
 from typing import Final
 
 from shared.planner import lexicon
-from shared.planner.domain import Domain, Slot, StepShape
+from shared.planner.domain import Detail, Domain, StepShape
 
-PARTY: Final = Slot(name="party_size", kind="party", profile="party_size", ask="For how many people?")
-WHEN: Final = Slot(name="when", kind="moment", meals=True, profile="dinner_time")
-AREA: Final = Slot(
+PARTY: Final = Detail(name="party_size", kind="party", profile="party_size", ask="For how many people?")
+WHEN: Final = Detail(name="when", kind="moment", meals=True, profile="dinner_time")
+AREA: Final = Detail(
     name="area",
     kind="name",
     after=("in", "near", "around", "close to"),
     known=lexicon.AREA_PLACES,
     alone=lexicon.AREA_WORDS,
 )
-CUISINE: Final = Slot(
+CUISINE: Final = Detail(
     name="cuisine",
     kind="choice",
     values=tuple(lexicon.CUISINES.items()),
@@ -30,15 +30,15 @@ TABLE: Final = Domain(
     look_or_do="Only look for a table, or book it too?",
     does=("table", "reservation"),
     finds=("table", "search"),
-    slots=(
-        Slot(
+    details=(
+        Detail(
             name="name",
             kind="name",
             after=("under the name of", "under the name", "in the name of", "in the name", "under"),
             profile="name",
             ask="Under which name should the table be reserved?",
         ),
-        Slot(
+        Detail(
             name="restaurant",
             kind="name",
             after=("at restaurant", "at"),
@@ -76,7 +76,7 @@ TABLE: Final = Domain(
     place="reserve_table.restaurant",
     party="reserve_table.party_size",
     label="the table at {time}",
-    summary="table for {party_size} on {moment}{details}",
+    summary="table for {party_size} on {moment}{wishes}",
     confirmation=(
         "Table for {step:reserve_table.party_size} at {step:reserve_table.restaurant} on {step:reserve_table.date} at "
         "{step:reserve_table.time}. Reference {step:reserve_table.reservation_id}."

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from shared.planner.domain import Domain, Slot, StepShape
+from shared.planner.domain import Detail, Domain, StepShape
 
 WEATHER: Final = Domain(
     name="weather",
@@ -17,9 +17,9 @@ WEATHER: Final = Domain(
         "know", "going", "know what", "looking", "look up",
     ),
     told=True,
-    slots=(
-        Slot(name="when", kind="day", default="today", rule="today, because no day was said"),
-        Slot(name="place", kind="place", after=("in", "for", "at", "near"), ask="The weather of which place?"),
+    details=(
+        Detail(name="when", kind="day", default="today", rule="today, because no day was said"),
+        Detail(name="place", kind="place", after=("in", "for", "at", "near"), ask="The weather of which place?"),
     ),
     steps=(StepShape(tool="get_weather", args=(("place", "place"), ("date", "date"))),),
     summary="weather in {place} on {day}",

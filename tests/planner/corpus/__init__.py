@@ -56,8 +56,8 @@ class Verdict:
     outcome: Literal["right", "asked", "wrong"]
     """`asked`: a question, but not (all of) the right one. `wrong`: a plan that should not be."""
     answer: Any
-    slots: Counter[str] = field(default_factory=Counter)
-    """How often each slot was labelled."""
+    arguments: Counter[str] = field(default_factory=Counter)
+    """How often each argument was labelled."""
     hits: Counter[str] = field(default_factory=Counter)
     """How often it came out as labelled."""
 
@@ -83,9 +83,9 @@ def judge(row: Row) -> Verdict:
         fields = [question.field for question in found.questions]
         right = asks is not None and set(asks) <= set(fields)
         verdict = Verdict(row, "right" if right else "asked", fields)
-        verdict.slots.update({f"question: {name}": 1 for name in asks or ()})
+        verdict.arguments.update({f"question: {name}": 1 for name in asks or ()})
         verdict.hits.update({f"question: {name}": 1 for name in asks or () if name in fields})
-        verdict.slots.update(slot for step in row.label.get("steps", ()) for slot in _slots(step))
+        verdict.arguments.update(argument for step in row.label.get("steps", ()) for argument in _arguments(step))
         return verdict
     got = shown(found)
     if asks is not None:
@@ -120,7 +120,7 @@ def _plain(label: dict[str, Any]) -> dict[str, Any]:
     return {**label, "steps": steps}
 
 
-def _slots(step: dict[str, Any]) -> list[str]:
+def _arguments(step: dict[str, Any]) -> list[str]:
     if "until" in step:
         return ["until"]
     return [*step["args"], *(name for name in KEPT if name in step)]
@@ -130,8 +130,8 @@ def _compare(verdict: Verdict, got: list[dict[str, Any]]) -> None:
     named = {step["name"]: step for step in got}
     for step in verdict.row.label["steps"]:
         other = named.get(step["name"], {})
-        for slot in _slots(step):
-            verdict.slots[slot] += 1
-            own = step["args"].get(slot, step.get(slot)) if "args" in step else step[slot]
-            its = other.get("args", {}).get(slot, other.get(slot))
-            verdict.hits[slot] += own == its
+        for argument in _arguments(step):
+            verdict.arguments[argument] += 1
+            own = step["args"].get(argument, step.get(argument)) if "args" in step else step[argument]
+            its = other.get("args", {}).get(argument, other.get(argument))
+            verdict.hits[argument] += own == its
