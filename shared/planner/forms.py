@@ -23,7 +23,8 @@ class DetailForms:
         self.unread = rule(rf"{BEGIN}{any_of(detail.after)}\s+([^\W\d_][\w' -]*)") if detail.after else _NEVER
         values = [word for word, _ in detail.values]
         nouns = rf"(?:\s+{any_of(detail.nouns)})?" if detail.nouns else ""
-        self.choice = rule(rf"{BEGIN}(?P<value>{any_of(values)}){nouns}{END}") if values else _NEVER
+        at_a = r"(?:(?:at|in)\s+(?:an?|some)\s+)?" if nouns else ""
+        self.choice = rule(rf"{BEGIN}{at_a}(?P<value>{any_of(values)}){nouns}{END}") if values else _NEVER
 
 
 class Forms:
@@ -32,6 +33,7 @@ class Forms:
     def __init__(self, domain: Domain) -> None:
         """`domain`: a row."""
         self.noun = _words(domain.nouns)
+        self.noun_before = rule(rf"{BEGIN}{any_of(domain.nouns)}\s+") if domain.nouns else _NEVER
         self.verb = _words((*domain.verbs, *domain.looks))
         self.doing = _words(domain.verbs)
         self.look = _words(domain.looks)

@@ -66,7 +66,10 @@ CONFIRMATION: Final = rule(
     rf"{_WITH}(?:{_CONFIRMATION}(?:\s+(?:(?:by|via|per)\s+)?(?P<after>{_CHANNEL}){END})?|(?P<before>{_CHANNEL})\s+{_CONFIRMATION}){END}"
     rf"(?:\s+to\s+(?:me{END}|(?P<contact>{_CONTACT})))?"
 )
-BODY: Final = rule(rf"\s*(?:,\s*)?{BEGIN}{any_of(lexicon.BODY_INTRODUCERS)}{END}\s*|:(?=\s)\s*|(?=\")")
+BODY: Final = rule(
+    rf"\s*(?:,\s*)?{BEGIN}{any_of(lexicon.BODY_INTRODUCERS)}{END}\s*|:(?=\s)\s*|(?=\")"
+    rf"|\s+(?={BEGIN}(?:I|I'm|I'll|I've|I'd|we|we're|we'll|we've|you|you're)\b)"
+)
 BODY_TO: Final = rule(rf"\s+to\s+(?:me{END}|{_CONTACT})")
 QUOTED: Final = re.compile(r'"([^"\x00\x01]*)"')
 
@@ -207,25 +210,23 @@ APPROVAL: Final = rule(
     rf"|{BEGIN}(?:wait\s+for|ask\s+(?:me\s+)?for|get)\s+(?:my|our|me\s+to)\s+(?:{_YES}|approve|agree|confirm)(?:\s+it)?{END}"
     rf"|{BEGIN}ask\s+(?:me|us)\s+(?:for\s+)?(?:approval|permission){END}"
 )
-_IT: Final = (
-    r"(?:that|this|it|they|there|that\s+one|that\s+time|the\s+first(?:\s+one)?|the\s+restaurant|nothing|no\s+table|not)"
-)
+_IT: Final = r"(?:that|this|it|they|that\s+one|that\s+time|the\s+first(?:\s+one)?|the\s+restaurant)"
+_TAKEN: Final = r"(?:full|taken|unavailable|fully\s+booked|booked\s+out|not\s+(?:possible|available|free))"
 _FAILS: Final = (
-    r"(?:fails|failed|doesn't\s+work(?:\s+out)?|does\s+not\s+work|isn't\s+(?:possible|available|free)|"
-    r"is\s+not\s+(?:possible|available|free)|"
-    r"is\s+(?:full|taken|unavailable|fully\s+booked|booked\s+out|free|available|booked|possible)|"
-    r"are\s+(?:full|booked\s+out|fully\s+booked)|"
-    r"(?:is|are|'re|'s)\s+(?:full|booked\s+out|fully\s+booked|unavailable|no\s+table|nothing(?:\s+free)?)|"
-    r"full|possible|available)"
+    rf"(?:{_IT}\s+(?:fails|failed|doesn't\s+work(?:\s+out)?|does\s+not\s+work(?:\s+out)?)"
+    rf"|{_IT}\s+(?:isn't|aren't)\s+(?:possible|available|free)|{_IT}(?:'re|'s|\s+is|\s+are)\s+{_TAKEN}"
+    r"|(?:there\s+is|there's)\s+(?:nothing|no\s+table)(?:\s+free|\s+available)?"
+    r"|(?:nothing|no\s+table)\s+is\s+(?:free|available)|not(?:\s+possible|\s+available)?)"
 )
 _INSTEAD: Final = (
     r"(?:\s*,)?(?:\s+(?:then|just))?"
     r"(?:\s+(?:please\s+)?(?:try|book|take|make\s+it|go\s+for|go\s+to|use|choose|get|reserve))?(?:\s+(?:it|one))?"
 )
 ALTERNATIVE: Final = rule(
-    rf"\s*(?:(?:and|or|but)\s+)?(?:{BEGIN}if\s+{_IT}(?:'re|'s)?\s*{_FAILS}|{BEGIN}if\s+not|{BEGIN}otherwise|{BEGIN}failing\s+that"
+    rf"\s*(?:(?:and|or|but)\s+)?(?:{BEGIN}if\s+{_FAILS}|{BEGIN}otherwise|{BEGIN}failing\s+that"
     rf"|{BEGIN}or\s+else){END}{_INSTEAD}\s*"
 )
+ALTERNATIVE_AFTER: Final = rule(rf"\s*,?\s*{BEGIN}or\s+(?P<what>[^,;.!?\x00\x01]{{1,60}}?)\s+if\s+{_FAILS}{END}")
 ALTERNATIVE_END: Final = rule(rf"(?:{ALTERNATIVE.pattern})\W*$")
 ALTERNATIVE_OVER: Final = rule(r"\s*(?:[,;!?\x01]|(?<!\.m)\.(?=\s|$)|\band\b|\bthen\b|$)")
 

@@ -120,20 +120,8 @@ WEAK_VERBS: Final = frozenset(
 )
 """What begins a request elsewhere, and may as well stand in the words of a message."""
 CHOICES: Final = ("it", "one", "them", "that one", "the best one", "the best")
-MESSAGE_VERBS: Final = (
-    "text",
-    "sms",
-    "email",
-    "e-mail",
-    "mail",
-    "message",
-    "send",
-    "tell",
-    "notify",
-    "let",
-    "confirm",
-    "inform",
-    "write",
+MESSAGE_VERBS: Final = tuple(
+    "text sms email e-mail mail message send tell notify let confirm inform write shoot drop ping".split()
 )
 CHANNELS: Final = {
     "text message": "sms",
@@ -156,13 +144,14 @@ POLITE_PHRASES: Final = (
     "could we get", "can we get", "could you", "can you", "would you", "will you",
     "i would like to", "i'd like to", "we would like to", "we'd like to",
     "i would like", "i'd like", "we would like", "we'd like", "i want to", "we want to", "i need to", "we need to",
-    "thank you", "thanks", "please", "kindly", "hi", "hello", "hey",
+    "i'd love", "we'd love", "i would love", "we would love", "can someone", "could someone",
+    "thank you", "thanks", "please", "pls", "plz", "kindly", "hi", "hello", "hey",
 )  # fmt: skip
 EMPTY_WORDS: Final = frozenset("a an the and then also plus for at on of i we me sharp exactly first".split())
 MESSAGE_EMPTY_WORDS: Final = EMPTY_WORDS | frozenset(
     (
-        "send tell notify let know message confirm to by via per with it them everything my our your all "
-        "confirmation confirmations details booking bookings reservation reservations reference receipt info information"
+        "send tell notify let know message confirm shoot drop ping write inform to by via per with it them everything my our your "
+        "all confirmation confirmations details booking bookings reservation reservations reference receipt info information"
     ).split()
 )
 MESSAGE_EMPTY_PHRASES: Final = (

@@ -144,7 +144,7 @@ def _name_end(text: str, position: int, *, address: bool = False) -> int | None:
     quoted = grammar.QUOTED.match(text, position)
     if quoted:
         return quoted.end() if quoted[1].strip() else None
-    return _capitalised_end(text, position, address=address) or _possessive_end(text, position)
+    return _capitalised_end(text, position, address=address) or (None if address else _possessive_end(text, position))
 
 
 def _possessive_end(text: str, position: int) -> int | None:

@@ -1,6 +1,5 @@
 """What one request says, detail by detail, before anything is filled in from elsewhere. What none takes becomes a question."""
 
-import re
 from collections.abc import Collection
 from typing import TypeAlias
 
@@ -10,7 +9,7 @@ from shared.planner import grammar, lexicon, moments, people, places, spans, tit
 from shared.planner.clauses import MIXED, NONE, Clause
 from shared.planner.contacts import Contact, take_contacts
 from shared.planner.domain import Detail, Domain
-from shared.planner.forms import Book, Forms, forms_of
+from shared.planner.forms import Book, DetailForms, Forms, forms_of
 from shared.planner.model import Profile, Question
 from shared.planner.moments import Clock, When
 from shared.planner.people import People
@@ -108,7 +107,11 @@ class Reading:
         """A place, also one that is written small."""
         of = forms.details[detail.name]
         found: Said | None = places.take_stored(self.scan, of.after, self.profile.places)
-        self._keep(detail, found or places.take_name(self.scan, of.after) or places.take_plain(self.scan, of.after))
+        self._keep(detail, found or places.take_name(self.scan, of.after) or self._plain_place(of, forms))
+
+    def _plain_place(self, of: DetailForms, forms: Forms) -> Name | None:
+        """Small words after an introduction, or a name right behind the noun: "weather Berlin"."""
+        return places.take_plain(self.scan, of.after) or places.take_name(self.scan, forms.noun_before)
 
     def take_ends(self, start: Detail, forms: Forms) -> None:
         """Both ends of a way."""
@@ -242,11 +245,11 @@ def _variant(
     clause: Clause, domain: Domain, book: Book, profile: Profile, clock: Clock
 ) -> tuple[Clause, Variant | Question | None]:
     """Cut "if that fails try 8pm" out of a clause: what is left, and what was cut."""
-    found = grammar.ALTERNATIVE.search(clause.text)
-    if found is None:
+    extent = _extent(clause.text)
+    if extent is None:
         return clause, None
-    start, end, words = _extent(clause.text, found)
-    rest = msgspec.structs.replace(clause, text=clause.text[: found.start()] + " ; " + clause.text[end:])
+    start, end, words = extent
+    rest = msgspec.structs.replace(clause, text=clause.text[:start] + " ; " + clause.text[end:])
     said = msgspec.structs.replace(clause, text=words)
     reading = _read(said, domain, book, profile, clock)
     _unread(reading, domain, forms_of(domain), said)
@@ -260,8 +263,13 @@ def _variant(
     return rest, Variant(words=whole, when=reading.when, people=reading.people, said=reading.said, meal=meal)
 
 
-def _extent(text: str, found: re.Match[str]) -> tuple[int, int, str]:
-    """From the "if" to the end of what should be tried: "if that fails try 8pm", also "or 8pm if that is full"."""
+def _extent(text: str) -> tuple[int, int, str] | None:
+    """Where what should be tried instead begins and ends: "if that fails try 8pm", also "or 8pm if that is full"."""
+    if (behind := grammar.ALTERNATIVE_AFTER.search(text)) is not None:
+        return behind.start(), behind.end(), behind["what"]
+    found = grammar.ALTERNATIVE.search(text)
+    if found is None:
+        return None
     over = grammar.ALTERNATIVE_OVER.search(text, found.end())
     end = over.start() if over else len(text)
     return found.start(), end, text[found.end() : end]

@@ -9,7 +9,7 @@ REMINDER: Final = Domain(
     name="reminder",
     opens=("remind",),
     nouns=("reminder", "a reminder", "reminders"),
-    verbs=("set", "create", "add", "make", "need", "want"),
+    verbs=("set", "create", "add", "make", "need", "want", "give"),
     phase=3,
     details=(
         Detail(

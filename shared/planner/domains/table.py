@@ -24,7 +24,8 @@ CUISINE: Final = Detail(
 
 TABLE: Final = Domain(
     name="table",
-    nouns=("table", "reservation", "restaurant", *lexicon.MEALS),
+    nouns=("table", "reservation", "restaurant", "reserve at", "book at", *lexicon.MEALS),
+    empty=("make it", "nice", "lovely"),
     verbs=tuple("book reserve get make arrange organise organize plan execute schedule need want request secure".split()),
     looks=lexicon.LOOK_VERBS,
     look_or_do="Only look for a table, or book it too?",

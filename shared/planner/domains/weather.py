@@ -9,12 +9,12 @@ WEATHER: Final = Domain(
     nouns=(
         "weather", "weather forecast", "forecast", "temperature", "will it rain", "going to rain", "will it snow",
         "will it be sunny", "will it be warm", "will it be cold", "will it be hot", "is it raining", "need an umbrella",
-        "is it going to rain", "rain forecast",
+        "is it going to rain", "is it gonna rain", "gonna rain", "rain forecast", "how warm", "how cold", "how hot",
     ),
     verbs=("check", "get", "show", "tell", "give", "find", "look", "search", "need", "want", "see"),
     empty=(
         "what", "what's", "whats", "is", "will", "be", "like", "how", "how's", "it", "out", "up", "us", "do", "let",
-        "know", "going", "know what", "looking", "look up",
+        "know", "going", "know what", "look up", "going to be", "gonna be",
     ),
     told=True,
     details=(
