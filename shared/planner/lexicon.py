@@ -150,8 +150,9 @@ POLITE_PHRASES: Final = (
 EMPTY_WORDS: Final = frozenset("a an the and then also plus for at on of i we me sharp exactly first".split())
 MESSAGE_EMPTY_WORDS: Final = EMPTY_WORDS | frozenset(
     (
-        "send tell notify let know message confirm shoot drop ping write inform to by via per with it them everything my our your "
-        "all confirmation confirmations details booking bookings reservation reservations reference receipt info information"
+        "send tell notify let know message confirm shoot drop ping write inform to by via per with it them everything my our "
+        "your all confirmation confirmations details booking bookings reservation reservations reference receipt info "
+        "information"
     ).split()
 )
 MESSAGE_EMPTY_PHRASES: Final = (
@@ -352,5 +353,7 @@ MINUTES_OF_HOUR: Final = frozenset((5, 10, 15, 20, 30))
 TIME_EMPTY_WORDS: Final = frozenset(("at", "on", "the", "and", "sharp", "exactly"))
 """What carries nothing within a time."""
 ASK_ADDRESS_OF: Final = 'Where is "{words}"? Please give an address.'
-NO_TITLES: Final = frozenset(("reminder", "event", "entry", "something", "appointment", "slot", "note", "time"))
+NO_TITLES: Final = frozenset(
+    ("reminder", "event", "entry", "something", "appointment", "slot", "note", "time", "meeting", "call", "session")
+)
 """What says nothing about a calendar entry."""

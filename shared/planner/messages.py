@@ -47,7 +47,10 @@ def read(clause: Clause, domain: Domain, *, book: Book, profile: Profile, clock:
     forms = forms_of(domain)
     for pattern in (forms.noun, forms.verb):
         scan.take_all(pattern)
-    named_me = bool(scan.take_all(grammar.TO_ME))
+    named = [match.group().lower() for match in scan.take_all(grammar.TO_ME)]
+    named_me = bool(named)
+    if "us" in named and clause.body is not None:
+        asked.append(Question(field="recipient", question=lexicon.ASK_RECIPIENT.format(words="us")))
     strangers = scan.left(lexicon.MESSAGE_EMPTY_WORDS | frozenset(domain.opens))
     asked.extend(_stranger(words, known=bool(found) or named_me or at_mine) for words in strangers)
     to_me = named_me or (_speaks_of_me(clause, domain) and not found and not strangers)

@@ -67,7 +67,7 @@ def _carries(piece: str) -> bool:
 def _called_by_its_noun(scan: Scan, detail: Detail) -> Name | None:
     """Schedule a meeting with Bob: "Meeting with Bob"."""
     for match in grammar.NOUN_WITH.finditer(scan.text):
-        if match["noun"].lower() in detail.nouns:
+        if match["noun"].lower() in detail.nouns and (match["with"] or match["noun"].lower() not in lexicon.NO_TITLES):
             title = " ".join(match.group().split())
             if match["with"]:
                 scan.blank(match.start("with"), match.end())
