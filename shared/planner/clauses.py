@@ -169,7 +169,9 @@ def _body(text: str, start: int, kind: Domain, book: Book) -> tuple[str, int, bo
 
 
 def _starts_request(fragment: str, book: Book) -> bool:
-    return book.begins(_significant(fragment))
+    words = _significant(fragment)
+    needs = bool(words) and words[0] in lexicon.NEED_VERBS and _kind(fragment, book) != NONE
+    return needs or book.begins(words)
 
 
 # -- the rest --------------------------------------------------------------------------------------------------------------

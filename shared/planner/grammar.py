@@ -250,6 +250,7 @@ OFFSET: Final = rule(
 FROM_NOW: Final = rule(
     rf"{BEGIN}(?:in\s+{_amount(lexicon.MINUTE_UNITS)}(?:'s\s+time)?|{_amount(lexicon.MINUTE_UNITS, 'n')}\s+from\s+now){END}"
 )
+AMOUNT_END: Final = rule(rf"{BEGIN}{_amount(lexicon.OFFSET_UNITS)}\s+$")
 OFFSET_FROM: Final = rule(r"\s+(?:(?:the|my|our)\s+)?(?P<thing>[a-z]+)\b(?:\s+(?:starts|begins|leaves)\b)?")
 DURATION: Final = rule(rf"{BEGIN}(?:for|lasting|taking)\s+{_amount(lexicon.OFFSET_UNITS)}{END}")
 _CLOCK: Final = r"(?P<hour{0}>[0-9]{{1,2}})(?::(?P<minute{0}>[0-9]{{2}}))?\s*(?:(?P<half{0}>[ap])\.?m\b\.?)?"

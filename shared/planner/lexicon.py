@@ -119,6 +119,8 @@ WEAK_VERBS: Final = frozenset(
     ("have", "need", "want", "it", "this", "that", "any", "are", "where", "what", "which", "make", "add", "note")
 )
 """What begins a request elsewhere, and may as well stand in the words of a message."""
+NEED_VERBS: Final = frozenset(("need", "want", "have"))
+"""What begins a request only together with the thing."""
 CHOICES: Final = ("it", "one", "them", "that one", "the best one", "the best")
 MESSAGE_VERBS: Final = tuple(
     "text sms email e-mail mail message send tell notify let confirm inform write shoot drop ping".split()

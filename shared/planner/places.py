@@ -48,8 +48,8 @@ def take_ends(
     destination = take_stored(scan, end, stored) or take_place(scan, end)
     if pickup is None and grammar.PICK_UP.search(scan.text):
         pickup = take_stored(scan, grammar.AT_PICKUP, stored) or take_place(scan, grammar.AT_PICKUP)
-    if pickup is None and (after := scan.take(grammar.AFTER_TABLE)):
-        pickup = Place(kind="there", words=after.group())
+    if pickup is None:
+        pickup = _after_it(scan)
     if destination is None and (home := scan.take(grammar.HOMEWARD)):
         destination = Place(kind="home", words=home.group())
     there = scan.take(grammar.TABLE_THERE) if pickup is None or destination is None else None
@@ -58,6 +58,15 @@ def take_ends(
     elif there is not None and destination is None:
         destination = Place(kind="there", words=there.group())
     return pickup, destination
+
+
+def _after_it(scan: Scan) -> Place | None:
+    """After dinner: from where it was. "Two hours after dinner" is a time."""
+    after = grammar.AFTER_TABLE.search(scan.text)
+    if after is None or grammar.AMOUNT_END.search(scan.text[: after.start()]):
+        return None
+    scan.blank(after.start(), after.end())
+    return Place(kind="there", words=after.group())
 
 
 def take_stored(scan: Scan, introduction: re.Pattern[str], stored: Mapping[str, str]) -> Place | None:

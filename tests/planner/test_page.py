@@ -7,7 +7,8 @@ import pytest
 
 from shared.planner import Clarification, Planned, Profile, plan_text
 from shared.planner.domains import DOMAINS
-from tests.planner.corpus import NOW, USER
+from tests.planner.corpus import NOW, USER, judge, rows
+from tests.planner.report import summary
 
 PAGE = (Path(__file__).parents[2] / "docs/planner.md").read_text(encoding="utf-8")
 PLANNED = re.findall(r"^\| (?!words|---)([^|]+) \| ([^|]+) \|$", PAGE, re.MULTILINE)
@@ -35,6 +36,14 @@ def test_an_example_is_asked_about_as_it_is_written(words: str, fields: str, que
     assert isinstance(found, Clarification), found
     assert [one.field for one in found.questions] == re.findall(r"`(\w+)`", fields)
     assert found.questions[0].question == question
+
+
+def test_the_numbers_are_those_of_the_report() -> None:
+    """To the tenth."""
+    verdicts = [judge(row) for row in rows()]
+    for name, held_back in (("worked with", False), ("held back", True)):
+        part = [verdict for verdict in verdicts if verdict.row.held_back is held_back]
+        assert f"\n{name}: {summary(part)}\n" in PAGE
 
 
 def test_every_domain_and_every_field_of_a_profile_is_named() -> None:
