@@ -148,6 +148,9 @@ def run(
     """Run words or a plan."""
     body = _asked(words, plan, user, timezone) | ({"confirm": True} if confirm else {})
     told = shell.api.ask("POST", "/api/execute", body, key=idempotency_key)
+    if "cron" in told:  # the words say themselves when they repeat
+        shell.show(told, [f"{told['id']} scheduled: {told['summary']}", f"next at {told['nextAt']}"])
+        return
     will = f"waits for: intention confirm {told['id']}" if confirm else "accepted"
     shell.after(told["id"], told | {"will": will}, wait_s)
 

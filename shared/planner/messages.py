@@ -33,47 +33,66 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     questions: tuple[Question, ...] = ()
 
 
+class _Head:
+    """The words before the message itself, while they are read."""
+
+    def __init__(self, clause: Clause, domain: Domain, book: Book, profile: Profile, clock: Clock) -> None:
+        self.clause, self.domain = clause, domain
+        scan = Scan(clause.text)
+        scan.take_all(grammar.POLITE)
+        scan.take_all(grammar.MESSAGE_EMPTY)
+        self.at_mine = bool(scan.take_all(grammar.MY_ADDRESS))
+        self.found = [*take_contacts(scan, profile), *take_known(scan, profile)]
+        self.when = moments.read(scan, clock, book.things)
+        self.channels = _channels(scan)
+        scan.take_all(forms_of(domain).noun)
+        scan.take_all(forms_of(domain).verb)
+        self.me = [match.group().lower() for match in scan.take_all(grammar.TO_ME)]
+        self.strangers = scan.left(lexicon.MESSAGE_EMPTY_WORDS | frozenset(domain.opens))
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """Who was found."""
+        return tuple(item for item in self.found if isinstance(item, Contact))
+
+    @property
+    def to_me(self) -> bool:
+        """Said, or implied where nobody else is named."""
+        return bool(self.me) or (_speaks_of_me(self.clause, self.domain) and not self.found and not self.strangers)
+
+    def questions(self) -> list[Question]:
+        """What is unclear about the addressees."""
+        asked = [item for item in self.found if isinstance(item, Question)]
+        if "us" in self.me and self.clause.body is not None:
+            asked.append(Question(field="recipient", question=lexicon.ASK_RECIPIENT.format(words="us")))
+        known = bool(self.found or self.me or self.at_mine)
+        asked.extend(_stranger(words, known=known) for words in self.strangers)
+        if not (self.to_me or self.found or self.strangers):
+            whom = self.domain.detail("whom")
+            asked.append(Question(field="recipient", question=whom.ask if whom else lexicon.ASK_NO_RECIPIENT))
+        if self.me and self.contacts and not grammar.JOINED.search(self.clause.text):
+            address = self.contacts[0].words
+            asked.append(Question(field="recipient", question=lexicon.ASK_WHOM.format(address=address)))
+        return asked
+
+
 def read(clause: Clause, domain: Domain, *, book: Book, profile: Profile, clock: Clock) -> Letter:
     """The message of one clause."""
-    scan = Scan(clause.text)
-    scan.take_all(grammar.POLITE)
-    scan.take_all(grammar.MESSAGE_EMPTY)
-    at_mine = bool(scan.take_all(grammar.MY_ADDRESS))
-    found = [*take_contacts(scan, profile), *take_known(scan, profile)]
-    when = moments.read(scan, clock, book.things)
-    contacts = [item for item in found if isinstance(item, Contact)]
-    asked = [item for item in found if isinstance(item, Question)]
-    channels = _channels(scan)
-    forms = forms_of(domain)
-    for pattern in (forms.noun, forms.verb):
-        scan.take_all(pattern)
-    named = [match.group().lower() for match in scan.take_all(grammar.TO_ME)]
-    named_me = bool(named)
-    if "us" in named and clause.body is not None:
-        asked.append(Question(field="recipient", question=lexicon.ASK_RECIPIENT.format(words="us")))
-    strangers = scan.left(lexicon.MESSAGE_EMPTY_WORDS | frozenset(domain.opens))
-    asked.extend(_stranger(words, known=bool(found) or named_me or at_mine) for words in strangers)
-    to_me = named_me or (_speaks_of_me(clause, domain) and not found and not strangers)
-    if not (to_me or found or strangers):
-        whom = domain.detail("whom")
-        asked.append(Question(field="recipient", question=whom.ask if whom else lexicon.ASK_NO_RECIPIENT))
-    body, when, odd = _words(clause, domain, when, clock, book)
-    asked.extend([*_body_questions(clause), *odd])
-    if named_me and contacts and not grammar.JOINED.search(clause.text):
-        asked.append(Question(field="recipient", question=lexicon.ASK_WHOM.format(address=contacts[0].words)))
+    head = _Head(clause, domain, book, profile, clock)
+    body, when, odd = _words(clause, domain, head.when, clock, book)
     return Letter(
         domain=domain,
         start=clause.start,
-        channels=channels,
-        contacts=tuple(contacts),
-        to_me=to_me,
-        own=to_me or at_mine,
+        channels=head.channels,
+        contacts=head.contacts,
+        to_me=head.to_me,
+        own=head.to_me or head.at_mine,
         when=when,
         body=body,
         about_next=clause.about,
         approve=clause.approve,
         then=clause.then,
-        questions=tuple(asked),
+        questions=(*head.questions(), *_body_questions(clause), *odd),
     )
 
 

@@ -81,6 +81,16 @@ async def test_what_goes_wrong_is_said_with_a_remedy(
     assert says in done.err
 
 
+async def test_words_that_repeat_are_shown_as_a_schedule(system: System, tmp_path: Path) -> None:
+    """With when it is next; nothing runs before."""
+    done = await run(
+        "run", "every Friday at 6pm book a table for 2 at 8pm", "--user", "test-user", cwd=tmp_path, environ=around(system)
+    )
+    assert (done.code, done.err) == (0, "")
+    assert "scheduled: Every Friday at 6pm (0 18 * * FRI, UTC): Table for 2" in done.out
+    assert "next at 20" in done.out
+
+
 async def test_a_person_takes_an_execution_through_everything(system: System) -> None:
     """Paused, resumed, edited, approved, skipped, and undone after all; each effect is there once, and gone in the end."""
     execution = await system.run_plan(
