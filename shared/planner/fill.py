@@ -355,7 +355,7 @@ class Filling:
                 return Question(field="end", question=lexicon.ASK_END_ORDER.format(words=span.words))
             return Known(value=self._iso(datetime.combine(moment.local.date(), ends[0])), origin="text", words=span.words)
         minutes = span.minutes or self.profile.event_minutes
-        if not minutes or minutes < 0:
+        if not minutes or not 0 < minutes <= lexicon.LONGEST_EVENT:
             return Question(field="end", question=lexicon.ASK_END)
         instant = self.clock.instant(moment.local) + timedelta(minutes=minutes)
         later = self._iso(instant.astimezone(self.clock.zone).replace(tzinfo=None, fold=0))

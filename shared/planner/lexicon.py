@@ -14,6 +14,8 @@ LONGEST_NAME_WORDS: Final = 6
 LARGEST_PARTY: Final = 20
 FURTHEST_DAYS: Final = 366
 MOST_STEPS: Final = 20
+LONGEST_EVENT: Final = 14 * 1440
+"""Minutes of one calendar entry."""
 
 # -- numbers ---------------------------------------------------------------------------------------------------------------
 

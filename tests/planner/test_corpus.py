@@ -1,36 +1,14 @@
 """The corpus: how many sentences are read as they were meant, and that none is read otherwise without a question."""
 
-from typing import Any
-
-import httpx
-import msgspec
 import pytest
 
-from shared.machine.accept import Limits, accept
-from shared.machine.plan import Effect, PlanDraft
 from shared.planner import Planned
-from shared.tools.registry import Call, Registry
-from shared.tools.town import TownTools, register
 from tests.planner.corpus import Row, Verdict, answer, judge, rows
+from tests.planner.validator import accepted
 
 ROWS = list(rows())
 FLOOR = 0.95
 """Of a third that was not looked at."""
-LIMITS = Limits(steps=100, argument_bytes=65_536, step_ms=8_000, consent=True)
-
-
-async def create_calendar_event(call: Call, *, title: str, start: str, end: str, location: str = "", notes: str = "") -> Any:
-    """Stands for the tool of that name."""
-
-
-async def get_weather(call: Call, *, place: str, date: str) -> Any:
-    """Stands for the tool of that name."""
-
-
-async def search_restaurants(
-    call: Call, *, date: str, time: str, cuisine: str = "", area: str = "", party_size: int = 2
-) -> Any:
-    """Stands for the tool of that name."""
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +49,4 @@ def test_what_is_planned_is_accepted(row: Row) -> None:
     found = answer(row)
     if not isinstance(found, Planned):
         return  # asked, and counted above
-    registry = Registry()
-    register(registry, TownTools(httpx.AsyncClient()))
-    for tool in (create_calendar_event, get_weather, search_restaurants):
-        if tool.__name__ not in registry.contracts():
-            registry.add(tool, effect=Effect.PURE)
-    draft = msgspec.convert(found.plan, PlanDraft)
-    plan = accept(draft, contracts=registry.contracts(), check_args=registry.check_args, limits=LIMITS)
-    assert len(plan.steps) == len(found.plan["steps"])
+    assert len(accepted(found).steps) == len(found.plan["steps"])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.planner import Clarification, Planned, Profile, plan_text
 from tests.planner.corpus import NOW, USER, Row, rows
 from tests.planner.support import BY_SMS, NOON
+from tests.planner.validator import accepted
 
 ARGUMENTS = {
     "find_table": ({"party_size", "date", "time"}, {"cuisine", "area", "restaurant"}),
@@ -54,6 +55,9 @@ PROFILES = st.one_of(
         party_size=st.one_of(st.none(), st.integers(-3, 30)),
         dinner_time=st.one_of(st.none(), FIELDS),
         confirm_by=st.sampled_from(["sms", "email", ""]),
+        contacts=st.dictionaries(st.one_of(FIELDS, st.sampled_from(["wife", "text", "7pm"])), FIELDS, max_size=3),
+        places=st.dictionaries(st.one_of(FIELDS, st.sampled_from(["work", "home", "there"])), FIELDS, max_size=3),
+        event_minutes=st.one_of(st.none(), st.integers(-5, 10**12)),
     ),
 )
 TIMES = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -196,3 +200,26 @@ def test_an_unknown_word_beside_any_sentence_is_asked_about(text: str, words: st
     """Before it or behind it."""
     found = plan_text(f"{words} {text}" if first else f"{text.rstrip('.?!')} {words}", profile=USER, now=NOW)
     assert isinstance(found, Clarification)
+
+
+JOINED = st.lists(
+    st.tuples(
+        st.sampled_from([row.text.rstrip(".?!") for row in rows()]),
+        st.sampled_from(
+            [" and ", ", then ", ". ", "; ", ", but ask me first. ", ", if that fails try 8pm, and ", ", wait for my ok, then "]
+        ),
+    ),
+    min_size=1,
+    max_size=3,
+).map(lambda parts: "".join(text + joint for text, joint in parts))
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=JOINED, cut=st.integers(0, 12))
+def test_whatever_is_planned_is_accepted(text: str, cut: int) -> None:
+    """Of sentences that people say, joined and broken off: the validator refuses none of their plans."""
+    words = text.split()
+    found = plan_text(" ".join(words[: len(words) - cut] or words), profile=USER, now=NOW)
+    if isinstance(found, Planned):
+        _check_plan(found)
+        accepted(found)
