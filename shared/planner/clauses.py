@@ -109,9 +109,21 @@ def _head(text: str, starts: Sequence[int], introducer: re.Match[str], cut: int,
             if not _introduces(kind, introducer, text):
                 return stop, None
             return _from_the_time(text, starts[:number], start, cut), kind
-        if start == cut or _kind(head, book) != NONE or len(_significant(head)) > lexicon.LONGEST_ADDRESSEE:
+        listed = start > cut and not grammar.LIST_OVER.search(text, max(cut, start - lexicon.LONGEST_JOINT), start)
+        if not listed or not _may_be_addressee(text[start : _next(starts, number, stop)], book):
             break
     return stop, None
+
+
+def _next(starts: Sequence[int], number: int, stop: int) -> int:
+    """Where the fragment ends that begins there."""
+    return min(starts[number + 1], stop) if number + 1 < len(starts) else stop
+
+
+def _may_be_addressee(fragment: str, book: Book) -> bool:
+    """A few words that ask for nothing and are no time."""
+    few = len(_significant(fragment)) <= lexicon.LONGEST_ADDRESSEE
+    return few and _kind(fragment, book) == NONE and not moments.is_time(fragment)
 
 
 def _introduces(kind: Domain, introducer: re.Match[str], text: str) -> bool:
@@ -169,9 +181,18 @@ def _body(text: str, start: int, kind: Domain, book: Book) -> tuple[str, int, bo
 
 
 def _starts_request(fragment: str, book: Book) -> bool:
+    """It begins like a request, or names a thing together with what is done to it. "Dinner is at 8" is none."""
     words = _significant(fragment)
-    needs = bool(words) and words[0] in lexicon.NEED_VERBS and _kind(fragment, book) != NONE
-    return needs or book.begins(words)
+    if book.begins(words) or grammar.APPROVAL.search(fragment):
+        return True
+    kind = _kind(fragment, book)
+    if kind in (NONE, MIXED):
+        return kind == MIXED
+    row = book.of(kind)
+    noun = forms_of(row).noun.search(fragment)
+    counted = row.detail("party") is not None and grammar.PEOPLE_START.search(fragment) is not None
+    done = forms_of(row).doing.search(fragment) or (noun is not None and " " in noun.group())
+    return row.speaks or row.told or bool(row.opens) or counted or bool(done)
 
 
 # -- the rest --------------------------------------------------------------------------------------------------------------
@@ -198,7 +219,8 @@ def _fragments(text: str, book: Book) -> list[Clause]:
             if before is None or _EDGE in masked[before.end : piece.start] or not _joins(masked, before, piece, book):
                 pieces.append(piece)
             else:
-                before.kind = _joined_kind(before.kind, piece.kind, book)
+                twice = _both_whole(masked, before, piece, book)
+                before.kind = MIXED if twice else _joined_kind(before.kind, piece.kind, book)
                 before.end = piece.end
     return [
         Clause(kind=piece.kind, text=text[piece.start : piece.end], start=piece.start, end=piece.end, about=piece.about)
@@ -220,6 +242,22 @@ def _give_back(text: str, before: _Piece, piece: _Piece, book: Book) -> None:
     head = grammar.ARTICLE_END.sub("", text[piece.start : noun.start()])
     if _says_something(head) and not forms_of(rows[1]).verb.search(head) and not forms_of(rows[1]).empty.search(head):
         before.end, before.about, piece.start = piece.start + len(head), True, piece.start + len(head)
+
+
+def _both_whole(text: str, before: _Piece, after: _Piece, book: Book) -> bool:
+    """Two fragments of one kind that each say when or for how many, and the second what it is: one thing, or two?"""
+    if before.kind != after.kind or after.kind in (NONE, MIXED):
+        return False
+    said, says = text[before.start : before.end], text[after.start : after.end]
+    if not forms_of(book.of(after.kind)).does.search(says) or grammar.ALTERNATIVE_END.search(said):
+        return False
+    if grammar.ALTERNATIVE.match(says):
+        return False
+    return all(_says_when_or_who(fragment) for fragment in (said, says))
+
+
+def _says_when_or_who(fragment: str) -> bool:
+    return bool(grammar.PEOPLE_START.search(fragment)) or moments.holds_time(fragment)
 
 
 def _joined_kind(before: str, after: str, book: Book) -> str:
@@ -287,7 +325,8 @@ def _named(row: Domain, fragment: str, words: Sequence[str]) -> re.Match[str] | 
 def _joins(text: str, before: _Piece, after: _Piece, book: Book) -> bool:
     """Whether two fragments are one request: "text and email me", "find a place and book a table", "if that fails try 8pm"."""
     said, says = text[before.start : before.end], text[after.start : after.end]
-    if NONE in (before.kind, after.kind) or grammar.ALTERNATIVE_END.search(said) or grammar.ALTERNATIVE.match(says):
+    tries = grammar.ALTERNATIVE_END.search(said) and not grammar.ALTERNATIVE_SAID.search(said)
+    if NONE in (before.kind, after.kind) or tries or grammar.ALTERNATIVE.match(says):
         return True
     if MIXED in (before.kind, after.kind):
         return False

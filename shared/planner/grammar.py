@@ -68,7 +68,7 @@ CONFIRMATION: Final = rule(
 )
 BODY: Final = rule(
     rf"\s*(?:,\s*)?{BEGIN}{any_of(lexicon.BODY_INTRODUCERS)}{END}\s*|:(?=\s)\s*|(?=\")"
-    rf"|\s+(?={BEGIN}(?:I|I'm|I'll|I've|I'd|we|we're|we'll|we've|you|you're)\b)"
+    rf"|(?<=\w)(?<!then)(?<!and)(?<!but)(?<!also)(?<!plus)\s+(?={BEGIN}(?:I|I'm|I'll|I've|I'd|we|we're|we'll|we've|you|you're)\b)"
 )
 BODY_TO: Final = rule(rf"\s+to\s+(?:me{END}|{_CONTACT})")
 QUOTED: Final = re.compile(r'"([^"\x00\x01]*)"')
@@ -187,6 +187,7 @@ NOUN_WITH: Final = re.compile(
 # -- between requests ------------------------------------------------------------------------------------------------------
 
 SENTENCE_END: Final = re.compile(r"(?<!\.m)[.!?;](?=\s|$)")
+LIST_OVER: Final = rule(r"(?:[;.!?]|\bthen|\bafter\s+that)\s*$")
 SENTENCE_OVER: Final = re.compile(r"[.!?;\x01]\s*$")
 MINUTES_END: Final = rule(rf"{BEGIN}(?:{any_of(lexicon.MINUTE_WORDS)}|[0-9]{{1,2}}|{any_of(NUMBERS)})(?:\s+minutes)?\s*$")
 HOUR_NEXT: Final = rule(rf"\s*(?:[0-9]{{1,2}}|{any_of(NUMBERS)}|midnight|noon){END}")
@@ -228,6 +229,7 @@ ALTERNATIVE: Final = rule(
 )
 ALTERNATIVE_AFTER: Final = rule(rf"\s*,?\s*{BEGIN}or\s+(?P<what>[^,;.!?\x00\x01]{{1,60}}?)\s+if\s+{_FAILS}{END}")
 ALTERNATIVE_END: Final = rule(rf"(?:{ALTERNATIVE.pattern})\W*$")
+ALTERNATIVE_SAID: Final = rule(rf"{BEGIN}or\s+[^,;.!?\x00\x01]{{1,60}}?\s+if\s+{_FAILS}\W*$")
 ALTERNATIVE_OVER: Final = rule(r"\s*(?:[,;!?\x01]|(?<!\.m)\.(?=\s|$)|\band\b|\bthen\b|$)")
 
 NEXT_WORDS: Final = re.compile(r"\S+")

@@ -10,6 +10,8 @@ LONGEST_HEAD: Final = 120
 """Characters between "text" and the words to be sent."""
 LONGEST_ADDRESSEE: Final = 4
 """Words in one item of a list of addressees."""
+LONGEST_JOINT: Final = 12
+"""Characters of what joins two fragments."""
 LONGEST_NAME_WORDS: Final = 6
 LARGEST_PARTY: Final = 20
 FURTHEST_DAYS: Final = 366
@@ -121,8 +123,6 @@ WEAK_VERBS: Final = frozenset(
     ("have", "need", "want", "it", "this", "that", "any", "are", "where", "what", "which", "make", "add", "note")
 )
 """What begins a request elsewhere, and may as well stand in the words of a message."""
-NEED_VERBS: Final = frozenset(("need", "want", "have"))
-"""What begins a request only together with the thing."""
 CHOICES: Final = ("it", "one", "them", "that one", "the best one", "the best")
 MESSAGE_VERBS: Final = tuple(
     "text sms email e-mail mail message send tell notify let confirm inform write shoot drop ping".split()

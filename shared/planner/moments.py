@@ -176,6 +176,11 @@ def read(scan: Scan, clock: Clock, things: Collection[str] = ()) -> When:
     return When(times=tuple(times), dates=tuple(dates), parts=tuple(parts), offsets=offsets)
 
 
+def holds_time(text: str) -> bool:
+    """Whether there is a time in it."""
+    return not read(Scan(text), _SOME_CLOCK).is_silent
+
+
 def is_time(text: str) -> bool:
     """Whether these words say a time and nothing else."""
     scan = Scan(text)

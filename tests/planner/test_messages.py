@@ -97,6 +97,11 @@ def test_a_number_without_country_needs_a_country() -> None:
             "text +14155550123 that I'm late and book a table for 3 at 7pm", ["message"], id="where do the words end?"
         ),
         pytest.param('text +14155550123 "hello', ["message"], id="a quotation mark left open"),
+        pytest.param(
+            "text +14155550123 that I'm late. Please ask me before booking a table for 2 at 7pm",
+            ["message"],
+            id="another sentence",
+        ),
         pytest.param(f"{TABLE} and let me know", ["channel"], id="by which channel?"),
         pytest.param(f"{TABLE} and text me the confirmation to +14155550123", ["recipient"], id="to me or to them?"),
         pytest.param(f"{TABLE} and text +14155550123 the details and email", ["recipient"], id="an email to whom?"),

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -223,3 +224,21 @@ def test_whatever_is_planned_is_accepted(text: str, cut: int) -> None:
     if isinstance(found, Planned):
         _check_plan(found)
         accepted(found)
+
+
+def _calls(steps: list[dict[str, Any]]) -> Counter[str]:
+    """What is done, but for messages: of those, two sentences may make one."""
+    return Counter(step.get("tool", "sleep") for step in steps if step.get("tool") != "send_message")
+
+
+ONCE = [row for row in rows() if "steps" in row.label and "cron" not in row.label and "Plan and execute" not in row.text]
+OTHERS = [row for row in ONCE if row.topic in {"rides", "weather", "calendar", "search"}]
+
+
+@settings(max_examples=400, deadline=None)
+@given(first=st.sampled_from(ONCE), joint=st.sampled_from([" and ", ", then ", ". ", "; "]), second=st.sampled_from(OTHERS))
+def test_two_requests_are_both_done_or_asked_about(first: Row, joint: str, second: Row) -> None:
+    """Neither is swallowed by the other, and neither by the words of a message."""
+    found = plan_text(first.text.rstrip(".?!") + joint + second.text.rstrip(".?!"), profile=USER, now=NOW)
+    if isinstance(found, Planned) and first is not second:
+        assert _calls(found.plan["steps"]) == _calls(first.label["steps"]) + _calls(second.label["steps"])
