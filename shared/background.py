@@ -28,6 +28,7 @@ class Background:
             log.error("background.failed", exc_info=error)
 
     async def close(self) -> None:
-        """Wait for all."""
+        """Wait for all, and for what they start meanwhile."""
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            while self._tasks:
+                await asyncio.gather(*self._tasks, return_exceptions=True)

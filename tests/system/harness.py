@@ -150,7 +150,7 @@ class System:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         """`settings` are environment variables on top of local mode's."""
-        names = ("valkey", *self.modules)
+        names = ("valkey", *{**MODULES, **self.modules})
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.folder = folder
         url = {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
