@@ -78,6 +78,8 @@ def check(found: Snapshot, asked: Again) -> list[str]:
         raise Conflict("it has moved on since: look again", code="version_conflict", **place)
     if not found.terminal:
         raise Conflict(f"it is {x.header.status} and may still act: cancel it first", code="still_running", **place)
+    if not x.header.plan:
+        raise Conflict("its words never had a plan: ask for it anew, in other words", code="no_plan", **place)
     stands = standing(x)
     if stands and not asked.accept_effects:
         text = (

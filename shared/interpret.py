@@ -21,13 +21,44 @@ from shared.guards import Guards, NoGuards
 from shared.lag import Lag
 from shared.logs import get_logger
 from shared.machine.decide import decide
-from shared.machine.decision import Changes, End, Leave, Line, Load, Next, Start, StartSteps, Suspend, Take, Wait, apply, merge
-from shared.machine.events import Attempted, Event, NotSent, Report, Room, Signalled, Ticked, Woke
-from shared.machine.plan import Blueprint
-from shared.machine.state import Execution
+from shared.machine.decision import (
+    Adopt,
+    AskModel,
+    Changes,
+    End,
+    Leave,
+    Line,
+    Load,
+    Next,
+    Start,
+    StartSteps,
+    Suspend,
+    Take,
+    Wait,
+    apply,
+    merge,
+)
+from shared.machine.events import Attempted, Event, NotSent, Patience, Report, Room, Signalled, Ticked, Woke
+from shared.machine.plan import NO_PLAN, Blueprint
+from shared.machine.state import Advice, Asked, Execution, Flawed, Unreachable
 from shared.machine.status import Phase, Reason
-from shared.ports import Clock, Committed, Flags, Going, Lease, Letter, Lost, No, NoLease, Progress, Store, ToolRunner
-from shared.quota import Level
+from shared.ports import (
+    Clock,
+    Committed,
+    Flags,
+    Going,
+    Lease,
+    Letter,
+    Lost,
+    No,
+    NoLease,
+    Planner,
+    Progress,
+    Store,
+    ToolRunner,
+    Words,
+)
+from shared.quota import Level, floor_of
 from shared.quota_keeper import Keeper
 from shared.relay import Sender
 
@@ -83,6 +114,26 @@ class Unwatched:
         """See the port."""
 
 
+class NoPlanner:
+    """Where no planner is wired: words that are stored unplanned are asked about. See `shared.ports.Planner`."""
+
+    async def advise(
+        self,
+        words: Words,  # noqa: ARG002 - the port's
+        *,
+        tenant: str,  # noqa: ARG002 - the port's
+        call: int,
+        model: bool,  # noqa: ARG002 - the port's
+        until_s: float,  # noqa: ARG002 - the port's
+        problems: Sequence[str],  # noqa: ARG002 - the port's
+        before: Flawed | None,  # noqa: ARG002 - the port's
+    ) -> Advice:
+        """See the port."""
+        question = {"field": "plan", "question": "This installation has no planner for these words: what are the steps?"}
+        said = Unreachable(message="no planner is configured here", retryable=False)
+        return Advice(call=call, said=said, instead=Asked(questions=(question,)))
+
+
 class Estimates:
     """How long each tool's calls usually take: the 99th percentile of the last hundred, once there are twenty."""
 
@@ -108,6 +159,9 @@ class Estimates:
         }
 
 
+_UNPLANNED: Final = Blueprint(NO_PLAN)
+
+
 class Interpreter:
     """Runs segments; one for a process. It remembers compiled plans and how long tools take, and nothing of an execution."""
 
@@ -124,14 +178,18 @@ class Interpreter:
         direct: bool = True,
         progress: Progress | None = None,
         lag: Lag | None = None,
+        planner: Planner | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """`sender` hands continuations to QStash, coalesced over all segments of the process.
 
         Without `guards` nothing is limited or closed. `quota` None: nobody counts messages. `direct`: what cannot pay for a
         message goes on without one. `progress` hears of what moves in executions that somebody watches. `lag` is told how long
-        messages took.
+        messages took. `planner` makes plans of words that were accepted without one; `patience`: what that may cost.
         """
         self.lag = lag or Lag()
+        self.planner = planner or NoPlanner()
+        self.patience = patience or Patience()
         self.guards = guards or NoGuards()
         self.quota = quota
         self.direct = direct
@@ -204,6 +262,8 @@ class Interpreter:
                 return Answer(status=200, result=no.why.name.lower())
 
     async def _blueprint(self, lease: Lease) -> Blueprint:
+        if not lease.header.plan:
+            return _UNPLANNED
         known = self._blueprints.get(lease.header.plan)
         if known is None:
             data = await self.store.load_plan(lease.header.id)
@@ -266,6 +326,7 @@ class Segment:
             started=self._started,
             stalled_limit=limits.stalled,
             estimates=self.engine.estimates.p99,
+            patience=self.engine.patience,
             closed=self.engine.guards.closed(self.x.header.tenant, self.x.blueprint.plan.contracts, self.now_ms()),
         )
 
@@ -359,6 +420,10 @@ class Segment:
         match following:
             case StartSteps():
                 return Going(kind="intents", changes=following.changes)
+            case AskModel():
+                return Going(kind="intents", changes=following.changes)
+            case Adopt():
+                return self._adopting(following)
             case Leave():
                 delay = self.engine.limits.continue_delay_ms
                 return Going(
@@ -386,6 +451,20 @@ class Segment:
                 return Going(kind="end", changes=following.changes)
             case _:
                 return Going(kind="none")
+
+    def _adopting(self, found: Adopt) -> Going:
+        plan = Blueprint(found.adopted.plan).plan
+        confirm = found.confirm
+        return Going(
+            kind="suspend" if confirm else "leave",
+            changes=found.changes,
+            message=not confirm,
+            reason="" if confirm else "planned",
+            due_in_ms=max(0, found.wake_at_ms - self.now_ms()) if confirm else 0,
+            adopted=found.adopted,
+            deadline_ms=found.deadline_ms,
+            floor=floor_of(plan, per_message=self.engine.limits.steps_per_message) if self.lease.account else 0,
+        )
 
     def _letter(self) -> Letter:
         """Nothing comes of this execution: listed, so that a person finds it. Each such suspension has a segment of its own."""
@@ -442,6 +521,12 @@ class Segment:
                 log.info("checkpoint.saved", message=f"Checkpoint saved [segment {self.x.header.segment}, {nxt}]")
                 await self._publish(stored, "next step")
                 return Answer(status=200, result="checkpointed")
+            case AskModel():
+                self._started += 1
+                return None
+            case Adopt():
+                await self._publish(stored, "its first step")
+                return Answer(status=200, result="planned")
             case Suspend():
                 await self._publish(stored, "the end of the wait")
                 return Answer(status=200, result="suspended")
@@ -471,6 +556,9 @@ class Segment:
 
     async def _wait(self, following: Next) -> Event:
         """Until calls end (all that end in one turn of the loop come together) or a timer is up."""
+        if isinstance(following, AskModel):
+            await self._ask(following)
+            return Ticked(now_ms=self.now_ms(), room=self.room())
         until = following.until_ms if isinstance(following, Wait | StartSteps) else None
         timeout = None if until is None else max(0.0, (until - self.now_ms()) / 1000)
         if not self._tasks:
@@ -485,6 +573,23 @@ class Segment:
             return Ticked(now_ms=self.now_ms(), room=self.room())
         reports = tuple(sorted((task.result() for task in done), key=lambda report: report.cell))
         return Attempted(now_ms=self.now_ms(), room=self.room(), reports=reports)
+
+    async def _ask(self, asked: AskModel) -> None:
+        """Ask the planner once; what it says is the segment's until it is stored."""
+        before = self.x.advice.said if self.x.advice and isinstance(self.x.advice.said, Flawed) else None
+        execution, tenant = self.lease.header.id, self.lease.header.tenant
+        words = await self.engine.store.load_words(execution)
+        if words is None:
+            raise IntentionError(f"the words of {execution} are gone", code="words_missing")
+        self.x.advice = await self.engine.planner.advise(
+            words,
+            tenant=tenant,
+            call=asked.call,
+            model=asked.model,
+            until_s=max(0.0, (asked.until_ms - self.now_ms()) / 1000),
+            problems=self.x.notes.asking.problems,
+            before=before,
+        )
 
     async def _stop_calls(self) -> None:
         """Whatever still runs belongs to nobody now; its intent is settled by the next owner."""

@@ -45,6 +45,7 @@ from shared.ports import (
     Peek,
     Refused,
     Reopened,
+    Words,
 )
 from shared.quota import TAIL_MS, Account
 from shared.redisdb import keys, wire
@@ -279,6 +280,16 @@ class _Record:
             self.cells[cell] = letter
         self.history += written.lines
 
+    def adopt(self, going: Going) -> None:
+        """The plan that was found for the words takes the place of none."""
+        if (found := going.adopted) is None:
+            return
+        self.plan, self.cells = found.plan, bytearray(found.cells.encode())
+        self.fields = self.fields | found.fields
+        self.head(plan=found.hash, deadline_ms=going.deadline_ms)
+        if self.account and going.floor:
+            self.account = msgspec.structs.replace(self.account, floor=going.floor)
+
     def head(self, **changed: Any) -> None:
         self.header = msgspec.structs.replace(self.header, **changed)
 
@@ -414,7 +425,7 @@ class MemoryStore:
             header=msgspec.structs.replace(header, created_ms=now, segment=0, stalled=0, deadline_ms=deadline),
             plan=birth.plan,
             cells=bytearray(birth.cells.encode()),
-            fields=birth.fields,
+            fields=birth.fields | wire.words_text(birth.words),
             updated_ms=now,
             history=[b'{"event":"execution.created"}', *(wire.line(line) for line in birth.lines)],
             results={cell: _encode(result) for cell, result in birth.given.items()},
@@ -519,6 +530,7 @@ class MemoryStore:
             return Flags(ver=ver + 1, signals=record.letters(seen), commands=early)
         if going.kind != "none":
             record.write(following)
+            record.adopt(going)
             part.enqueue_all(now, late)
         if going.kind in {"leave", "suspend", "end"}:
             latest_ms = lease.now_ms + self._longest_delay_ms
@@ -567,6 +579,12 @@ class MemoryStore:
         """See the port."""
         record = self._find(execution)
         return record.plan if record else None
+
+    async def load_words(self, execution: str) -> Words | None:
+        """See the port."""
+        record = self._find(execution)
+        text = record.fields.get("words") if record else None
+        return None if text is None else wire.words(text.encode())
 
     async def signal(self, execution: str, *, tenant: str, sid: str, kind: str, payload: object) -> Accepted | NotAccepted:
         """See the port."""

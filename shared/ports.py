@@ -8,7 +8,7 @@ import msgspec
 
 from shared.machine.decision import Changes, Command, Line, Start
 from shared.machine.events import Outcome
-from shared.machine.state import Fault, Header, Hold, Intent, Notes, Result, Signal
+from shared.machine.state import Adopted, Advice, Fault, Flawed, Header, Hold, Intent, Notes, Result, Signal
 from shared.machine.status import Status
 from shared.quota import Account, Allowance
 
@@ -63,12 +63,25 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
+class Words(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be planned, as it was said. Kept in the record as JSON until the execution goes."""
+
+    text: str
+    user: str
+    timezone: str = ""
+    """The request's; empty: the profile's."""
+    at_ms: int
+    """When it was said, unix ms."""
+
+
 class Birth(msgspec.Struct, frozen=True, kw_only=True):
     """A new execution."""
 
     header: Header
     plan: bytes
+    """NO_PLAN, and no cells, while there are only `words`."""
     cells: str
+    words: Words | None = None
     fields: dict[str, str]
     """What is kept for readers only: the text, the user, where arguments came from."""
     notes: Notes = Notes()
@@ -242,6 +255,12 @@ class Going(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     not_before_ms: int = 0
     need: tuple[int, ...] = ()
+    adopted: Adopted | None = None
+    """The plan that was found for the words: it becomes the execution's, with its cells."""
+    deadline_ms: int = 0
+    """When the whole execution times out; of an adopted plan."""
+    floor: int = 0
+    """What the undo lane keeps of the messages; of an adopted plan whose execution is counted."""
     letter: Letter | None = None
     """A dead letter about the execution itself, listed with a suspension."""
 
@@ -325,6 +344,10 @@ class Store(Protocol):
 
     async def load_plan(self, execution: str) -> bytes | None:
         """The accepted plan's bytes."""
+        ...
+
+    async def load_words(self, execution: str) -> Words | None:
+        """What is to be planned; None where a plan was accepted at once."""
         ...
 
     async def signal(self, execution: str, *, tenant: str, sid: str, kind: str, payload: object) -> Accepted | NotAccepted:
@@ -504,6 +527,27 @@ class Progress(Protocol):
 
     async def settle(self, execution: str) -> None:
         """Wait, a moment at most, until what moved is told. Costs nothing where nothing moved; raises nothing."""
+        ...
+
+
+class Planner(Protocol):
+    """Makes a plan of words. It changes nothing in the world, so that asking again costs money and no more."""
+
+    async def advise(
+        self,
+        words: Words,
+        *,
+        tenant: str,
+        call: int,
+        model: bool,
+        until_s: float,
+        problems: Sequence[str],
+        before: Flawed | None,
+    ) -> Advice:
+        """What call number `call` says, within `until_s` seconds; only the rules are asked unless `model`.
+
+        Whatever the model does is in the answer. `problems` of an earlier answer, and that answer if this process has it.
+        """
         ...
 
 

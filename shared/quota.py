@@ -172,6 +172,11 @@ def demand_of(plan: Plan) -> Demand:
     return Demand(steps=len(plan.steps), undoable=undoable, waits=waits)
 
 
+def floor_of(plan: Plan, *, per_message: int) -> int:
+    """What a plan's forward lane leaves to its undo lane."""
+    return messages(demand_of(plan).undoable, per_message=per_message) + 2
+
+
 def _undone(plan: Plan, step: Step) -> bool:
     contract = plan.contracts.get(step.tool)
     return step.child is not None or (contract is not None and contract.undo is not Undo.NONE)

@@ -3,14 +3,29 @@
 from itertools import islice
 from typing import Any, assert_never
 
-from shared.machine import children, maps, outcomes, refs, undoing, values, waits
-from shared.machine.decision import Changes, Decision, End, Leave, Line, Load, Next, StartSteps, Suspend, Take, Wait, merge
+from shared.machine import asking, children, maps, outcomes, refs, undoing, values, waits
+from shared.machine.decision import (
+    Adopt,
+    AskModel,
+    Changes,
+    Decision,
+    End,
+    Leave,
+    Line,
+    Load,
+    Next,
+    StartSteps,
+    Suspend,
+    Take,
+    Wait,
+    merge,
+)
 from shared.machine.draft import Draft, moved
 from shared.machine.events import Attempted, Event, Room, Signalled, Ticked, Woke
 from shared.machine.plan import Undo
 from shared.machine.signals import absorb
 from shared.machine.starting import choose, next_timer, startable, timer_within
-from shared.machine.state import Execution
+from shared.machine.state import Adopted, Asked, Execution, Header
 from shared.machine.status import Cause, Cell, Phase, Reason, Status
 
 AUDIT_MS = 24 * 3_600_000
@@ -50,8 +65,10 @@ def _take(draft: Draft, event: Event) -> None:
             pass
         case _:
             assert_never(event)
+    if not draft.header.plan:
+        asking.hear(draft)
     if draft.header.status is Status.PAUSED and not draft.notes.paused:  # resumed, before this segment or in it
-        draft.move(Status.AWAITING_CONFIRMATION if draft.notes.unconfirmed else _running(draft.header.phase))
+        draft.move(Status.AWAITING_CONFIRMATION if draft.notes.unconfirmed and draft.header.plan else _running(draft.header))
     if draft.header.status is Status.AWAITING_CONFIRMATION and not draft.notes.unconfirmed:
         draft.move(Status.EXECUTING)
 
@@ -59,6 +76,8 @@ def _take(draft: Draft, event: Event) -> None:
 def _decision(draft: Draft, following: Next) -> Decision:
     """What was decided on the way there is stored with it; while calls run, by a commit that starts nothing."""
     if not draft.changed() or isinstance(following, Load | Take):
+        return Decision(kept=draft.kept, next=following)
+    if isinstance(following, AskModel | Adopt):  # they were made of all that was decided
         return Decision(kept=draft.kept, next=following)
     if isinstance(following, Wait):
         return Decision(kept=draft.kept, next=StartSteps(starts=(), until_ms=following.until_ms, changes=draft.then))
@@ -79,15 +98,17 @@ def _fruitless(draft: Draft, room: Room) -> bool:
 
 def _woke(draft: Draft, event: Woke) -> None:
     header = draft.header
-    if header.status in {Status.PLANNED, Status.SUSPENDED}:
-        draft.move(_running(header.phase))
+    if header.status in {Status.RECEIVED, Status.PLANNED, Status.SUSPENDED}:
+        draft.move(_running(header))
     for cell in list(draft.x.running):
         outcomes.adopt(draft, cell)
     absorb(draft, event.signals)
 
 
-def _running(phase: Phase) -> Status:
-    return Status.COMPENSATING if phase is Phase.UNDO else Status.EXECUTING
+def _running(header: Header) -> Status:
+    if not header.plan:
+        return Status.PLANNING
+    return Status.COMPENSATING if header.phase is Phase.UNDO else Status.EXECUTING
 
 
 def _next(draft: Draft, room: Room) -> Next:
@@ -96,6 +117,8 @@ def _next(draft: Draft, room: Room) -> Next:
         return _pause(draft)
     if header.deadline_ms and draft.now_ms >= header.deadline_ms and header.phase is Phase.FORWARD:
         draft.blame(Cause.TIMED_OUT)
+    if not header.plan:
+        return _planning(draft, room)
     if draft.notes.unconfirmed and (rest := _unconfirmed(draft)) is not None:
         return rest
     if draft.header.phase is Phase.FORWARD and not draft.header.cause:
@@ -114,6 +137,25 @@ def _pause(draft: Draft) -> Next:
     said = [] if draft.header.status is Status.PAUSED else [line]
     changes = Changes(header=moved(draft.header, Status.PAUSED), history=said, progress=True)
     return Suspend(reason=Reason.NONE, wake_at_ms=draft.now_ms + AUDIT_MS, timed=False, changes=changes)
+
+
+def _planning(draft: Draft, room: Room) -> Next:
+    """There are words and no plan: the model is asked, as often as it may be; then what the rules say counts."""
+    if draft.header.cause:
+        return _end(draft, Status.CANCELLED)
+    found = asking.look(draft, room)
+    match found:
+        case asking.Later():
+            return _suspend(draft, Reason.BACKOFF, found.at_ms, timed=True)
+        case asking.NoRoom():
+            return _leave(draft, room)
+        case Asked():
+            asking.give_up(draft, found)
+            return _end(draft, Status.REJECTED)
+        case Adopted():
+            return asking.adopt(draft, found, look_ms=draft.now_ms + AUDIT_MS)
+        case _:
+            return found
 
 
 def _unconfirmed(draft: Draft) -> Next | None:

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from shared.machine.state import Execution, Fault, Header, Hold, Intent, Notes, Result
+from shared.machine.state import Adopted, Execution, Fault, Header, Hold, Intent, Notes, Result
 from shared.machine.status import SETTLED, Cause, Cell, Reason, Status
 
 
@@ -111,6 +111,27 @@ class Take(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[Ask, ...]
 
 
+class AskModel(msgspec.Struct, frozen=True, kw_only=True):
+    """Store that the model is asked once more, then ask it. What it says comes as `Execution.advice`."""
+
+    call: int
+    model: bool
+    """False: no call is left, and only the rules are asked."""
+    until_ms: int
+    """Nobody waits for the answer any longer."""
+    changes: Changes
+
+
+class Adopt(msgspec.Struct, frozen=True, kw_only=True):
+    """Store the plan, and begin with it in the next segment; or wait until somebody has confirmed it."""
+
+    adopted: Adopted
+    confirm: bool
+    deadline_ms: int
+    wake_at_ms: int
+    changes: Changes
+
+
 class Leave(msgspec.Struct, frozen=True, kw_only=True):
     """The invocation is used up: checkpoint, and go on in the next segment."""
 
@@ -138,7 +159,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     changes: Changes
 
 
-Next: TypeAlias = StartSteps | Wait | Load | Take | Leave | Suspend | End
+Next: TypeAlias = StartSteps | Wait | Load | Take | AskModel | Adopt | Leave | Suspend | End
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,15 @@ import msgspec
 from shared.machine.state import Signal
 
 
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """What an execution may cost of the model."""
+
+    calls: int = 4
+    tokens: int = 40_000
+    call_ms: int = 7_000
+    """How long one answer is waited for."""
+
+
 class Room(msgspec.Struct, frozen=True, kw_only=True):
     """What is left of this invocation. Times are unix milliseconds by the store's clock."""
 
@@ -29,6 +38,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     """Tools that nobody calls now (paused, or their circuit is open), and until when, unix ms."""
     unpaid: bool = False
     """No message can be paid for, and none can be done without: whoever would leave waits for the quota."""
+    patience: Patience = Patience()
     estimates: Mapping[str, int] = {}
     """Milliseconds a tool's call usually stays under, where enough calls were seen."""
 

@@ -241,6 +241,10 @@ def hash_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
+NO_PLAN = encode(Plan(steps=(), contracts={}))
+"""Stands for the plan of words that are not planned yet; their executions name no hash."""
+
+
 class Blueprint:
     """A plan compiled for walking: names to numbers, needs both ways. Shared by all executions of the plan; never changed."""
 

@@ -129,6 +129,8 @@ def _cell(x: Execution, step: str) -> int:
 def _opened(x: Execution, target: Status, action: str, step: str, by: str, now_ms: int) -> Draft:
     """A draft whose header runs again. A deadline of the whole is not kept: a person has taken over."""
     origin = x.header.status
+    if not x.header.plan:
+        raise NotReopened(f"{action} needs a plan, and these words never had one")
     if target not in REOPENINGS.get(origin, frozenset()):
         raise NotReopened(f"{action} leads from {origin} nowhere")
     draft = Draft(x, now_ms)

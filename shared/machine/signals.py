@@ -164,6 +164,8 @@ def _confirm(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
 def _to_confirm(draft: Draft) -> None:
     if not draft.notes.unconfirmed or draft.notes.rejected:
         raise Misfit("its plan does not wait to be confirmed")
+    if not draft.header.plan:
+        raise Misfit("it has no plan yet: cancel it, or wait for the plan")
 
 
 def _reject(draft: Draft, payload: dict[str, Any], _: Signal) -> None:

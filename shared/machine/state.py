@@ -18,7 +18,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     tenant: str
     plan: str
-    """Hash of the plan."""
+    """Hash of the plan; empty while there is none."""
     status: Status
     phase: Phase = Phase.FORWARD
     reason: Reason = Reason.NONE
@@ -56,6 +56,18 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 1
 
 
+class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far the model was asked for a plan."""
+
+    calls: int = 0
+    """Counted before each call: one whose process died has cost its money, too."""
+    heard: int = 0
+    """The latest call whose answer is told in the history."""
+    tokens: int = 0
+    problems: tuple[str, ...] = ()
+    """What was wrong with the latest answer: the next call is told."""
+
+
 class Notes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What only some executions have, and what every segment must know of: loaded whole, and small."""
 
@@ -77,6 +89,7 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     depth: int = 0
     """How many executions it is a child, a child's child … of."""
     input: Any = None
+    asking: Asking = Asking()
 
 
 class Slot(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -234,10 +247,56 @@ class Layout:
             yield region.start, region.start + region.count
 
 
+class Adopted(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that was found for words, as it is stored."""
+
+    plan: bytes
+    hash: str
+    cells: str
+    fields: dict[str, str]
+    """For readers: `summary`, and `sources` as JSON."""
+    timeout_ms: int = 0
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """No plan without answers to these."""
+
+    questions: tuple[dict[str, Any], ...]
+
+
+class Flawed(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is no acceptable plan."""
+
+    problems: tuple[str, ...]
+    answer: str = ""
+    """Its beginning, for the model to mend; never stored."""
+
+
+class Unreachable(msgspec.Struct, frozen=True, kw_only=True):
+    """No answer."""
+
+    message: str
+    retryable: bool = True
+    retry_after_ms: int = 0
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one call to the model."""
+
+    call: int
+    said: Adopted | Asked | Flawed | Unreachable
+    tokens: int = 0
+    detail: dict[str, Any] = {}
+    """For the history: which model, which request, how long."""
+    instead: Adopted | Asked
+    """What the rules make of the same words."""
+
+
 class Execution:
     """A segment's working copy. `decide` reads it; only `apply` (decision.py) writes it, and no faster than O(change)."""
 
     __slots__ = (
+        "advice",
         "alarms",
         "backoff",
         "blueprint",
@@ -294,6 +353,8 @@ class Execution:
         """What early signals say, as far as it was loaded, by position."""
         self.items: dict[int, Sequence[Any]] = {}
         """Memo of `decide`: what maps go over, by step."""
+        self.advice: Advice | None = None
+        """What the model said in this segment."""
         self.slots: dict[tuple[str, str], bool] = {}
         """Answers to what was asked for in this segment, by (limit, member): has it, or stands in the queue."""
         self.order: dict[int, int] | None = None

@@ -37,24 +37,26 @@ TERMINAL: Final = frozenset({_S.COMPLETED, _S.REJECTED}) | _ENDS_UNDONE | _ENDS_
 
 MOVES: Final = MappingProxyType(
     {
-        _S.RECEIVED: frozenset({_S.PLANNING, _S.REJECTED, _S.CANCELLED}),
-        _S.PLANNING: frozenset({_S.PLANNED, _S.AWAITING_CONFIRMATION, _S.REJECTED}) | _ENDS_EMPTY,
+        _S.RECEIVED: frozenset({_S.PLANNING}),
+        _S.PLANNING: frozenset(
+            {_S.PLANNED, _S.AWAITING_CONFIRMATION, _S.SUSPENDED, _S.PAUSED, _S.REJECTED, _S.CANCELLED},
+        ),
         _S.PLANNED: frozenset({_S.EXECUTING}),
         _S.AWAITING_CONFIRMATION: frozenset({_S.EXECUTING, _S.PAUSED, _S.REJECTED, _S.CANCELLED, _S.TIMED_OUT}),
         _S.EXECUTING: frozenset({_S.SUSPENDED, _S.PAUSED, _S.COMPENSATING, _S.COMPLETED}) | _ENDS_EMPTY,
-        _S.SUSPENDED: frozenset({_S.EXECUTING, _S.COMPENSATING}),
-        _S.PAUSED: frozenset({_S.AWAITING_CONFIRMATION, _S.EXECUTING, _S.COMPENSATING}),
+        _S.SUSPENDED: frozenset({_S.PLANNING, _S.EXECUTING, _S.COMPENSATING}),
+        _S.PAUSED: frozenset({_S.PLANNING, _S.AWAITING_CONFIRMATION, _S.EXECUTING, _S.COMPENSATING}),
         _S.COMPENSATING: frozenset({_S.SUSPENDED, _S.PAUSED}) | _ENDS_UNDONE,
     }
     | {end: frozenset[Status]() for end in TERMINAL}
 )
 """From each status, where it may go. A terminal status is left only by the store's explicit `reopen`.
 
-What rests is EXECUTING or COMPENSATING again before anything else becomes of it; one commit may store several moves.
+What rests is PLANNING, EXECUTING or COMPENSATING again before anything else becomes of it; one commit may store several moves.
 """
 
 UNPLANNED: Final = frozenset({_S.RECEIVED, _S.PLANNING})
-"""Of planning, which needs somebody else's answer. A plan that is accepted at once skips them."""
+"""There are words, and no plan yet: the header's `plan` is empty. What the rules can plan skips them."""
 
 REOPENINGS: Final = MappingProxyType(
     {

@@ -37,6 +37,7 @@ from shared.ports import (
     Peek,
     Refused,
     Reopened,
+    Words,
 )
 from shared.quota import Account
 from shared.redisdb import keys, wire
@@ -66,7 +67,8 @@ def must_last(kept: Changes, going: Going) -> bool:
 
     That is a tool, a caller who is told of the end, or another execution: a command is carried out at once.
     """
-    return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)
+    told = going.kind in {"intents", "end"} or going.adopted is not None
+    return told or bool(kept.commands or going.changes.commands)
 
 
 def commas(statuses: frozenset[Status]) -> str:
@@ -136,6 +138,7 @@ class RedisStore(Commanding):
         header = birth.header
         pp = keys.partition_of(header.id)
         fields = wire.header_fields(header, birth=True) | wire.notes_text(birth.notes) | birth.fields
+        fields |= wire.words_text(birth.words)
         fields |= wire.allowance_fields(birth.allowance) | wire.given(birth.given)
         lines = [b'{"event":"execution.created"}', *(wire.line(line) for line in birth.lines)]
         commands = wire.queue_entries(header, birth.commands)
@@ -239,9 +242,7 @@ class RedisStore(Commanding):
             wire.queue_entries(lease.header, going.changes.commands),
         )
         apart = wire.Apart(execution, self._large_bytes, 10)
-        keep, follow = wire.written(kept, first, apart), wire.written(going.changes, second, apart)
-        if going.kind in {"leave", "suspend"}:  # empty too: an earlier segment's needs would be loaded for ever
-            follow = _with_field(follow, "need", ",".join(map(str, going.need)))
+        keep, follow = wire.written(kept, first, apart), wire.followed(going, second, apart)
         reply = await self._run(
             name,
             [
@@ -318,6 +319,11 @@ class RedisStore(Commanding):
         """See the port."""
         found: bytes | None = await self._plain(self._redis.get(keys.plan(execution)))
         return found
+
+    async def load_words(self, execution: str) -> Words | None:
+        """See the port."""
+        found = await self._plain(self._redis.hget(keys.record(execution), "words"))
+        return None if found is None else wire.words(found)
 
     async def signal(self, execution: str, *, tenant: str, sid: str, kind: str, payload: object) -> Accepted | NotAccepted:
         """See the port."""
@@ -621,10 +627,6 @@ class RedisStore(Commanding):
 
 def _outbox(partition: str) -> list[str]:
     return [keys.outbox_times(partition), keys.outbox_entries(partition), keys.outbox_away(partition)]
-
-
-def _with_field(flat: list[str | bytes | int], name: str, value: str) -> list[str | bytes | int]:
-    return [int(flat[0]) + 1, name, value, *flat[1:]]
 
 
 def _committed(reply: Any, kept: tuple[Entry, ...], following: tuple[Entry, ...]) -> Commit:

@@ -11,7 +11,7 @@ from shared.logs import get_logger
 from shared.machine.decision import Changes, Command, Line
 from shared.machine.state import Fault, Header, Hold, Intent, Notes, Result, Signal
 from shared.machine.status import TERMINAL, Cell, Phase
-from shared.ports import MESSAGE, Entry, Letter, Refusal, Refused
+from shared.ports import MESSAGE, Entry, Going, Letter, Refusal, Refused, Words
 from shared.quota import Account, Allowance
 from shared.redisdb import keys
 
@@ -25,6 +25,7 @@ _signal = msgspec.json.Decoder(Signal)
 _entry = msgspec.json.Decoder(Entry)
 _letter = msgspec.json.Decoder(Letter)
 _refusal = msgspec.json.Decoder(Refusal)
+_words = msgspec.json.Decoder(Words)
 _anything = msgspec.json.Decoder()
 REFUSAL_MOST: Final = 300
 """Characters of what one channel said."""
@@ -65,6 +66,11 @@ class Apart:
             return text, []
         self.keys.append(keys.large_value(self._execution, cell))
         return text, [self._before + len(self.keys), cell, apart]
+
+    def plan(self, text: bytes) -> list[str | bytes | int]:
+        """What write.lua is told of a plan that takes the place of none."""
+        self.keys.append(keys.plan(self._execution))
+        return [self._before + len(self.keys), "plan", text]
 
 
 _result = msgspec.json.Decoder(Stored)
@@ -137,9 +143,40 @@ def account_from(values: Sequence[bytes], header: Header, ver: int) -> Account |
     return account({name: text.encode() for name, text in known.items()} | dict(zip(ACCOUNT[4:], values, strict=True)))
 
 
-def written(changes: Changes, commands: Sequence[Entry] = (), apart: Apart | None = None) -> list[str | bytes | int]:
-    """Changes as write.lua reads them; `commands` are theirs as entries; `apart` takes their large outputs."""
-    fields = dict(header_fields(changes.header)) if changes.header else {}
+def going_fields(going: Going) -> dict[str, str]:
+    """What a continuation writes into the record beside its changes."""
+    fields: dict[str, str] = {}
+    if going.kind in {"leave", "suspend"}:  # empty too: an earlier segment's needs would be loaded for ever
+        fields["need"] = ",".join(map(str, going.need))
+    if going.adopted is not None:
+        fields |= {"plan": going.adopted.hash, "deadline_ms": str(going.deadline_ms), **going.adopted.fields}
+        fields |= {"floor": str(going.floor)} if going.floor else {}
+    return fields
+
+
+def followed(going: Going, commands: Sequence[Entry], apart: Apart) -> list[str | bytes | int]:
+    """A continuation as write.lua reads it."""
+    found, adopted = going.changes, going.adopted
+    if adopted is None:
+        return written(found, commands, apart, beside=going_fields(going))
+    cells = {number: Cell(letter) for number, letter in enumerate(adopted.cells)}
+    found = msgspec.structs.replace(found, cells=cells)
+    return written(found, commands, apart, beside=going_fields(going), plan=adopted.plan)
+
+
+def written(
+    changes: Changes,
+    commands: Sequence[Entry] = (),
+    apart: Apart | None = None,
+    *,
+    beside: Mapping[str, str] | None = None,
+    plan: bytes = b"",
+) -> list[str | bytes | int]:
+    """Changes as write.lua reads them; `commands` are theirs as entries; `apart` takes their large outputs and a `plan`.
+
+    `beside`: more fields of the record.
+    """
+    fields = (dict(header_fields(changes.header)) if changes.header else {}) | dict(beside or {})
     over: list[str | bytes | int] = [part for pair in fields.items() for part in pair]
     over += [part for cell, intent in changes.intents.items() for part in (f"i:{cell}", _encode(intent))]
     over += [part for cell, fault in changes.faults.items() for part in (f"f:{cell}", _encode(fault))]
@@ -149,7 +186,7 @@ def written(changes: Changes, commands: Sequence[Entry] = (), apart: Apart | Non
     if changes.output is not None:
         over += ("output", _encode(changes.output))
     once: list[str | bytes | int] = []
-    large: list[str | bytes | int] = []
+    large: list[str | bytes | int] = apart.plan(plan) if apart and plan else []
     for cell, result in changes.results.items():
         text, told = apart.field(cell, result) if apart else (_encode(result), [])
         once += (f"r:{cell}", text, f"c:{cell}", result.ended_ms)
@@ -294,6 +331,16 @@ def intent(data: bytes) -> Intent:
 def fault(data: bytes) -> Fault:
     """One stored fault."""
     return _fault.decode(data)
+
+
+def words(data: bytes) -> Words:
+    """What is to be planned."""
+    return _words.decode(data)
+
+
+def words_text(words: Words | None) -> dict[str, str]:
+    """The field that keeps it; none where there is a plan."""
+    return {} if words is None else {"words": _encode(words).decode()}
 
 
 def signals(flat: Sequence[Any]) -> tuple[Signal, ...]:

@@ -5,6 +5,7 @@
 --   n, line*n               history
 --   n, (id, entry)*n        commands for the outbox (see put_commands in outbox.lua)
 --   n, (key number, cell, text)*n   outputs too large for the record, each under KEYS[key number], once; `large` names their cells
+--                           (a cell of 'plan': the plan that was found for words, in the place of none)
 -- Returns the position behind it. `seq` spreads lines of one millisecond by itself: XADD with '*'.
 local function write(x, cells, h, obz, obh, now, at)
   for _, command in ipairs({'HSET', 'HSETNX'}) do
@@ -31,7 +32,9 @@ local function write(x, cells, h, obz, obh, now, at)
   count = tonumber(ARGV[at])
   at = at + 1
   for _ = 1, count do
-    if redis.call('SET', KEYS[tonumber(ARGV[at])], ARGV[at + 2], 'NX') then
+    if ARGV[at + 1] == 'plan' then
+      redis.call('SET', KEYS[tonumber(ARGV[at])], ARGV[at + 2])
+    elseif redis.call('SET', KEYS[tonumber(ARGV[at])], ARGV[at + 2], 'NX') then
       local others = redis.call('HGET', x, 'large')
       redis.call('HSET', x, 'large', (others and others .. ',' or '') .. ARGV[at + 1])
     end
