@@ -1,0 +1,174 @@
+"""The Planner port over a model and the rules: one call, read, checked by the one validator; beside it what the rules say."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from shared.machine import plan as plans
+from shared.machine.accept import PlanRefused
+from shared.machine.plan import Blueprint, Contract, Plan, PlanDraft
+from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
+from shared.planner.llm import answer
+from shared.planner.llm.endpoint import Said
+from shared.planner.model import Clarification, Profile
+from shared.planner.pipeline import plan_text
+from shared.ports import Words
+
+PROMPT: Final = files(__package__).joinpath("prompt.md").read_text(encoding="utf-8")
+CHARACTERS_A_TOKEN: Final = 4
+
+
+class Model(Protocol):
+    """What answers (`Endpoint`)."""
+
+    async def ask(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], until_s: float) -> Said | Unreachable:
+        """One call."""
+        ...
+
+
+class Described(Protocol):
+    """A tool as the model is told of it."""
+
+    @property
+    def summary(self) -> str:
+        """What it does."""
+        ...
+
+    @property
+    def args(self) -> type[msgspec.Struct]:
+        """What it takes."""
+        ...
+
+
+class Tools(Protocol):
+    """What there is (`Registry`)."""
+
+    def contracts(self) -> dict[str, Contract]:
+        """By name."""
+        ...
+
+    def get(self, name: str) -> Described | None:
+        """One of them."""
+        ...
+
+
+class ModelPlanner:
+    """See `shared.ports.Planner`."""
+
+    def __init__(
+        self,
+        *,
+        model: Model | None,
+        tools: Tools,
+        accept: Callable[[PlanDraft], Plan],
+        profile_of: Callable[[str, str], Awaitable[Profile | None]],
+    ) -> None:
+        """`model` None: only the rules plan. `accept` is the one validator: PlanRefused names what is wrong."""
+        self._model = model
+        self._tools = tools
+        self._accept = accept
+        self._profile_of = profile_of
+
+    async def advise(
+        self,
+        words: Words,
+        *,
+        tenant: str,
+        call: int,
+        model: bool,
+        until_s: float,
+        problems: Sequence[str],
+        before: Flawed | None,
+    ) -> Advice:
+        """See the port."""
+        profile = await self._profile_of(tenant, words.user) or Profile()
+        if words.timezone:
+            profile = msgspec.structs.replace(profile, timezone=words.timezone)
+        now = datetime.fromtimestamp(words.at_ms / 1000, UTC)
+        instead = self._by_rules(words.text, profile, now)
+        if self._model is None or not model:
+            why = "the model is not asked any more" if self._model else "no model is configured here"
+            return Advice(call=call, said=Unreachable(message=why, retryable=False), instead=instead)
+        messages = self._messages(words.text, profile, now, problems, before)
+        found = await self._model.ask(messages, answer.schema(self._tools.contracts()), until_s)
+        if isinstance(found, Unreachable):
+            return Advice(call=call, said=found, tokens=_asked(messages), instead=instead)
+        return Advice(
+            call=call, said=self._read(found, words.text, profile), tokens=found.tokens, detail=found.detail, instead=instead
+        )
+
+    def _messages(
+        self, text: str, profile: Profile, now: datetime, problems: Sequence[str], before: Flawed | None
+    ) -> list[dict[str, str]]:
+        """The rules, then all that is data in one document; then what was wrong the last time."""
+        said = {
+            "tools": self._described(),
+            "now": _spoken(now, profile.timezone),
+            "profile": answer.shown(profile),
+            "words": text,
+        }
+        messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": msgspec.json.encode(said).decode()}]
+        if before is not None and before.answer:
+            messages.append({"role": "assistant", "content": before.answer})
+        if problems:
+            listed = "\n".join(f"- {problem}" for problem in problems)
+            messages.append(
+                {"role": "user", "content": f"That answer is not accepted. Mend it, and answer with JSON only:\n{listed}"}
+            )
+        return messages
+
+    def _described(self) -> list[dict[str, Any]]:
+        found = []
+        for name, contract in sorted(self._tools.contracts().items()):
+            tool = self._tools.get(name)
+            if tool is not None:
+                facts = {"effect": contract.effect, "undo": contract.undo}
+                found.append({"name": name, "does": tool.summary, "args": msgspec.json.schema(tool.args), **facts})
+        return found
+
+    def _read(self, said: Said, words: str, profile: Profile) -> Adopted | Asked | Flawed:
+        if said.cut:
+            return answer.flawed(["the answer was cut off at its longest: make a shorter plan"], said.text)
+        found = answer.read(said.text, words=words, profile=profile)
+        if not isinstance(found, answer.Draft):
+            return found
+        try:
+            return self._adopted(found.plan, found.summary, found.sources)
+        except PlanRefused as error:
+            return answer.flawed([f"{problem.at}: {problem.message}" for problem in error.problems], said.text)
+
+    def _adopted(self, draft: PlanDraft, summary: str, sources: Any) -> Adopted:
+        plan = self._accept(draft)
+        data = plans.encode(plan)
+        blueprint = Blueprint(data)
+        fields = {"summary": summary or f"{len(plan.steps)} steps", "sources": msgspec.json.encode(sources).decode()}
+        return Adopted(
+            plan=data, hash=blueprint.hash, cells=blueprint.first_cells(), fields=fields, timeout_ms=plan.timeout_ms or 0
+        )
+
+    def _by_rules(self, text: str, profile: Profile, now: datetime) -> Adopted | Asked:
+        found = plan_text(text, profile=profile, now=now)
+        if isinstance(found, Clarification):
+            return Asked(questions=tuple(msgspec.to_builtins(found.questions)))
+        try:
+            return self._adopted(msgspec.convert(found.plan, PlanDraft), found.summary, found.sources)
+        except PlanRefused as error:
+            return Asked(questions=({"field": "plan", "question": f"This cannot be done here: {error}", "candidates": []},))
+
+
+def _asked(messages: Sequence[Mapping[str, str]]) -> int:
+    """A guess at what a call without an answer has cost."""
+    return sum(len(message["content"]) for message in messages) // CHARACTERS_A_TOKEN
+
+
+def _spoken(now: datetime, timezone: str) -> dict[str, str]:
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = ZoneInfo("UTC")
+    local = now.astimezone(zone)
+    return {"time": local.isoformat(timespec="minutes"), "weekday": local.strftime("%A"), "timezone": str(zone)}
