@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -13,13 +13,14 @@ from shared.errors import BadRequest, Conflict, Unprocessable
 from shared.logs import get_logger
 from shared.machine import plan as plans
 from shared.machine.accept import Limits, PlanRefused, accept
-from shared.machine.plan import Blueprint, Plan, PlanDraft
+from shared.machine.plan import NO_PLAN, Blueprint, Plan, PlanDraft
 from shared.machine.state import Header, Notes
 from shared.machine.status import Status
 from shared.planner import Clarification, Planned, Profile, Repeated, plan_text
-from shared.ports import Birth, Created, Exists, KeyConflict, Store
+from shared.planner.scan import tidy
+from shared.ports import Birth, Created, Exists, KeyConflict, Store, Words
 from shared.profiles import Profiles
-from shared.quota import demand_of
+from shared.quota import Demand, demand_of
 from shared.quota_keeper import Keeper
 from shared.redisdb import keys
 from shared.relay import Sender
@@ -27,6 +28,10 @@ from shared.requests import Execute, links, plan_summary, request_hash
 from shared.tools.registry import Registry
 
 log = get_logger()
+Planners = Literal["rules", "auto", "llm"]
+"""Who plans words: the rules only; a model where the rules would ask; or always the model."""
+UNPLANNED: Demand = Demand(steps=8, waits=1)
+"""What is reserved for words before anybody knows their plan; what the plan needs beside it is asked for when it begins."""
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,8 +85,13 @@ class Acceptor:
         limits: Limits,
         background: Background,
         quota: Keeper | None = None,
+        planners: Planners = "rules",
     ) -> None:
-        """`background` sends the first message after the caller has its answer. `quota` None: nobody counts."""
+        """`background` sends the first message after the caller has its answer. `quota` None: nobody counts.
+
+        Unless `planners` is "rules" the step executor has a model to ask.
+        """
+        self._planners = planners
         self._quota = quota
         self._store = store
         self._sender = sender
@@ -92,10 +102,10 @@ class Acceptor:
 
     async def check(self, tenant: str, request: Execute, *, at: datetime) -> None:
         """Whether `request` could be taken at a moment: raises what `take` would, and stores nothing."""
-        await self.draft(tenant, request, at=at)
+        await self._found(tenant, request, at)
 
     async def draft(self, tenant: str, request: Execute, *, at: datetime | None = None) -> Drafted:
-        """The plan that `request` would become; raises what `take` would, and stores nothing."""
+        """The plan that `request` becomes without a model; raises what stands in its way, and stores nothing."""
         words = request.words()
         said = at or request.context.now or datetime.now(UTC)
         planned = await self._planned(tenant, request, words, said) if words else None
@@ -109,9 +119,12 @@ class Acceptor:
         fingerprint = request_hash(request)
         if key and (known := await self._known(tenant, key, fingerprint)):
             return known
-        drafted = await self.draft(tenant, request, at=at)
-        plan, planned = drafted.plan, drafted.planned
-        birth = await self._admitted(self._birth(tenant, request, plan, planned, fingerprint, key), plan, request)
+        found = await self._found(tenant, request, at or request.context.now or datetime.now(UTC))
+        if isinstance(found, Words):
+            born, want = self._birth_of_words(tenant, request, found, fingerprint, key), UNPLANNED
+        else:
+            born, want = self._birth(tenant, request, found.plan, found.planned, fingerprint, key), demand_of(found.plan)
+        birth = await self._admitted(born, want, request)
         stored = await self._store.create(birth)
         if not isinstance(stored, Created) and self._quota and birth.allowance:
             self._background.start(self._quota.check(tenant, birth.header.id))
@@ -122,15 +135,31 @@ class Acceptor:
         if stored.entry is not None:
             self._background.start(self._sender.send(stored.entry, "the first step"))
         self._sender.start(stored.commands, "another partition")
-        log.info("execution.accepted", execution=birth.header.id, tenant=tenant, steps=len(plan.steps))
-        return _new(birth, plan, planned)
+        log.info("execution.accepted", execution=birth.header.id, tenant=tenant, status=birth.header.status)
+        return _new(birth, found)
 
-    async def _admitted(self, birth: Birth, plan: Plan, request: Execute) -> Birth:
+    async def _found(self, tenant: str, request: Execute, at: datetime) -> Drafted | Words:
+        """A plan, or words that the model is to plan in a segment of their own: never while somebody waits for an answer."""
+        text = request.words()
+        if text is None or self._planners == "rules" or "${" in tidy(text):  # what looks like a reference is never planned
+            return await self.draft(tenant, request, at=at)
+        timezone = _zone(request.context.timezone) if request.context.timezone else ""
+        words = Words(text=text, user=request.user_id, timezone=timezone, at_ms=int(at.timestamp() * 1000))
+        asks = {"clarification_needed", "plan_refused"} if self._planners == "llm" else {"clarification_needed"}
+        try:
+            drafted = await self.draft(tenant, request, at=at)
+        except Unprocessable as error:
+            if error.error_code not in asks:
+                raise
+            return words
+        return words if self._planners == "llm" else drafted
+
+    async def _admitted(self, birth: Birth, want: Demand, request: Execute) -> Birth:
         """With what its messages may cost; TooMany if its tenant has no more."""
         if self._quota is None:
             return birth
         header, low = birth.header, request.priority == "low"
-        given = await self._quota.admit(header.tenant, header.id, demand_of(plan), low=low)
+        given = await self._quota.admit(header.tenant, header.id, want, low=low)
         return msgspec.structs.replace(birth, allowance=given)
 
     async def _known(self, tenant: str, key: str, fingerprint: str) -> Accepted | None:
@@ -155,9 +184,8 @@ class Acceptor:
         return found
 
     def _accept(self, draft: PlanDraft) -> Plan:
-        registry = self._registry
         try:
-            return accept(draft, contracts=registry.contracts(), check_args=registry.check_args, limits=self._limits)
+            return validated(draft, self._registry, self._limits)
         except PlanRefused as error:
             problems = [{"at": problem.at, "message": problem.message} for problem in error.problems]
             raise Unprocessable(str(error), code="plan_refused", problems=problems) from error
@@ -181,6 +209,25 @@ class Acceptor:
             request_hash=fingerprint,
             idempotency_key=key,
         )
+
+    def _birth_of_words(self, tenant: str, request: Execute, words: Words, fingerprint: str, key: str) -> Birth:
+        execution = new_execution_id(keys.spread(f"{tenant}/{key}") if key else None)
+        trace = secrets.token_hex(16)
+        return Birth(
+            header=Header(id=execution, tenant=tenant, plan="", status=Status.RECEIVED, trace=trace),
+            notes=Notes(unconfirmed=True) if request.confirm else Notes(),
+            plan=NO_PLAN,
+            cells="",
+            words=words,
+            fields={"user": request.user_id, "text": words.text, "summary": ""},
+            request_hash=fingerprint,
+            idempotency_key=key,
+        )
+
+
+def validated(draft: PlanDraft, registry: Registry, limits: Limits) -> Plan:
+    """The one validator of every plan, whoever wrote it; PlanRefused names what is wrong."""
+    return accept(draft, contracts=registry.contracts(), check_args=registry.check_args, limits=limits)
 
 
 def _draft(request: Execute, planned: Planned | None) -> PlanDraft:
@@ -206,15 +253,18 @@ def _again(execution: str) -> Accepted:
     return Accepted(execution=execution, created=False, body=body)
 
 
-def _new(birth: Birth, plan: Plan, planned: Planned | None) -> Accepted:
+def _new(birth: Birth, found: Drafted | Words) -> Accepted:
     execution = birth.header.id
-    summary = planned.summary if planned else f"{len(plan.steps)} steps"
-    sources = msgspec.to_builtins(planned.sources) if planned else []
     body = {
         "id": execution,
         "executionId": execution,
         "status": birth.header.status,
-        "plan": plan_summary(plan, birth.header.plan, summary, sources),
+        "plan": None if isinstance(found, Words) else _shown(birth, found),
         "links": links(execution),
     }
     return Accepted(execution=execution, created=True, body=body)
+
+
+def _shown(birth: Birth, found: Drafted) -> dict[str, Any]:
+    sources = msgspec.to_builtins(found.planned.sources) if found.planned else []
+    return plan_summary(found.plan, birth.header.plan, found.summary, sources)

@@ -10,6 +10,7 @@ from shared.redisdb.reader import Reader
 from shared.redisdb.schedules import RedisSchedules
 from shared.runtime import Engine
 from shared.schedules.firing import Firing
+from shared.settings import Settings
 from shared.tools.installation import open_registry
 from shared.tools.registry import Registry
 
@@ -25,17 +26,22 @@ class Intake:
     firing: Firing
 
 
-async def open_intake(engine: Engine, stack: AsyncExitStack) -> Intake:
-    """On top of an engine; its watchdog starts what is scheduled from here on."""
-    settings = engine.settings
-    registry = await open_registry(settings, stack, calls=False)  # for the contracts that plans pin
-    profiles = Profiles(engine.redis, seeded=settings.local)
-    limits = Limits(
+def plan_limits(settings: Settings) -> Limits:
+    """What a plan may be at most, whoever wrote it."""
+    return Limits(
         steps=settings.max_plan_steps,
         argument_bytes=settings.max_argument_bytes,
         step_ms=settings.step_cutoff_ms,
         consent=True,
     )
+
+
+async def open_intake(engine: Engine, stack: AsyncExitStack) -> Intake:
+    """On top of an engine; its watchdog starts what is scheduled from here on."""
+    settings = engine.settings
+    registry = await open_registry(settings, stack, calls=False)  # for the contracts that plans pin
+    profiles = Profiles(engine.redis, seeded=settings.local)
+    limits = plan_limits(settings)
     acceptor = Acceptor(
         store=engine.store,
         sender=engine.sender,
@@ -44,6 +50,7 @@ async def open_intake(engine: Engine, stack: AsyncExitStack) -> Intake:
         limits=limits,
         background=engine.background,
         quota=engine.quota,
+        planners=settings.planners,
     )
     schedules = RedisSchedules(engine.redis, strict=settings.durability == "strict")
     firing = Firing(schedules, acceptor, Reader(engine.redis))

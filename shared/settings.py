@@ -58,6 +58,7 @@ OWN_PREFIXES = (
     "ABLY_",
     "MESH_",
     "OUTBOUND_",
+    "LLM_",
 )
 SECRET_PREFIX = "SECRET_"  # noqa: S105 - the beginning of a name
 """SECRET_CRM_TOKEN is what tools know as CRM_TOKEN."""
@@ -219,6 +220,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     undeliverable_after: Positive = 5
     """Segments without progress after which an execution waits for an operator."""
 
+    planner: Literal["auto", "rules", "llm"] = "auto"
+    """Who plans words: `rules` never asks a model, `auto` asks it where the rules would ask the person, `llm` always."""
+    llm_base_url: str = "https://api.openai.com/v1"
+    """Any endpoint that speaks OpenAI's chat completions, its path included."""
+    llm_model: str = ""
+    """Empty (or an empty key): there is no model, and the rules plan."""
+    llm_api_key: Secret = Secret("")
+    """For an endpoint that wants none, any word."""
+    llm_max_tokens: Positive = 2_048
+    """Of one answer."""
+    llm_budget_tokens: Positive = 40_000
+    """Of all calls for one execution, questions and answers together: then the rules' word stands."""
+    llm_timeout_ms: Positive = 7_000
+    """How long one answer is waited for; never longer than the invocation may take (STEP_CUTOFF_MS)."""
+    llm_attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 4
+    """Calls for one execution, whatever came of them."""
+
     breaker_failures: Positive = 5
     """Failed calls of a tool in a row that open its circuit, or"""
     breaker_calls: Positive = 20
@@ -258,6 +276,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def operating_tenants(self) -> frozenset[str]:
         """Whose keys may pause a tool for everybody."""
         return frozenset(name.strip() for name in self.operators.split(",") if name.strip())
+
+    @property
+    def planners(self) -> Literal["auto", "rules", "llm"]:
+        """Who plans words here: without a model, the rules."""
+        return self.planner if self.llm_model and self.llm_api_key else "rules"
 
     @property
     def token(self) -> str:
@@ -341,6 +364,7 @@ def _check(settings: Settings) -> None:
     _check_times(settings)
     _check_keys(settings)
     _check_ably(settings)
+    _check_model(settings)
 
 
 def _check_tools(settings: Settings) -> None:
@@ -395,6 +419,20 @@ def _check_event_channels(settings: Settings) -> None:
             raise SettingsError(f"ABLY_EVENT_CHANNELS: {pair.strip()!r} is no tenant:event pair, such as acme:payment")
         if tenant not in known and not (settings.local and tenant == "local"):
             raise SettingsError(f"ABLY_EVENT_CHANNELS: no key of API_KEYS is of the tenant {tenant!r}")
+
+
+def _check_model(settings: Settings) -> None:
+    if settings.planner == "llm" and settings.planners == "rules":
+        raise SettingsError("PLANNER=llm needs a model: set LLM_MODEL and LLM_API_KEY, or choose PLANNER=auto")
+    if re.search(r"[^!-~]", settings.llm_api_key):
+        raise SettingsError("LLM_API_KEY has a blank, a line end or a letter that no header takes: copy it without")
+    try:
+        parts = urlsplit(settings.llm_base_url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.query
+    except ValueError:
+        usable = False
+    if not usable:  # not shown: it may hold a password
+        raise SettingsError("LLM_BASE_URL is not usable: write it with its path, such as http://127.0.0.1:11434/v1")
 
 
 def _check_times(settings: Settings) -> None:

@@ -48,6 +48,7 @@ def execution(view: View) -> dict[str, Any]:
         "deadline": moment(fields.get("deadline_ms")),
         "plan": {"hash": fields["plan"], "summary": fields.get("summary") or None, "sources": sources},
         "output": view.output,
+        "questions": view.output.get("questions") if fields["status"] == "REJECTED" and isinstance(view.output, dict) else None,
         "undo": view.undo,
         "pausedBy": view.notes.paused or None,
         "parent": view.notes.parent.execution if view.notes.parent else None,

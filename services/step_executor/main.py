@@ -8,10 +8,15 @@ from starlette.applications import Starlette
 
 from services.step_executor.app import Deps, build_app
 from services.step_executor.measures import Measures
+from shared.accepting import validated
 from shared.clock import SystemClock
 from shared.guards import SharedGuards, Watched
+from shared.intake import plan_limits
 from shared.interpret import Interpreter, Limits
+from shared.machine.events import Patience
+from shared.planner.llm.planner import ModelPlanner
 from shared.ports import Progress as ProgressPort
+from shared.profiles import Profiles
 from shared.progress import Progress
 from shared.redisdb.latencies import Latencies
 from shared.redisdb.pings import Pings
@@ -48,7 +53,35 @@ def open_progress(engine: Engine, stack: AsyncExitStack) -> ProgressPort | None:
     return progress
 
 
-def interpreter(engine: Engine, registry: Registry, clock: SystemClock, progress: ProgressPort | None = None) -> Interpreter:
+def open_planner(engine: Engine, registry: Registry, stack: AsyncExitStack) -> ModelPlanner:
+    """Plans words that were stored unplanned; without a model by the rules, because a setting may change under them."""
+    settings, model = engine.settings, None
+    if settings.planners != "rules":
+        from shared.planner.llm.endpoint import Endpoint  # its SDK takes a second to import, which most installations save
+
+        model = Endpoint(
+            base_url=settings.llm_base_url,
+            api_key=settings.llm_api_key,
+            model=settings.llm_model,
+            max_tokens=settings.llm_max_tokens,
+        )
+        stack.push_async_callback(model.close)
+    limits = plan_limits(settings)
+    return ModelPlanner(
+        model=model,
+        tools=registry,
+        accept=lambda draft: validated(draft, registry, limits),
+        profile_of=Profiles(engine.redis, seeded=settings.local).get,
+    )
+
+
+def interpreter(
+    engine: Engine,
+    registry: Registry,
+    clock: SystemClock,
+    stack: AsyncExitStack,
+    progress: ProgressPort | None = None,
+) -> Interpreter:
     """The interpreter over real tools."""
     runner = Runner(
         registry,
@@ -66,6 +99,12 @@ def interpreter(engine: Engine, registry: Registry, clock: SystemClock, progress
         direct=engine.settings.resume_direct or bool(engine.settings.ably_api_key),  # Ably's hints need no message either
         progress=progress,
         lag=engine.watchdog.lag,
+        planner=open_planner(engine, registry, stack),
+        patience=Patience(
+            calls=engine.settings.llm_attempts,
+            tokens=engine.settings.llm_budget_tokens,
+            call_ms=engine.settings.llm_timeout_ms,
+        ),
     )
 
 
@@ -80,7 +119,7 @@ def create(settings: Settings) -> Starlette:
             qstash = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
             registry = await open_registry(settings, stack, qstash=qstash)
             clock = SystemClock()
-            segments = interpreter(engine, registry, clock, open_progress(engine, stack))
+            segments = interpreter(engine, registry, clock, stack, open_progress(engine, stack))
             deps = Deps(
                 settings=settings,
                 interpreter=segments,

@@ -3,8 +3,3 @@
 `answer.py` is pure (what may be said, and how it is read), `endpoint.py` is the one call, `planner.py` joins them. The text
 that the model is given stands in `prompt.md`.
 """
-
-from shared.planner.llm.endpoint import Endpoint
-from shared.planner.llm.planner import ModelPlanner
-
-__all__ = ["Endpoint", "ModelPlanner"]

@@ -6,28 +6,18 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import httpx2
-import msgspec
 import openai
 
 from shared.logs import get_logger
 from shared.machine.state import Unreachable
 from shared.numbers import whole
+from shared.planner.llm.said import Said
 
 log = get_logger()
 MOST_BYTES: Final = 1_048_576
 """Of an answer, on the wire and after it: what is compressed is refused."""
 Format: TypeAlias = Literal["json_schema", "json_object", "none"]
 _WEAKER: Final[dict[Format, Format]] = {"json_schema": "json_object", "json_object": "none"}
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A model's text, and what it cost."""
-
-    text: str
-    tokens: int
-    detail: dict[str, Any]
-    cut: bool = False
-    """It stopped at the limit of tokens."""
 
 
 class TooLarge(httpx2.TransportError):

@@ -13,7 +13,7 @@ from shared.machine.accept import PlanRefused
 from shared.machine.plan import Blueprint, Contract, Plan, PlanDraft
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
 from shared.planner.llm import answer
-from shared.planner.llm.endpoint import Said
+from shared.planner.llm.said import Said
 from shared.planner.model import Clarification, Profile
 from shared.planner.pipeline import plan_text
 from shared.ports import Words
@@ -151,9 +151,11 @@ class ModelPlanner:
         )
 
     def _by_rules(self, text: str, profile: Profile, now: datetime) -> Adopted | Asked:
-        found = plan_text(text, profile=profile, now=now)
+        found = plan_text(text, profile=profile, now=now, tools=self._tools.contracts().keys())
         if isinstance(found, Clarification):
             return Asked(questions=tuple(msgspec.to_builtins(found.questions)))
+        if found.schedule is not None:  # whoever takes words makes a schedule of these before anything is planned
+            return Asked(questions=({"field": "text", "question": "Leave out when it is to be repeated.", "candidates": []},))
         try:
             return self._adopted(msgspec.convert(found.plan, PlanDraft), found.summary, found.sources)
         except PlanRefused as error:

@@ -16,7 +16,8 @@ from shared.intake import plan_limits
 from shared.machine.plan import Plan
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
 from shared.planner import Profile
-from shared.planner.llm import Endpoint, ModelPlanner
+from shared.planner.llm.endpoint import Endpoint
+from shared.planner.llm.planner import ModelPlanner
 from shared.ports import Words
 from shared.tools.registry import Registry
 from shared.tools.town import TownTools, register
