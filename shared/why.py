@@ -123,6 +123,9 @@ def _whole(found: Snapshot, *, direct: bool) -> Iterator[Wait]:
         yield Wait(
             kind="confirmation", owner="person", text="its plan must be confirmed by its hash, or rejected", detail=detail
         )
+    if not x.header.plan and x.header.reason is Reason.BACKOFF:
+        text = f"its words have no plan yet: the model gave no answer {x.notes.asking.calls} time(s), and is asked again"
+        yield Wait(kind="planning", owner="time", text=text, until_ms=found.wake_ms)
     if x.header.reason is Reason.UNDELIVERABLE:
         text = "segments came to nothing again and again: look at its dead letters, and resend it"
         yield Wait(kind=Reason.UNDELIVERABLE, owner="person", text=text)

@@ -14,6 +14,8 @@ from shared.machine.state import Adopted, Advice, Asked, Flawed, Header, Notes, 
 from shared.machine.status import Status
 from shared.ports import Accepted, Birth, Created, Going, Words
 from shared.redisdb import keys
+from shared.redisdb.snapshots import Snapshots
+from shared.why import why
 from tests.services.engine.support import CONTRACTS, TENANT, Stage, chain
 from tests.support.executions import ALLOWANCE, LEASE_MS, NOW
 
@@ -171,6 +173,17 @@ async def test_no_answer_suspends_with_a_message_for_later(stage: Stage) -> None
     stage.hand.forward(entry.not_before_ms - NOW)
     assert (await stage.run(execution)).result == "planned"
     assert planner.calls == [1, 2]
+
+
+async def test_why_says_that_the_model_is_asked_again(stage: Stage) -> None:
+    """And when."""
+    execution = await worded(stage, SimulatedPlanner(BUSY))
+    await stage.run(execution)
+    found = why(await Snapshots(stage.redis).load(execution, TENANT))
+    (wait,) = found.waits
+    assert (wait.kind, wait.owner) == ("planning", "time")
+    assert wait.until_ms > NOW
+    assert "asked again" in found.text
 
 
 async def test_a_model_that_never_answers_ends_in_the_rules_questions(stage: Stage) -> None:
