@@ -52,11 +52,9 @@ MOVES: Final = MappingProxyType(
 )
 """From each status, where it may go. A terminal status is left only by the store's explicit `reopen`.
 
+What is accepted with its plan begins as PLANNED; RECEIVED and PLANNING are for words that a model is to plan (`asking`).
 What rests is PLANNING, EXECUTING or COMPENSATING again before anything else becomes of it; one commit may store several moves.
 """
-
-UNPLANNED: Final = frozenset({_S.RECEIVED, _S.PLANNING})
-"""There are words, and no plan yet: the header's `plan` is empty. What the rules can plan skips them."""
 
 REOPENINGS: Final = MappingProxyType(
     {

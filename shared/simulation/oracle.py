@@ -14,7 +14,7 @@ import msgspec
 from shared.machine.children import child_id
 from shared.machine.decision import Changes, Start
 from shared.machine.events import Outcome, Refused, Unanswered
-from shared.machine.plan import Blueprint
+from shared.machine.plan import NO_PLAN, Blueprint
 from shared.machine.state import Layout
 from shared.machine.status import TERMINAL, Cell, Reason, Status, way
 from shared.memory import MemoryStore
@@ -81,6 +81,7 @@ class Oracle:
         """Calls that run now under a limit."""
         self._entries: dict[str, Entry] = {}
         self._known: dict[str, Known] = {}
+        self._plans: dict[str, bytes] = {}
         self._blueprints: dict[str, Blueprint] = {}
 
     def blueprint(self, execution: str) -> Blueprint:
@@ -102,8 +103,9 @@ class Oracle:
             return
         known = self._known.setdefault(execution, Known())
         facts = self.facts.setdefault(execution, Facts(self.scenario))
-        if execution not in self._blueprints:
-            self._blueprints[execution] = Blueprint(seen.plan)
+        if self._plans.get(execution) != seen.plan:  # words get theirs later, and a failover may take it back
+            must(execution not in self._plans or self._may_change(execution, seen), "a plan never changes", execution)
+            self._plans[execution], self._blueprints[execution] = seen.plan, Blueprint(seen.plan)
         check = _CHECKS.get(name)
         if check is not None:
             check(self, known, facts, seen, args, kwargs, answer)
@@ -113,6 +115,10 @@ class Oracle:
         self._seen_soon(known, seen)
         self._moved(known, facts, seen)
         self._kept(known, seen)
+
+    def _may_change(self, execution: str, seen: Seen) -> bool:
+        """Only from none to one; where a failover happened, also back."""
+        return self._plans[execution] == NO_PLAN or (seen.plan == NO_PLAN and self.scenario.has("failover"))
 
     def _acquired(self, _: Known, facts: Facts, seen: Seen, *call: Any) -> None:
         """Whoever got the lease had something to do."""

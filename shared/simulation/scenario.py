@@ -35,6 +35,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     watchdog: bool = True
     confirm: bool = False
     """Whether plans wait until somebody confirms them."""
+    words: bool = False
+    """Whether plans come as words, which the model plans in their first segment."""
     finally_: str = ""
     """What people do with executions that wait for one: `cancel` or `answer`; nothing if empty."""
 
@@ -109,11 +111,22 @@ _LENGTHS: Final[dict[str, tuple[int, ...]]] = {
     "call.late": (20, 1_000),
     "call.very_late": (20, 1_000),
     "call.slow": (100, 900, 2_500, 5_000),
+    "model.slow": (1_000, 3_500, 6_000, 60_000),
     "sweep.kill": (1_000, 20_000),
     "sweep.freeze": (5_000, 30_000),
 }
 """For how long, by stream and kind, in ms."""
-_REACH: Final = {"step": 22, "command": 7, "publish": 2, "message": 2, "delivery": 2, "call": 2, "sweep": 2, "moment": 40}
+_REACH: Final = {
+    "step": 22,
+    "command": 7,
+    "publish": 2,
+    "message": 2,
+    "delivery": 2,
+    "call": 2,
+    "sweep": 2,
+    "model": 1,
+    "moment": 40,
+}
 """Events of a stream for each step of the plans, roughly: where faults are worth placing."""
 _WEIGHTS: Final = {"step": 5, "command": 4, "publish": 3, "message": 4, "delivery": 2, "call": 7, "sweep": 1, "moment": 1}
 _OFTEN: Final = {"cancel": 9, "pause": 4, "event": 4, "answer": 4, "kill": 14, "freeze": 14}
@@ -241,6 +254,27 @@ def _confirmed(dice: random.Random, seed: int) -> Scenario:
     return Scenario(seed=seed, plans=(draft,), setting=setting, faults=tuple(faults))
 
 
+def _worded(dice: random.Random, seed: int) -> Scenario:
+    """Words that a model plans, while it and everybody else may fail, and people change their minds."""
+    names = "abc"[: dice.choice((1, 2, 3))]
+    steps = tuple(call(dice, name, names[:number]) for number, name in enumerate(names))
+    draft = PlanDraft(steps=steps, timeout_ms=dice.choice((None, None, None, 900, 20_000)))
+    streams = [dice.choice(("model", "model", "model", "step", "command", "message")) for _ in range(dice.choice((0, 1, 2, 4)))]
+    faults = [_fault(dice, stream, _kind(dice, stream), 1, 1) for stream in streams]
+    kinds = ("answer", "pause", "resume", "cancel", "event", "resend", "hint")
+    faults += [
+        Fault(stream="moment", kind=dice.choice(kinds), at=dice.randrange(1, 40)) for _ in range(dice.choice((0, 0, 1, 3)))
+    ]
+    setting = Setting(
+        words=True,
+        confirm=dice.random() < 0.3,
+        qstash=dice.random() < 0.9,
+        strict=dice.random() < 0.8,
+        finally_=dice.choice((ANSWER, ANSWER, "cancel", "")),
+    )
+    return Scenario(seed=seed, plans=(draft,), setting=setting, faults=tuple(faults))
+
+
 def _stopped_parents(dice: random.Random, seed: int) -> Scenario:
     """A plan that stops while its child sleeps, waits or works, or before the child is born."""
     inner = tuple(dice.choice((call, waiting, sleeping))(dice, name, "ab"[:number]) for number, name in enumerate("ab"))
@@ -261,6 +295,7 @@ _THEMES: Final[Sequence[tuple[float, Callable[[random.Random, int], Scenario]]]]
     (0.05, _paused),
     (0.05, _stopped_parents),
     (0.04, _confirmed),
+    (0.04, _worded),
 )
 """Runs about one thing that chance alone would meet too seldom: (share of the seeds, maker)."""
 

@@ -19,7 +19,7 @@ from shared.interpret import Answer, Delivery, Interpreter, Limits
 from shared.machine.decision import Ask, Line
 from shared.machine.state import Header
 from shared.mesh import Hint
-from shared.ports import Channel, Entry, Letter, Queue, Store, ToolRunner
+from shared.ports import Channel, Entry, Letter, Planner, Queue, Store, ToolRunner
 from shared.relay import Acks, Relay, Sender
 from shared.simulation.processes import Scope, outside
 from shared.simulation.qstash import Message
@@ -146,6 +146,7 @@ class Executor(Place):
         *,
         parts: Callable[[], Parts],
         tools: ToolRunner,
+        planner: Planner,
         limits: Limits,
         offset_ms: float,
         on_step: Callable[[Scope], None],
@@ -159,6 +160,7 @@ class Executor(Place):
         """(began, ended, how) in virtual ms, of those that were not killed."""
         self._parts = parts
         self._tools = tools
+        self._planner = planner
         self._limits = limits
         self._clock = Clock(offset_ms)
         self.boot()
@@ -174,6 +176,7 @@ class Executor(Place):
             limits=self._limits,
             guards=SlotGuards(self.parts.slots),
             lag=self.parts.watchdog.lag,
+            planner=self._planner,
         )
 
     async def post(self, delivery: Delivery, *, issued_ms: float) -> Answer | None:

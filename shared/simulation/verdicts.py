@@ -73,7 +73,8 @@ def judge(case: Case) -> None:
     if status is Status.COMPLETED:
         _completed(case)
     elif status is Status.REJECTED:
-        untouched = "reject" in case.facts.sent and not case.facts.intents
+        unplanned = case.facts.scenario.setting.words and not case.seen.header.plan  # the model asked, or never answered
+        untouched = (unplanned or "reject" in case.facts.sent) and not case.facts.intents
         must(untouched, "rejected before anything", f"{case.name} is REJECTED, after {sorted(case.facts.intents)}")
     elif status in TERMINAL:
         _stopped(case)

@@ -17,13 +17,14 @@ from shared.machine import plan as plans
 from shared.machine.plan import Blueprint, PlanDraft
 from shared.machine.state import Header, Notes
 from shared.machine.status import Status
-from shared.ports import Accepted, Birth, Created, Entry, Exists
+from shared.ports import Accepted, Birth, Created, Entry, Exists, Words
 from shared.redisdb import keys
 from shared.simulation import loop, peek, processes
 from shared.simulation.ably import Ably
 from shared.simulation.calls import Wire
 from shared.simulation.chance import seeded
 from shared.simulation.faults import PEOPLE, Fault, Faults
+from shared.simulation.model import Model
 from shared.simulation.noise import Noise
 from shared.simulation.oracle import Ended, Oracle
 from shared.simulation.people import Word, answer
@@ -117,6 +118,7 @@ class World:
             noise=self.noise,
             timeline=self.timeline,
         )
+        self.model = Model(faults=self.faults, noise=self.noise, timeline=self.timeline)
         self.executions: list[str] = []
         self.broken: Broken | None = None
         self.over = False
@@ -180,6 +182,7 @@ class World:
                 f"executor {number}",
                 parts=self._parts,
                 tools=self.wire,
+                planner=self.model,
                 limits=limits,
                 offset_ms=self.noise.below(10**9),
                 on_step=self._on_step,
@@ -314,10 +317,23 @@ class World:
         blueprint = Blueprint(data)
         key = f"key {number}"
         execution = f"exe_{keys.spread(f'{TENANT}/{key}')}_{self.scenario.seed & (1 << 96) - 1:024x}{number:08x}"
+        notes = Notes(unconfirmed=self.scenario.setting.confirm)
+        if self.scenario.setting.words:
+            self.model.plans[number] = data
+            return Birth(
+                header=Header(id=execution, tenant=TENANT, plan="", status=Status.RECEIVED, trace="t"),
+                notes=notes,
+                plan=plans.NO_PLAN,
+                cells="",
+                words=Words(text=str(number), user="somebody", at_ms=EPOCH_MS),
+                fields={},
+                request_hash=blueprint.hash,
+                idempotency_key=key,
+            )
         status = Status.AWAITING_CONFIRMATION if self.scenario.setting.confirm else Status.PLANNED
         return Birth(
             header=Header(id=execution, tenant=TENANT, plan=blueprint.hash, status=status, trace="t"),
-            notes=Notes(unconfirmed=self.scenario.setting.confirm),
+            notes=notes,
             plan=data,
             cells=blueprint.first_cells(),
             fields={},
@@ -344,7 +360,7 @@ class World:
             case "answer":
                 await self._deal(execution, "answer", sid=sid)
             case kind:
-                names = [step.name for step in self.oracle.blueprint(execution).plan.steps]
+                names = [step.name for step in self.oracle.blueprint(execution).plan.steps] or ["none yet"]
                 sid = kind if kind == "cancel" else sid  # as ingress does: a second cancel is no other one
                 await self._say(execution, Word(kind, SIGNALS[kind](dice, names)), sid=sid)
 
