@@ -65,10 +65,11 @@ _SIGNAL_ANSWERS: Final = {1: "duplicate", 2: "terminal", 3: "absent", 4: "full"}
 def must_last(kept: Changes, going: Going) -> bool:
     """Whether `strict` waits for the disk behind this commit: somebody acts upon it who would not forget it with us.
 
-    That is a tool, a caller who is told of the end, or another execution: a command is carried out at once.
+    That is a tool, a caller who is told of the end or of a plan, or another execution: a command is carried out at once.
     """
-    told = going.kind in {"intents", "end"} or going.adopted is not None
-    return told or bool(kept.commands or going.changes.commands)
+    if going.adopted is not None:
+        return True
+    return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)
 
 
 def commas(statuses: frozenset[Status]) -> str:

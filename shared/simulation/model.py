@@ -4,6 +4,7 @@ Words are the number of a plan of the scenario, so that what it finds is what th
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -32,6 +33,8 @@ class Model:
         """What it finds is in `plans`."""
         self.plans: dict[int, bytes] = {}
         """By the words that stand for them."""
+        self.asked: Counter[str] = Counter()
+        """Calls, by the words."""
         self._faults = faults
         self._noise = noise
         self._timeline = timeline
@@ -51,6 +54,7 @@ class Model:
         instead = Asked(questions=(QUESTION,))
         if not model:
             return Advice(call=call, said=Unreachable(message="not asked", retryable=False), instead=instead)
+        self.asked[words.text] += 1
         fault = self._faults.one("model")
         self._timeline.say("model", f"is asked (call {call}){f': {fault.kind}' if fault else ''}")
         slow_s = fault.ms / 1000 if fault and fault.kind == "slow" else self._noise.net_s()

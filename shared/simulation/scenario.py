@@ -261,6 +261,9 @@ def _worded(dice: random.Random, seed: int) -> Scenario:
     draft = PlanDraft(steps=steps, timeout_ms=dice.choice((None, None, None, 900, 20_000)))
     streams = [dice.choice(("model", "model", "model", "step", "command", "message")) for _ in range(dice.choice((0, 1, 2, 4)))]
     faults = [_fault(dice, stream, _kind(dice, stream), 1, 1) for stream in streams]
+    if dice.random() < 0.15:  # as often as it is asked
+        kind = dice.choice(("busy", "flawed", "slow"))
+        faults = [Fault(stream="model", kind=kind, at=at, ms=60_000) for at in range(1, 9)]
     kinds = ("answer", "pause", "resume", "cancel", "event", "resend", "hint")
     faults += [
         Fault(stream="moment", kind=dice.choice(kinds), at=dice.randrange(1, 40)) for _ in range(dice.choice((0, 0, 1, 3)))

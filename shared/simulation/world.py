@@ -14,6 +14,7 @@ from shared.event_ports import NamedEvent
 from shared.interpret import Answer, Delivery, Limits
 from shared.machine import accept as accepting
 from shared.machine import plan as plans
+from shared.machine.events import Patience
 from shared.machine.plan import Blueprint, PlanDraft
 from shared.machine.state import Header, Notes
 from shared.machine.status import Status
@@ -443,6 +444,7 @@ class World:
                 raise Broken("no invocation passes 9.5 s", f"one took {longest:.0f} ms")
         if self.scenario.calm and self.scenario.setting.qstash and not self.scenario.setting.twice:
             self._cost()
+        self._spent()
         twice = [message for message, count in self.qstash.ran.items() if count > 1]
         if twice and not self.scenario.has("failover"):
             raise Broken("a duplicate starts nothing", f"{twice} ran more than one segment")
@@ -452,6 +454,12 @@ class World:
             raise Broken("what QStash took is not sent again", f"{again} times")
         if self.scenario.ladder and self.oracle.wakes["held"] > 1:
             raise Broken("one retry after the lease", f"the dead holder's lease was met {self.oracle.wakes['held']} times")
+
+    def _spent(self) -> None:
+        """Calls to a model cost money, and are bounded whoever dies in them; a failover may forget that one was counted."""
+        most = max(self.model.asked.values(), default=0)
+        if most > Patience().calls and not self.scenario.has("failover"):
+            raise Broken("calls to the model are bounded", f"{most} for one execution")
 
     def _cost(self) -> None:
         """When nothing goes wrong, every message starts one segment, and nobody is woken in vain."""

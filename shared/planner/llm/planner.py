@@ -111,7 +111,10 @@ class ModelPlanner:
             "profile": answer.shown(profile),
             "words": text,
         }
-        messages = [{"role": "system", "content": PROMPT}, {"role": "user", "content": msgspec.json.encode(said).decode()}]
+        messages = [
+            {"role": "system", "content": PROMPT},
+            {"role": "user", "content": msgspec.json.encode(said, enc_hook=str).decode()},
+        ]
         if before is not None and before.answer:
             messages.append({"role": "assistant", "content": before.answer})
         if problems:

@@ -20,6 +20,7 @@ SECRETS = {
     "QSTASH_NEXT_SIGNING_KEY": "sig_next-9c04",
     "INTERNAL_SIGNING_KEY": "internal-0f7e",
     "API_KEYS": "acme:key-of-acme-4242-4242",
+    "LLM_API_KEY": "sk-of-the-model-88",
     "REDIS_URL": "rediss://default:password-of-redis-31@db.example:6380/0",
 }
 PRODUCTION = {**SECRETS, "QSTASH_URL": "https://qstash.upstash.io", "EXECUTOR_URL": "https://executor.example"}
@@ -51,6 +52,13 @@ WRONG = {
     "QSTASH_RETRIES": ["6", "-1", "three"],
     "QSTASH_PARALLELISM": ["-1"],
     "JWT_LEEWAY_S": ["-1", "1m"],
+    "PLANNER": ["model", "LLM"],
+    "LLM_BASE_URL": ["models.example/v1", "ftp://models.example", "https://", "http://[::1", "https://models.example/v1?key=x"],
+    "LLM_API_KEY": ["sk with blanks", "sk-line\n", "sk-ünicode"],
+    "LLM_MAX_TOKENS": ["0"],
+    "LLM_BUDGET_TOKENS": ["-1"],
+    "LLM_TIMEOUT_MS": ["7s"],
+    "LLM_ATTEMPTS": ["0", "21"],
     "INGRESS_PORT": ["0", "65536", "http"],
     "EXECUTOR_PORT": ["-5"],
     "RESUME_PORT": ["3002.5"],
@@ -261,3 +269,24 @@ def test_the_table_of_the_readme_has_every_setting() -> None:
         variable = "SECRET_<NAME>" if name == "secrets" else name.upper()
         assert f"| `{variable}` |" in table
     assert Secret("x") == "x"
+
+
+def test_a_planner_that_is_always_the_model_needs_one() -> None:
+    """Otherwise every request would be answered by the rules, and nobody would know."""
+    assert "LLM_MODEL" in refusal(PLANNER="llm")
+    assert "LLM_MODEL" in refusal(PLANNER="llm", LLM_API_KEY="")
+
+
+@pytest.mark.parametrize(
+    ("variables", "planners"),
+    [
+        ({}, "rules"),
+        ({"LLM_API_KEY": "", "LLM_MODEL": "small"}, "rules"),
+        ({"LLM_MODEL": "small"}, "auto"),
+        ({"LLM_MODEL": "small", "PLANNER": "llm"}, "llm"),
+        ({"LLM_MODEL": "small", "PLANNER": "rules"}, "rules"),
+    ],
+)
+def test_without_a_model_the_rules_plan(variables: dict[str, str], planners: str) -> None:
+    """A model is one by its name and a key."""
+    assert load({**PRODUCTION, **variables}).planners == planners

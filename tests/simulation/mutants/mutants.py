@@ -8,6 +8,7 @@ from tests.simulation.mutants.loading import Patch
 STORE, RUN, RELAY, DOG = "shared.memory", "shared.interpret", "shared.relay", "shared.watchdog"
 DECIDE, STARTING, OUTCOMES = "shared.machine.decide", "shared.machine.starting", "shared.machine.outcomes"
 UNDOING, STATE, DRAFT = "shared.machine.undoing", "shared.machine.state", "shared.machine.draft"
+ASKING = "shared.machine.asking"
 TOWN, SIGNALS = "shared.simulation.town", "shared.machine.signals"
 
 
@@ -339,6 +340,14 @@ MACHINE_MUTANTS: Sequence[Mutant] = (
         (Patch(SIGNALS, "draft.blame(Cause.CANCELLED)", "pass"),),
     ),
     _one("a deadline is not looked at", DECIDE, "draft.blame(Cause.TIMED_OUT)", "pass"),
+    _one("the model is asked without end", ASKING, "return asking.calls >= patience.calls or", "return False and"),
+    _one(
+        "a call is counted by who lives through it",
+        ASKING,
+        "calls=asking.calls + 1)\n        draft.note(asking=asking)",
+        "calls=asking.calls + 1)",
+    ),
+    _one("a plan of the model needs no yes", ASKING, "confirm = draft.notes.unconfirmed", "confirm = False"),
     Mutant(
         "completed one step too early",
         (
