@@ -123,6 +123,21 @@ def test_a_profiles_values_are_put_in_after_the_model_has_spoken() -> None:
     assert [(row["argument"], row["origin"]) for row in found.sources][:1] == [("to", "profile")]
 
 
+def test_values_stand_among_the_items_of_a_map_too() -> None:
+    """A list of recipients, say."""
+    said = sends(to="${item}", text="hi")
+    said["steps"][0]["map"] = {"over": ["@phone", "bob@example.org"]}
+    each = drafted(said).plan.steps[0].map
+    assert each is not None
+    assert each.over == ["+4915112345678", "bob@example.org"]
+
+
+def test_what_a_person_wrote_is_not_taken_for_the_profiles() -> None:
+    """Somebody else would be told the address."""
+    said = sends(to="bob@example.org", text="@home")
+    assert "stands in the words" in problems(said, words="Write @home to bob@example.org")
+
+
 def test_the_model_sees_no_value_of_a_profile() -> None:
     """Name, telephone, e-mail and home are names for it."""
     told = json.dumps(answer.shown(ANN))

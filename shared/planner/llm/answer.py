@@ -107,7 +107,7 @@ def _draft(found: ModelAnswer, text: str, words: str, profile: Profile) -> Draft
     if len(found.steps) > MOST_STEPS:
         return flawed([f"{len(found.steps)} steps, but {MOST_STEPS} are the most"], text)
     try:
-        if problems := [*_strange_people(found.steps, words), *_strange_values(found.steps, known(profile))]:
+        if problems := [*_strange_people(found.steps, words), *_strange_values(found.steps, known(profile), words)]:
             return flawed(problems, text)
         steps = tuple(_step(step, known(profile)) for step in found.steps)
         return Draft(plan=PlanDraft(steps=steps), summary=found.summary[:500], sources=_sources(found, words, profile))
@@ -118,8 +118,9 @@ def _draft(found: ModelAnswer, text: str, words: str, profile: Profile) -> Draft
 
 
 def _step(step: ModelStep, values: Mapping[str, str]) -> StepDraft:
-    plain = {name: getattr(step, name) for name in step.__struct_fields__ if name != "args"}
-    return StepDraft(**plain, args={name: _filled(value, values) for name, value in step.args.items()})
+    plain = {name: getattr(step, name) for name in step.__struct_fields__ if name not in {"args", "map"}}
+    each = msgspec.structs.replace(step.map, over=_filled(step.map.over, values)) if step.map else None
+    return StepDraft(**plain, args=_filled(step.args, values), map=each)
 
 
 # --- what the model is not told
@@ -155,8 +156,11 @@ def _literal(value: str) -> str:
     return value.replace("${", "$${")
 
 
-def _strange_values(steps: Sequence[ModelStep], values: Mapping[str, str]) -> Iterator[str]:
+def _strange_values(steps: Sequence[ModelStep], values: Mapping[str, str], words: str) -> Iterator[str]:
+    """What the profile lacks; and what a person wrote who did not mean the profile, for it would be told to others."""
     for step, text in _texts(steps):
+        if text in values and text in words:
+            yield f"{step}: {text} stands in the words themselves; ask what is meant"
         if re.fullmatch(r"@[a-z_]+", text) and text not in values:
             yield f"{step}: {text} is not in the profile; ask for it"
 
