@@ -123,6 +123,16 @@ def test_a_profiles_values_are_put_in_after_the_model_has_spoken() -> None:
     assert [(row["argument"], row["origin"]) for row in found.sources][:1] == [("to", "profile")]
 
 
+def test_contacts_and_places_are_told_of_only_where_the_words_name_them() -> None:
+    """By what stands for them."""
+    profile = Profile(contacts={"Ana": "+34600111222", "wife": "eve@example.com"}, places={"work": "1 Office Road", "gym": "x"})
+    words = "Text my Wife when I leave work, not banana"
+    assert answer.shown(profile, words) == {"named": {"wife": "@contact_2", "work": "@place_1"}}
+    plan = drafted(sends(to="@contact_2", text="hi", place="@place_1"), words=words, profile=profile).plan
+    assert plan.steps[0].args == {"to": "eve@example.com", "text": "hi", "place": "1 Office Road"}
+    assert "@contact_1 is not in the profile" in problems(sends(to="@contact_1"), words=words, profile=profile)
+
+
 def test_values_stand_among_the_items_of_a_map_too() -> None:
     """A list of recipients, say."""
     said = sends(to="${item}", text="hi")
@@ -140,7 +150,7 @@ def test_what_a_person_wrote_is_not_taken_for_the_profiles() -> None:
 
 def test_the_model_sees_no_value_of_a_profile() -> None:
     """Name, telephone, e-mail and home are names for it."""
-    told = json.dumps(answer.shown(ANN))
+    told = json.dumps(answer.shown(ANN, WORDS))
     assert told == '{"name": "@name", "phone": "@phone", "email": "@email", "home": "@home"}'
 
 

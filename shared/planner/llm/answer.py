@@ -107,9 +107,9 @@ def _draft(found: ModelAnswer, text: str, words: str, profile: Profile) -> Draft
     if len(found.steps) > MOST_STEPS:
         return flawed([f"{len(found.steps)} steps, but {MOST_STEPS} are the most"], text)
     try:
-        if problems := [*_strange_people(found.steps, words), *_strange_values(found.steps, known(profile), words)]:
+        if problems := [*_strange_people(found.steps, words), *_strange_values(found.steps, known(profile, words), words)]:
             return flawed(problems, text)
-        steps = tuple(_step(step, known(profile)) for step in found.steps)
+        steps = tuple(_step(step, known(profile, words)) for step in found.steps)
         return Draft(plan=PlanDraft(steps=steps), summary=found.summary[:500], sources=_sources(found, words, profile))
     except refs.BadReference as error:
         return flawed([f"a reference in the arguments is wrong: {error.reason}"], text)
@@ -126,17 +126,30 @@ def _step(step: ModelStep, values: Mapping[str, str]) -> StepDraft:
 # --- what the model is not told
 
 
-def known(profile: Profile) -> dict[str, str]:
+def known(profile: Profile, words: str) -> dict[str, str]:
     """What stands for the values of a profile: the model writes the name, and never sees the value."""
-    values = {"@name": profile.name, "@phone": profile.phone, "@email": profile.email, "@home": profile.home}
-    return {name: value for name, value in values.items() if value}
+    own = {"@name": profile.name, "@phone": profile.phone, "@email": profile.email, "@home": profile.home}
+    others = {name: value for _, name, value in _named(profile, words)}
+    return {name: value for name, value in (own | others).items() if value}
 
 
-def shown(profile: Profile) -> dict[str, Any]:
-    """What the model is told of a person."""
-    told = {name.removeprefix("@"): name for name in known(profile)}
-    plain = {"party_size": profile.party_size, "dinner_time": profile.dinner_time, "confirm_by": profile.confirm_by}
-    return told | {name: value for name, value in plain.items() if value}
+def shown(profile: Profile, words: str) -> dict[str, Any]:
+    """What the model is told of a person: of contacts and places only those that the words name."""
+    told: dict[str, Any] = {name.removeprefix("@"): name for name in ("@name", "@phone", "@email", "@home")}
+    told = {field: name for field, name in told.items() if getattr(profile, field)}
+    if others := {word: name for word, name, _ in _named(profile, words)}:
+        told["named"] = others
+    plain = ("party_size", "dinner_time", "confirm_by", "event_minutes")
+    return told | {field: value for field in plain if (value := getattr(profile, field))}
+
+
+def _named(profile: Profile, words: str) -> Iterator[tuple[str, str, str]]:
+    """(word, what stands for it, value) of the contacts and places that the words name."""
+    folded = words.casefold()
+    for kind, values in (("contact", profile.contacts), ("place", profile.places)):
+        for number, (word, value) in enumerate(values.items(), 1):
+            if re.search(rf"(?<!\w){re.escape(word.casefold())}(?!\w)", folded):
+                yield word, f"@{kind}_{number}", value
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> Any:
@@ -161,7 +174,7 @@ def _strange_values(steps: Sequence[ModelStep], values: Mapping[str, str], words
     for step, text in _texts(steps):
         if text in values and text in words:
             yield f"{step}: {text} stands in the words themselves; ask what is meant"
-        if re.fullmatch(r"@[a-z_]+", text) and text not in values:
+        if re.fullmatch(r"@[a-z]+(_[0-9]+)?", text) and text not in values:
             yield f"{step}: {text} is not in the profile; ask for it"
 
 
@@ -211,7 +224,7 @@ def _leaves(value: Any) -> Iterator[str]:
 def _sources(found: ModelAnswer, words: str, profile: Profile) -> tuple[dict[str, str], ...]:
     """Where each argument came from, as far as it can be held against the words."""
     said = {(one.step, one.argument): one.words for one in found.sources if one.words and one.words in words}
-    values = known(profile)
+    values = known(profile, words)
     rows = []
     for step in found.steps:
         for argument, value in step.args.items():

@@ -108,7 +108,7 @@ class ModelPlanner:
         said = {
             "tools": self._described(),
             "now": _spoken(now, profile.timezone),
-            "profile": answer.shown(profile),
+            "profile": answer.shown(profile, text),
             "words": text,
         }
         messages = [
