@@ -90,6 +90,11 @@ def tenant_gate(tenant: str) -> str:
     return f"tenant:{tenant}"
 
 
+def breaker_of(tool: str) -> str:
+    """Whose failures count together: the tools of one server, `server.tool`, are away together."""
+    return tool.partition(".")[0]
+
+
 def circuit(tool: str) -> str:
     """The name of a tool's circuit breaker."""
-    return f"circuit:{tool}"
+    return f"circuit:{breaker_of(tool)}"

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from shared.errors import Unavailable
-from shared.gate_ports import Gate, GateStore, circuit, tenant_gate, tool_gate
+from shared.gate_ports import Gate, GateStore, breaker_of, circuit, tenant_gate, tool_gate
 from shared.logs import get_logger
 from shared.ports import Clock
 
@@ -74,7 +74,7 @@ class Gates:
     async def probe(self, tool: str) -> int:
         """0: call it now, once. Else unix ms: somebody else tries it, ask again then. A store that is away forbids nothing."""
         try:
-            until_ms = await self._store.probe(tool, token=secrets.token_hex(8))
+            until_ms = await self._store.probe(breaker_of(tool), token=secrets.token_hex(8))
         except Unavailable as error:
             log.warning("gates.not_asked", tool=tool, error=error.message)
             return 0
@@ -89,7 +89,7 @@ class Gates:
         A store that is away is not waited for: the next report comes soon enough.
         """
         try:
-            await (self._went_well(tool) if ok else self._failed(tool))
+            await (self._went_well(breaker_of(tool)) if ok else self._failed(breaker_of(tool)))
         except Unavailable as error:
             log.warning("gates.not_told", tool=tool, ok=ok, error=error.message)
 

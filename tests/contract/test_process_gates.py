@@ -142,3 +142,14 @@ async def test_a_store_that_is_away_stops_nobody(watch: Watch) -> None:
         await gates.report(TOOL, ok=True)
         assert await gates.probe(TOOL) == 0
         assert gates.closed("acme", [TOOL], NOW) == {}
+
+
+async def test_the_tools_of_one_server_share_a_circuit(gates: Gates) -> None:
+    """One that does not answer opens it for all of them, for no other server, and a good call of another closes it."""
+    tools = ["desk.open", "desk.find", "desk2.open", "desk"]
+    for number in range(POLICY.in_a_row):
+        await gates.report(tools[number % 2], ok=False)
+
+    assert set(gates.closed("acme", tools, NOW)) == {"desk.open", "desk.find", "desk"}
+    assert gates.to_probe("desk.find")
+    assert not gates.to_probe("desk2.open")
