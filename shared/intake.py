@@ -39,7 +39,7 @@ def plan_limits(settings: Settings) -> Limits:
 async def open_intake(engine: Engine, stack: AsyncExitStack) -> Intake:
     """On top of an engine; its watchdog starts what is scheduled from here on."""
     settings = engine.settings
-    registry = await open_registry(settings, stack, calls=False)  # for the contracts that plans pin
+    registry = await open_registry(settings, stack, redis=engine.redis, calls=False)  # for the contracts that plans pin
     profiles = Profiles(engine.redis, seeded=settings.local)
     limits = plan_limits(settings)
     acceptor = Acceptor(

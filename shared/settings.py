@@ -59,6 +59,7 @@ OWN_PREFIXES = (
     "MESH_",
     "OUTBOUND_",
     "LLM_",
+    "MCP_",
 )
 SECRET_PREFIX = "SECRET_"  # noqa: S105 - the beginning of a name
 """SECRET_CRM_TOKEN is what tools know as CRM_TOKEN."""
@@ -167,6 +168,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Modules with tools of your own (`@tool`), comma separated: `my_pkg.tools,other.tools`."""
     http_tools: str = ""
     """A TOML or JSON file that declares tools by URL and schema."""
+    mcp_servers: str = ""
+    """A TOML or JSON file that names MCP servers whose tools steps may call."""
     outbound_allow: str = ""
     """Which hosts tools may be sent to by a plan: `tenant=host` pairs, comma separated; `*` is every tenant, `*.` all below."""
     outbound_loopback: bool = False

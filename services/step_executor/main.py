@@ -117,7 +117,7 @@ def create(settings: Settings) -> Starlette:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack)
             qstash = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
-            registry = await open_registry(settings, stack, qstash=qstash)
+            registry = await open_registry(settings, stack, qstash=qstash, redis=engine.redis)
             clock = SystemClock()
             segments = interpreter(engine, registry, clock, stack, open_progress(engine, stack))
             deps = Deps(

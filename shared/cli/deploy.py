@@ -66,9 +66,9 @@ def check(*, env_file: Path, limit: int, as_json: bool) -> None:
 async def _check(settings: Settings, limit: int) -> Report:
     looked_at, broken, shown = 0, 0, list[Break]()
     async with AsyncExitStack() as stack:
-        registry = await open_registry(settings, stack, calls=False)
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
+        registry = await open_registry(settings, stack, redis=redis, calls=False)
         async for execution in Flights(redis).all():
             looked_at += 1
             found = list(breaks(execution, registry))

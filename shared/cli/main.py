@@ -13,6 +13,7 @@ from shared.cli import api, judge, operate
 from shared.cli import doctor as doctors
 from shared.cli.deploy import deploy
 from shared.cli.findings import Finding, show
+from shared.cli.serve_mcp import mcp
 from shared.cli.setup import FIELDS, Refused, Setup
 from shared.cli.sim import sim
 from shared.cli.tools import tools
@@ -38,6 +39,7 @@ def intention() -> None:
 intention.add_command(tools)
 intention.add_command(deploy)
 intention.add_command(sim)
+intention.add_command(mcp)
 for command in operate.COMMANDS:
     intention.add_command(command)
 

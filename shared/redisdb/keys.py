@@ -247,6 +247,11 @@ def breaker(tool: str) -> str:
     return f"ie:{{gates}}:cb:{tool}"
 
 
+def mcp_listing(server: str) -> str:
+    """String: what an MCP server says of its tools. Has a TTL."""
+    return f"ie:{{mcp}}:l:{server}"
+
+
 def mesh_positions() -> str:
     """Hash: up to when everything on each Ably channel is handled. Has a TTL."""
     return "ie:{mesh}:positions"

@@ -86,12 +86,12 @@ class HttpTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def placed(self) -> set[str]:
         """The arguments that the URL, the query and the body name."""
-        return {name for text in _texts([self.url, self.query, self.body]) for name in PLACE.findall(text)}
+        return {name for text in texts([self.url, self.query, self.body]) for name in PLACE.findall(text)}
 
     @property
     def secrets(self) -> list[str]:
         """The secrets it refers to."""
-        return [name for text in _texts([self.headers, self.query]) for name in SECRET.findall(text)]
+        return [name for text in texts([self.headers, self.query]) for name in SECRET.findall(text)]
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,16 +129,16 @@ def _called(plain: Any, place: str) -> str:
         return ""
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
     """Every text in a value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from _texts(one)
+            yield from texts(one)
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from _texts(one)
+            yield from texts(one)
 
 
 def _problems(tool: HttpTool) -> Iterator[str]:
@@ -203,7 +203,7 @@ def _place_problems(tool: HttpTool) -> Iterator[str]:
             yield f".args.{name}: it stands in the URL, so it is a single value"
     if tool.form and not isinstance(tool.body, dict | UnsetType):
         yield ".body: a form has names and values"
-    if any("${" in text for text in _texts(tool.body)):
+    if any("${" in text for text in texts(tool.body)):
         yield ".body: secrets go into headers or the query"
     if tool.method in {"GET", "HEAD"} and tool.body is not UNSET:
         yield f".body: a {tool.method} has none"

@@ -9,11 +9,12 @@ from contextlib import AsyncExitStack
 from types import ModuleType
 
 import httpx
+from redis.asyncio import Redis
 
 from shared.errors import SettingsError
 from shared.runtime import LIMITS
 from shared.settings import SECRET_PREFIX, Secret, Settings
-from shared.tools import calendar, http_request, http_tools, maps, messages, target
+from shared.tools import calendar, http_request, http_tools, maps, mcp_tools, messages, target
 from shared.tools.declare import BadTool, Declared, Means, add, declared_in
 from shared.tools.maps import Maps
 from shared.tools.outbound import Outbound
@@ -23,11 +24,17 @@ from shared.tools.town import TownTools, register
 
 
 async def open_registry(
-    settings: Settings, stack: AsyncExitStack, *, qstash: httpx.AsyncClient | None = None, calls: bool = True
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    qstash: httpx.AsyncClient | None = None,
+    redis: Redis | None = None,
+    calls: bool = True,
 ) -> Registry:
     """All tools of an installation; SettingsError names the setting and the place in it.
 
-    `qstash`: for calls that QStash makes. `calls`: False where no tool is called, and so no secret is needed.
+    `qstash`: for calls that QStash makes. `redis`: where it is kept what MCP servers list. `calls`: False where no tool
+    is called, and so no secret is needed.
     """
     http = outbound_of(settings)
     stack.push_async_callback(http.aclose)
@@ -35,12 +42,15 @@ async def open_registry(
     if settings.town_url:
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
         town = TownTools(client, Remote(qstash, settings) if qstash else None)
-    return registry_of(settings, http, town, calls=calls)
+    registry = registry_of(settings, http, town, calls=calls)
+    await mcp_tools.open_servers(registry, settings, stack, redis, calls=calls)
+    return registry
 
 
 def check(settings: Settings, *, calls: bool) -> None:
     """SettingsError for tools that cannot be had: before anything is served, so that it is one line and no traceback."""
     registry_of(settings, outbound_of(settings), None, calls=calls)
+    mcp_tools.check(settings, calls=calls)
 
 
 def outbound_of(settings: Settings) -> Outbound:

@@ -84,6 +84,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._tools: dict[str, dict[str, Tool]] = {}
+        self.look_again: Callable[[], Awaitable[None]] = _nowhere
+        """Takes in what other processes may know already; asked before a call is refused for want of its tool."""
 
     def add(
         self,
@@ -133,6 +135,10 @@ class Registry:
             probe=probe,
         )
 
+    def drop(self, name: str) -> None:
+        """Take a tool out, with all its versions."""
+        self._tools.pop(name, None)
+
     def contracts(self) -> dict[str, Contract]:
         """What new plans pin: the newest version of each tool."""
         return {name: self._newest(name).contract for name in self._tools}
@@ -156,16 +162,20 @@ class Registry:
         if tool is None:
             yield Problem(place, f"there is no tool {name}{f' of version {version}' if version else ''} here")
             return
-        fields = {field.name: field for field in msgspec.structs.fields(tool.args)}
+        fields = {field.encode_name: field for field in msgspec.structs.fields(tool.args)}
         for given in args:
             if given not in fields:
                 yield Problem(f"{place}.{given[:80]}", f"{name} takes no such argument; it takes {', '.join(fields) or 'none'}")
-        for field in fields.values():
-            if field.name not in args:
+        for known, field in fields.items():
+            if known not in args:
                 if field.required:
-                    yield Problem(f"{place}.{field.name}", f"{name} needs this argument")
-            elif not any(True for _ in refs.find(args[field.name])):
-                yield from _type_problem(args[field.name], field.type, f"{place}.{field.name}")
+                    yield Problem(f"{place}.{known}", f"{name} needs this argument")
+            elif not any(True for _ in refs.find(args[known])):
+                yield from _type_problem(args[known], field.type, f"{place}.{known}")
+
+
+async def _nowhere() -> None:
+    """There is no other place where tools come from."""
 
 
 def age(version: str) -> tuple[int, ...]:
@@ -214,6 +224,9 @@ class Runner:
     async def run(self, start: Start, deadline_s: float) -> Outcome:
         """See `shared.ports.ToolRunner`."""
         tool = self._registry.get(start.tool, start.version)
+        if tool is None:
+            await self._registry.look_again()
+            tool = self._registry.get(start.tool, start.version)
         if tool is None:
             which = f"{start.tool}{f', version {start.version}' if start.version else ''}"
             message = f"this process has no tool {which}: it runs another release than the one that took the plan"

@@ -22,6 +22,7 @@ SAMPLES: dict[str, Any] = {
     "identity": "0a" * 16,
     "tag": "0a",
     "tool": "book_ride",
+    "server": "desk",
     "cell": 3,
     "message": "ce-17:0",
     "beside": f"ie:{{p{PP}}}:due",
@@ -71,6 +72,7 @@ def test_all_keys_of_a_partition_share_its_hash_tag(name: str) -> None:
         "gates": "gates",
         "breaker": "gates",
         "quota": "q:acme",
+        "mcp": "mcp",
         "mesh": "mesh",
         "delivery": "lag",
     }

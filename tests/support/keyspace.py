@@ -17,6 +17,7 @@ _PARTS = {
     "cell": r"\d+",
     "hh": r"[0-3][0-9a-f]",
     "tool": r"[^{}]+",
+    "server": r"[a-z][a-z0-9_-]*",
     "tag": r"[^{}]+",
     "message": r"\w+",
 }

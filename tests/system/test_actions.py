@@ -32,7 +32,7 @@ def sections() -> dict[str, list[str]]:
 async def test_every_verb_has_an_example() -> None:
     """A verb that nobody is shown does not exist."""
     shown = {line.split()[1] for lines in sections().values() for line in lines if line.startswith("intention")}
-    assert {command.name for command in COMMANDS} | {"tools", "deploy"} == shown
+    assert {command.name for command in COMMANDS} | {"tools", "deploy", "mcp"} == shown
 
 
 async def test_the_examples_of_the_page_run_as_they_stand(system: System, tmp_path: Path) -> None:
