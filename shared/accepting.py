@@ -13,11 +13,12 @@ from shared.errors import BadRequest, Conflict, Unprocessable
 from shared.logs import get_logger
 from shared.machine import plan as plans
 from shared.machine.accept import Limits, PlanRefused, accept
-from shared.machine.plan import NO_PLAN, Blueprint, Plan, PlanDraft
+from shared.machine.plan import NO_PLAN, Blueprint, Effect, Plan, PlanDraft, Undo
 from shared.machine.state import Header, Notes
 from shared.machine.status import Status
 from shared.planner import Clarification, Planned, Profile, Repeated, plan_text
 from shared.planner.scan import tidy
+from shared.policies import NO_POLICIES, Mark, Policies, Verdict
 from shared.ports import Birth, Created, Exists, KeyConflict, Store, Words
 from shared.profiles import Profiles
 from shared.quota import Demand, demand_of
@@ -47,6 +48,8 @@ class Drafted(msgspec.Struct, frozen=True, kw_only=True):
 
     plan: Plan
     planned: Planned | None
+    marks: tuple[Mark, ...] = ()
+    """Where policies ask for a person."""
 
     @property
     def hash(self) -> str:
@@ -57,6 +60,11 @@ class Drafted(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """In words."""
         return self.planned.summary if self.planned else f"{len(self.plan.steps)} steps"
+
+    @property
+    def confirmations(self) -> list[Mark]:
+        """Why policies let nothing start before the plan is confirmed; empty if they do."""
+        return [mark for mark in self.marks if mark.kind == "confirmation"]
 
 
 class Repeating(Unprocessable):
@@ -86,12 +94,14 @@ class Acceptor:
         background: Background,
         quota: Keeper | None = None,
         planners: Planners = "rules",
+        policies: Policies = NO_POLICIES,
     ) -> None:
         """`background` sends the first message after the caller has its answer. `quota` None: nobody counts.
 
         Unless `planners` is "rules" the step executor has a model to ask.
         """
         self._planners = planners
+        self._policies = policies
         self._quota = quota
         self._store = store
         self._sender = sender
@@ -109,7 +119,8 @@ class Acceptor:
         words = request.words()
         said = at or request.context.now or datetime.now(UTC)
         planned = await self._planned(tenant, request, words, said) if words else None
-        return Drafted(plan=self._accept(_draft(request, planned)), planned=planned)
+        ruled = judged(self._policies, self._accept(_draft(request, planned)), tenant)
+        return Drafted(plan=ruled.plan, planned=planned, marks=ruled.marks)
 
     async def take(self, tenant: str, request: Execute, key: str, *, at: datetime | None = None) -> Accepted:
         """Store the execution that `request` asks for; with a `key`, once. `at`: when the words are said, if not now.
@@ -123,7 +134,7 @@ class Acceptor:
         if isinstance(found, Words):
             born, want = self._birth_of_words(tenant, request, found, fingerprint, key), UNPLANNED
         else:
-            born, want = self._birth(tenant, request, found.plan, found.planned, fingerprint, key), demand_of(found.plan)
+            born, want = self._birth(tenant, request, found, fingerprint, key), demand_of(found.plan)
         birth = await self._admitted(born, want, request)
         stored = await self._store.create(birth)
         if not isinstance(stored, Created) and self._quota and birth.allowance:
@@ -174,7 +185,9 @@ class Acceptor:
         profile = await self._profiles.get(tenant, request.user_id) or Profile()
         if request.context.timezone:
             profile = msgspec.structs.replace(profile, timezone=_zone(request.context.timezone))
-        found = plan_text(words, profile=profile, now=now, tools=self._registry.contracts().keys())
+        contracts = self._registry.contracts()
+        final = [name for name, one in contracts.items() if one.effect is not Effect.PURE and one.undo is Undo.NONE]
+        found = plan_text(words, profile=profile, now=now, tools=contracts.keys(), final=final)
         if isinstance(found, Clarification):
             questions = msgspec.to_builtins(found.questions)
             text = " ".join(question.question for question in found.questions)
@@ -187,21 +200,23 @@ class Acceptor:
         try:
             return validated(draft, self._registry, self._limits)
         except PlanRefused as error:
-            problems = [{"at": problem.at, "message": problem.message} for problem in error.problems]
-            raise Unprocessable(str(error), code="plan_refused", problems=problems) from error
+            raise _refused(error) from error
 
-    def _birth(self, tenant: str, request: Execute, plan: Plan, planned: Planned | None, fingerprint: str, key: str) -> Birth:
+    def _birth(self, tenant: str, request: Execute, drafted: Drafted, fingerprint: str, key: str) -> Birth:
+        plan, planned = drafted.plan, drafted.planned
         data = plans.encode(plan)
         blueprint = Blueprint(data)
         execution = new_execution_id(keys.spread(f"{tenant}/{key}") if key else None)
         trace = secrets.token_hex(16)
-        status = Status.AWAITING_CONFIRMATION if request.confirm else Status.PLANNED
+        unconfirmed = request.confirm or bool(drafted.confirmations)
         fields = {"user": request.user_id, "text": request.words() or "", "summary": planned.summary if planned else ""}
         if planned:
             fields["sources"] = msgspec.json.encode(planned.sources).decode()
         return Birth(
-            header=Header(id=execution, tenant=tenant, plan=blueprint.hash, status=status, trace=trace),
-            notes=Notes(unconfirmed=True) if request.confirm else Notes(),
+            header=Header(
+                id=execution, tenant=tenant, plan=blueprint.hash, status=first_status(unconfirmed=unconfirmed), trace=trace
+            ),
+            notes=Notes(unconfirmed=unconfirmed),
             plan=data,
             cells=blueprint.first_cells(),
             fields=fields,
@@ -228,6 +243,32 @@ class Acceptor:
 def validated(draft: PlanDraft, registry: Registry, limits: Limits) -> Plan:
     """The one validator of every plan, whoever wrote it; PlanRefused names what is wrong."""
     return accept(draft, contracts=registry.contracts(), check_args=registry.check_args, limits=limits)
+
+
+def ruled(draft: PlanDraft, registry: Registry, limits: Limits, policies: Policies, tenant: str) -> tuple[Plan, bool]:
+    """A plan as policies want it, and whether they let nothing start before it is confirmed; PlanRefused."""
+    found = policies.judge(validated(draft, registry, limits), tenant)
+    if found.problems:
+        raise PlanRefused(found.problems)
+    return found.plan, any(mark.kind == "confirmation" for mark in found.marks)
+
+
+def judged(policies: Policies, plan: Plan, tenant: str) -> Verdict:
+    """An accepted plan as policies want it; Unprocessable for what they do not let through."""
+    found = policies.judge(plan, tenant)
+    if found.problems:
+        raise _refused(PlanRefused(found.problems))
+    return found
+
+
+def first_status(*, unconfirmed: bool) -> Status:
+    """Where an execution begins."""
+    return Status.AWAITING_CONFIRMATION if unconfirmed else Status.PLANNED
+
+
+def _refused(error: PlanRefused) -> Unprocessable:
+    problems = [{"at": problem.at, "message": problem.message} for problem in error.problems]
+    return Unprocessable(str(error), code="plan_refused", problems=problems)
 
 
 def _draft(request: Execute, planned: Planned | None) -> PlanDraft:
@@ -262,6 +303,8 @@ def _new(birth: Birth, found: Drafted | Words) -> Accepted:
         "plan": None if isinstance(found, Words) else _shown(birth, found),
         "links": links(execution),
     }
+    if isinstance(found, Drafted) and found.marks:
+        body["policies"] = msgspec.to_builtins(found.marks)
     return Accepted(execution=execution, created=True, body=body)
 
 

@@ -20,6 +20,7 @@ from shared.machine.reopening import NotReopened
 from shared.machine.signals import TAKEN, Misfit, absorb
 from shared.machine.state import Execution, Signal
 from shared.machine.status import TERMINAL, Cell, Reason, Status
+from shared.policies import NO_POLICIES, Policies
 from shared.ports import Accepted, NotAccepted, Store
 from shared.redisdb.snapshots import Snapshot
 from shared.relay import Sender
@@ -252,8 +253,11 @@ def _will_reopen(action: Action, target: Status, changes: Changes) -> str:
     return f"it is {target} again ({name_of(action)}{about})"
 
 
-def check_input(action: Action, x: Execution, schemas: Schemas) -> None:
-    """Unprocessable for arguments that the tool does not take; TooLarge for an output that is too large to keep."""
+def check_input(action: Action, x: Execution, schemas: Schemas, policies: Policies = NO_POLICIES) -> None:
+    """Unprocessable for arguments that the tool does not take, or a policy does not allow.
+
+    TooLarge for an output that is too large to keep.
+    """
     output = getattr(action, "output", None)
     if output is not None and len(msgspec.json.encode(output)) > MAX_OUTPUT_BYTES:
         raise TooLarge(f"$.output: larger than {MAX_OUTPUT_BYTES} bytes", at="$.output", limit=MAX_OUTPUT_BYTES)
@@ -270,7 +274,8 @@ def check_input(action: Action, x: Execution, schemas: Schemas) -> None:
         )
     step = x.layout.step(cell)
     tool, version = x.blueprint.plan.steps[step].tool, x.blueprint.contract(step).version
-    problems = [{"at": one.at, "message": one.message} for one in _problems(schemas, tool, version, args)]
+    found = [*_problems(schemas, tool, version, args), *policies.sent(x.header.tenant, tool, args, "$.args")]
+    problems = [{"at": one.at, "message": one.message} for one in found]
     if problems:
         raise Unprocessable(
             "; ".join(f"{one['at']}: {one['message']}" for one in problems[:3]), code="bad_arguments", problems=problems
@@ -318,8 +323,9 @@ class Looks(Protocol):
 class Actions:
     """Carries actions out, and notes who did what."""
 
-    def __init__(self, store: Store, looks: Looks, schemas: Schemas, sender: Sender) -> None:
+    def __init__(self, store: Store, looks: Looks, schemas: Schemas, sender: Sender, policies: Policies = NO_POLICIES) -> None:
         """One for a process."""
+        self._policies = policies
         self._store = store
         self._looks = looks
         self._schemas = schemas
@@ -328,7 +334,7 @@ class Actions:
     async def plan(self, execution: str, tenant: str, action: Action, by: str, *, seen: bool = True) -> tuple[Snapshot, Deed]:
         """What would be done. `seen` False: whatever version there is was seen (bulk actions choose by filter)."""
         found = await self._looks.load(execution, tenant)
-        check_input(action, found.execution, self._schemas)
+        check_input(action, found.execution, self._schemas, self._policies)
         if not seen and found.terminal:
             action = msgspec.structs.replace(action, version=found.ver)
         return found, deed_of(found, action, by)

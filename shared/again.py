@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from shared.accepting import first_status, judged
 from shared.background import Background
 from shared.clock import new_execution_id
 from shared.errors import Conflict, Unprocessable
@@ -21,7 +22,8 @@ from shared.machine.decision import Line
 from shared.machine.draft import Draft
 from shared.machine.plan import Blueprint, Step
 from shared.machine.state import Execution, Header, Notes, Result
-from shared.machine.status import SETTLED, Cell, Status
+from shared.machine.status import SETTLED, Cell
+from shared.policies import NO_POLICIES, Policies
 from shared.ports import Birth, Created, Exists, KeyConflict, Store
 from shared.quota import demand_of
 from shared.quota_keeper import Keeper
@@ -60,6 +62,8 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     plan: bytes
     cells: str
     given: dict[int, Result] = {}
+    unconfirmed: bool = False
+    """A policy wants the plan confirmed."""
 
 
 # --- pure
@@ -155,8 +159,19 @@ def _check_size(x: Execution, results: Mapping[int, Result]) -> None:
 class Repeater:
     """Makes the new executions."""
 
-    def __init__(self, store: Store, sender: Sender, background: Background, quota: Keeper | None = None) -> None:
-        """`quota` None: nobody counts. `background` gives back what was reserved for what was there already."""
+    def __init__(
+        self,
+        store: Store,
+        sender: Sender,
+        background: Background,
+        quota: Keeper | None = None,
+        policies: Policies = NO_POLICIES,
+    ) -> None:
+        """`quota` None: nobody counts. `background` gives back what was reserved for what was there already.
+
+        `policies`: a plan that is run again is held to those of now.
+        """
+        self._policies = policies
         self._store = store
         self._sender = sender
         self._background = background
@@ -166,7 +181,8 @@ class Repeater:
         """The whole plan once more; 202's body."""
         stands = check(found, asked)
         x = found.execution
-        new = New(plan=plans.encode(x.blueprint.plan), cells=x.blueprint.first_cells())
+        new = self._ruled(x, New(plan=plans.encode(x.blueprint.plan), cells=""))
+        new = msgspec.structs.replace(new, cells=Blueprint(new.plan).first_cells())
         return await self._make(x, new, stands, fields, key, {"kind": "restart", "from": x.header.id, "by": by})
 
     async def fork(self, found: Snapshot, asked: Fork, by: str, fields: dict[str, str], key: str) -> dict[str, Any]:
@@ -174,9 +190,14 @@ class Repeater:
         stands = check(found, asked)
         x = found.execution
         done = [cell for cell in kept(x, asked.step) if x.cell(cell) is Cell.DONE]
-        new = forked(x, asked.step, await self._store.load_results(x.header.id, done), found.now_ms)
+        new = self._ruled(x, forked(x, asked.step, await self._store.load_results(x.header.id, done), found.now_ms))
         origin = {"kind": "fork", "from": x.header.id, "by": by, "step": asked.step}
         return await self._make(x, new, stands, fields, key, origin)
+
+    def _ruled(self, x: Execution, new: New) -> New:
+        """As policies want it; Unprocessable for what they do not let through."""
+        found = judged(self._policies, Blueprint(new.plan).plan, x.header.tenant)
+        return msgspec.structs.replace(new, plan=plans.encode(found.plan), unconfirmed=bool(found.confirmations))
 
     async def _make(
         self, x: Execution, new: New, stands: list[str], fields: dict[str, str], key: str, origin: dict[str, Any]
@@ -216,14 +237,14 @@ def _birth(x: Execution, new: New, fields: dict[str, str], key: str, origin: dic
         id=new_execution_id(keys.spread(f"{tenant}/{key}") if key else None),
         tenant=tenant,
         plan=Blueprint(new.plan).hash,
-        status=Status.PLANNED,
+        status=first_status(unconfirmed=new.unconfirmed),
         trace=secrets.token_hex(16),
     )
     return Birth(
         header=header,
         plan=new.plan,
         cells=new.cells,
-        notes=Notes(input=x.notes.input),
+        notes=Notes(input=x.notes.input, unconfirmed=new.unconfirmed),
         fields=fields | {"origin": msgspec.json.encode(origin).decode()},
         timeout_ms=x.blueprint.plan.timeout_ms or 0,
         request_hash=hashlib.sha256(asked).hexdigest(),

@@ -10,18 +10,17 @@ from services.ingress.edge import Deps
 from shared.actions import Actions
 from shared.again import Repeater
 from shared.callers import Callers
-from shared.intake import open_intake
+from shared.intake import check, open_intake
 from shared.redisdb.latencies import Latencies
 from shared.redisdb.reader import Reader
 from shared.redisdb.snapshots import Snapshots
 from shared.runtime import open_engine, run
 from shared.settings import Settings
-from shared.tools import installation
 
 
 def create(settings: Settings) -> Starlette:
     """The application; connections open with its lifespan."""
-    installation.check(settings, calls=False)
+    check(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -44,8 +43,8 @@ def create(settings: Settings) -> Starlette:
                 between=engine.between,
                 called=engine.called,
                 teller=engine.teller,
-                actions=Actions(engine.store, snapshots, intake.registry, engine.sender),
-                repeater=Repeater(engine.store, engine.sender, engine.background, engine.quota),
+                actions=Actions(engine.store, snapshots, intake.registry, engine.sender, intake.policies),
+                repeater=Repeater(engine.store, engine.sender, engine.background, engine.quota, intake.policies),
                 snapshots=snapshots,
                 quota=engine.quota,
                 latencies=Latencies(engine.redis),

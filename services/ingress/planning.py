@@ -10,6 +10,7 @@ from starlette.routing import Route
 from services.ingress import edge
 from services.ingress.edge import Deps
 from shared.accepting import Drafted
+from shared.calls import calls_of, spent
 from shared.forecast import Pace, forecast, standing
 from shared.http import Json, decode
 from shared.machine.plan import Plan, Step, Undo
@@ -40,16 +41,20 @@ async def priced(deps: Deps, drafted: Drafted) -> dict[str, Any]:
     said = forecast(found, await deps.latencies.all(), pace)
     retries, packed = settings.qstash_retries, settings.steps_per_message
     worst = allowance(demand_of(found), per_message=packed, retries=retries, limits=NO_LIMITS, level=Level.NORMAL)
+    cost = spent([*calls_of(found)])
     return {
         "hash": drafted.hash,
         "summary": drafted.summary,
         "steps": [_step(found, step) for step in found.steps],
         "sources": msgspec.to_builtins(drafted.planned.sources) if drafted.planned else [],
         "cannotBeUndone": standing(found),
+        "policies": msgspec.to_builtins(drafted.marks),
         "price": {
             "messages": said.messages,
             "reservedMessages": worst.units,
             "durationMs": said.duration_ms,
+            "cost": cost.expected,
+            "worstCost": cost.worst,
             "awaits": msgspec.to_builtins(said.awaited),
             "guessed": list(said.guessed),
         },

@@ -18,14 +18,13 @@ from shared.archive import Archiver
 from shared.callers import Callers, tenants
 from shared.door import Door
 from shared.errors import Unavailable
-from shared.intake import open_intake
+from shared.intake import check, open_intake
 from shared.invariant import Invariant
 from shared.redisdb.positions import Positions
 from shared.redisdb.reader import Reader
 from shared.redisdb.samples import Samples
 from shared.runtime import open_engine, run
 from shared.settings import Settings
-from shared.tools import installation
 
 log = logs.get_logger()
 SHORTEST: Final = 0.5
@@ -55,7 +54,7 @@ async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float) 
 
 def create(settings: Settings) -> Starlette:
     """The application; the watchdog's loop lives with its lifespan."""
-    installation.check(settings, calls=False)
+    check(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -8,7 +8,8 @@ from starlette.applications import Starlette
 
 from services.step_executor.app import Deps, build_app
 from services.step_executor.measures import Measures
-from shared.accepting import validated
+from shared import policy_file
+from shared.accepting import ruled
 from shared.clock import SystemClock
 from shared.guards import SharedGuards, Watched
 from shared.intake import plan_limits
@@ -66,11 +67,11 @@ def open_planner(engine: Engine, registry: Registry, stack: AsyncExitStack) -> M
             max_tokens=settings.llm_max_tokens,
         )
         stack.push_async_callback(model.close)
-    limits = plan_limits(settings)
+    limits, policies = plan_limits(settings), policy_file.load(settings.policies, registry)
     return ModelPlanner(
         model=model,
         tools=registry,
-        accept=lambda draft: validated(draft, registry, limits),
+        accept=lambda draft, tenant: ruled(draft, registry, limits, policies, tenant),
         profile_of=Profiles(engine.redis, seeded=settings.local).get,
     )
 

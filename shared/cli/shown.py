@@ -56,6 +56,10 @@ def plan(found: dict[str, Any]) -> Iterator[str]:
     yield f"  time: about {price['durationMs'] / 1000:.1f} s" + (
         f", and what these take: {', '.join(one['step'] for one in price['awaits'])}" if price["awaits"] else ""
     )
+    if price["worstCost"] != 0:
+        worst = "nobody can say how much at worst" if price["worstCost"] is None else f"{price['worstCost']} at worst"
+        yield f"  cost: {price['cost']} if nothing goes wrong; {worst}"
+    yield from (f"  {one['message']}" for one in found["policies"])
     if found["cannotBeUndone"]:
         yield f"  cannot be undone: {', '.join(found['cannotBeUndone'])}"
     yield from (f"  not known: {what}" for what in price["guessed"])

@@ -111,10 +111,10 @@ def _ask(draft: Draft, room: Room) -> AskModel:
 
 def adopt(draft: Draft, found: Adopted, *, look_ms: int) -> Adopt:
     """The plan is found. With `confirm` it waits for a yes, and is looked at by `look_ms`."""
-    confirm = draft.notes.unconfirmed
+    confirm = draft.notes.unconfirmed or found.confirm
     deadline_ms = draft.now_ms + found.timeout_ms if found.timeout_ms else 0
     draft.move(Status.AWAITING_CONFIRMATION if confirm else Status.PLANNED)
-    draft.note(asking=Asking())
+    draft.note(asking=Asking(), unconfirmed=confirm)
     draft.say("planning.planned", hash=found.hash, steps=len(found.cells) // 2)
     draft.progress()
     wake_at_ms = min(look_ms, deadline_ms) if deadline_ms else look_ms

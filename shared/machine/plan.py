@@ -76,6 +76,14 @@ class Limited(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Keep the slot while a tool that took the call over has not called back."""
 
 
+class Cost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a call costs, in the smallest unit of the one currency (or credit) that an installation counts in: cents, say."""
+
+    amount: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+    failed: bool = False
+    """A call that fails costs as much: every attempt is counted."""
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of a tool that a plan pins when it is accepted, so that a later release cannot change a running saga."""
 
@@ -90,6 +98,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """Over all tenants."""
     schema: str = ""
     """The hash of what the tool takes: so that a change under the same version is noticed. Empty in older plans."""
+    cost: Cost | msgspec.UnsetType = msgspec.UNSET
+    """Not written where there is none, so that the hashes of plans without costs are what they were."""
 
 
 NO_TOOL = Contract(version="", effect=Effect.PURE)

@@ -256,6 +256,8 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str]
     """For readers: `summary`, and `sources` as JSON."""
     timeout_ms: int = 0
+    confirm: bool = False
+    """The installation's policies let nothing start before somebody has said yes."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

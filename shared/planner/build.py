@@ -4,10 +4,11 @@ References are made here and nowhere else. Words of the user arrive free of them
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from shared.planner import lexicon, moments
+from shared.planner.consent import consent
 from shared.planner.known import Done, Known, Lean, Sent, Value
 from shared.planner.model import Planned, Source
 from shared.planner.moments import Clock, Moment
@@ -16,14 +17,18 @@ _REFERENCE: Final = re.compile(r"\$\{([a-z0-9_]+)[.}]")
 Node: TypeAlias = Done | Sent
 
 
-def build(done: Sequence[Done], sent: Sequence[Sent], clock: Clock) -> Planned:
-    """The plan of complete requests, each after what it leans on."""
-    plan = _Plan(clock)
-    for node in _ordered([*done, *sent]):
+def build(done: Sequence[Done], sent: Sequence[Sent], clock: Clock, final: Collection[str] = ()) -> Planned:
+    """The plan of complete requests, each after what it leans on.
+
+    `final`: tools whose effects cannot be undone. Their messages come after all that the words do not put behind them.
+    """
+    plan = _Plan(clock, final)
+    for node in _ordered([*done, *sent], final):
         if isinstance(node, Done):
             plan.add_request(node)
         else:
             plan.add_message(node)
+    consent(plan.steps, final)
     summary = "; ".join(plan.sentences)
     return Planned(plan={"steps": plan.steps}, sources=tuple(plan.sources), summary=summary[:1].upper() + summary[1:] + ".")
 
@@ -31,13 +36,18 @@ def build(done: Sequence[Done], sent: Sequence[Sent], clock: Clock) -> Planned:
 # -- order -----------------------------------------------------------------------------------------------------------------
 
 
-def _ordered(nodes: list[Node]) -> list[Node]:
+def _ordered(nodes: list[Node], final: Collection[str]) -> list[Node]:
     """By phase and place in the text, but never before what it leans on, and after what it was said to follow where it can."""
     needs = {at: {other for other, found in enumerate(nodes) if _leans(node, found)} for at, node in enumerate(nodes)}
     for at, node in enumerate(nodes):
         for other, found in enumerate(nodes):
             if node.after is not None and found.number == node.after and at not in _before(other, needs):
                 needs[at].add(other)
+    for at, node in enumerate(nodes):
+        if isinstance(node, Sent) and _tool_of(node) in final:
+            needs[at] |= {
+                other for other, found in enumerate(nodes) if isinstance(found, Done) and at not in _before(other, needs)
+            }
     order: list[Node] = []
     placed: set[int] = set()
     while len(placed) < len(nodes):
@@ -46,6 +56,10 @@ def _ordered(nodes: list[Node]) -> list[Node]:
         placed.add(first)
         order.append(nodes[first])
     return order
+
+
+def _tool_of(sent: Sent) -> str:
+    return sent.domain.steps[0].tool
 
 
 def _leans(node: Node, other: Node) -> bool:
@@ -101,8 +115,9 @@ class _Branch:
 class _Plan:
     """The steps of one plan while they are added; a step may only lean on those before it."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, final: Collection[str]) -> None:
         self.clock = clock
+        self.final = final
         self.steps: list[dict[str, Any]] = []
         self.sources: list[Source] = []
         self.sentences: list[str] = []
@@ -185,7 +200,10 @@ class _Plan:
         waits = [step for branches in told for branch in branches for step in [branch.steps.last]]
         follows = [step for step in (self.last.get(sent.after, []) if sent.after is not None else []) if step not in waits]
         alternatives = any(len(branches) > 1 for branches in told)
+        rest = [branches for branches in self.branches.values() if branches not in told] if _tool_of(sent) in self.final else []
         if sent.body is not None:
+            waits, told = [step.steps.last for branches in [*told, *rest] for step in branches], [*told, *rest]
+            alternatives = any(len(branches) > 1 for branches in told)
             text = Known[str](value=sent.body, origin="text", words=sent.body)
             self._post(sent, text, [*waits, *follows], joined=len(told) if alternatives else 0)
         else:
@@ -193,13 +211,20 @@ class _Plan:
                 said = " ".join(branch.said for branch in branches)
                 steps = [branch.steps.last for branch in branches]
                 text = Known[str](value=said, origin="step", words=", ".join(steps))
-                self._post(sent, text, [*steps, *follows], joined=0)
+                self._post(sent, text, [*steps, *follows, *self._others(sent, steps)], joined=0)
         sentence = sent.domain.summary if sent.body is not None or sent.moment else lexicon.SUMMARY_CONFIRMATION
         sentence = sentence.format(channel=sent.channel.value, to=sent.to.value)
         if sent.moment is not None:
             sentence = lexicon.SUMMARY_LATER.format(sentence=sentence, moment=moments.spoken(sent.moment.local))
         asked_first = sent.letter is not None and sent.letter.approve
         self.sentences.append(lexicon.SUMMARY_APPROVAL.format(sentence=sentence) if asked_first else sentence)
+
+    def _others(self, sent: Sent, steps: Collection[str]) -> list[str]:
+        """What else was requested by then, if what is sent stands: also what did not come about is over by then."""
+        if _tool_of(sent) not in self.final:
+            return []
+        lasts = [branch.steps.last for branches in self.branches.values() for branch in branches]
+        return [last for last in lasts if last not in steps]
 
     def _told_of(self, sent: Sent) -> list[list[_Branch]]:
         """The requests it waits for."""

@@ -29,12 +29,13 @@ def plan_text(
     profile: Profile,
     now: datetime,
     tools: Collection[str] | None = None,
+    final: Collection[str] = (),
     domains: tuple[Domain, ...] = DOMAINS,
 ) -> Planned | Clarification:
     """The plan these words ask for, or the questions that stand in its way.
 
     The same text, profile, time and tools always give the same answer. `now` has to carry its zone. `tools`: the names of the
-    registered ones, None if all that the domains call are there.
+    registered ones, None if all that the domains call are there. `final`: those among them whose effects cannot be undone.
     """
     if now.tzinfo is None:
         msg = "now has to carry its time zone"
@@ -46,7 +47,7 @@ def plan_text(
     zone = _zone(profile.timezone)
     if zone is None:
         return Clarification(questions=(Question(field="timezone", question=lexicon.ASK_TIMEZONE),))
-    planner = Planner(book_of(domains, None if tools is None else frozenset(tools)), profile)
+    planner = Planner(book_of(domains, None if tools is None else frozenset(tools)), profile, frozenset(final))
     return planner.plan(words, Clock(now=now, zone=zone))
 
 
@@ -70,9 +71,9 @@ def _zone(name: str) -> ZoneInfo | None:
 class Planner:
     """One user's words, with the domains that there are."""
 
-    def __init__(self, book: Book, profile: Profile) -> None:
-        """`book`: the domains whose tools are registered."""
-        self.book, self.profile = book, profile
+    def __init__(self, book: Book, profile: Profile, final: Collection[str] = ()) -> None:
+        """`book`: the domains whose tools are registered. `final`: tools whose effects cannot be undone."""
+        self.book, self.profile, self.final = book, profile, final
 
     def plan(self, words: str, clock: Clock) -> Planned | Clarification:
         """Of tidied words: once, or again and again."""
@@ -91,7 +92,7 @@ class Planner:
         questions.extend(_leaning_on_alternatives(said, filling.done.values()))
         if questions:
             return Clarification(questions=tuple(dict.fromkeys(questions)))
-        planned = build(list(filling.done.values()), sent, clock)
+        planned = build(list(filling.done.values()), sent, clock, self.final)
         if len(planned.plan["steps"]) > lexicon.MOST_STEPS:
             asked = lexicon.ASK_TOO_MANY.format(limit=lexicon.MOST_STEPS)
             return Clarification(questions=(Question(field="text", question=asked),))

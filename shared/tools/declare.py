@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from shared.machine.plan import Effect, Limited, Retry, Undo
+from shared.machine.plan import Cost, Effect, Limited, Retry, Undo
 from shared.settings import Secret
 from shared.tools.outbound import Outbound
 from shared.tools.redaction import Redactor
@@ -57,6 +57,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     undo_kind: Undo
     probe: ToolFunction | None
     limit: Limited | None
+    cost: Cost | None
     secrets: tuple[str, ...]
     name: str
 
@@ -72,6 +73,7 @@ def tool(
     undo_kind: Undo | str = Undo.TOMBSTONE,
     probe: ToolFunction | None = None,
     limit: Limited | None = None,
+    cost: Cost | None = None,
     secrets: tuple[str, ...] = (),
     name: str = "",
 ) -> Callable[[F], F]:
@@ -93,6 +95,7 @@ def tool(
             undo_kind=_one_of(Undo, undo_kind, f"{called}: undo_kind"),
             probe=probe,
             limit=limit,
+            cost=cost,
             secrets=secrets,
             name=called,
         )
@@ -126,6 +129,7 @@ def add(registry: Registry, function: ToolFunction, declared: Declared, means: M
         undo_kind=declared.undo_kind,
         probe=_bound(declared.probe, means) if declared.probe else None,
         limit=declared.limit,
+        cost=declared.cost,
         name=declared.name,
         summary=inspect.getdoc(function) or "",
         args=arguments_of(function),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from shared.machine.plan import Effect, Limited, Retry, Undo
+from shared.machine.plan import Cost, Effect, Limited, Retry, Undo
 from shared.tools import target
 from shared.tools.outbound import check_header
 from shared.tools.registry import VERSION, ToolRefused
@@ -81,6 +81,7 @@ class HttpTool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     settle_ms: int = 15_000
     retry: Retry | None = None
     limit: Limited | None = None
+    cost: Cost | None = None
     max_bytes: int = 65_536
 
     @property

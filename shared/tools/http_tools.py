@@ -69,6 +69,7 @@ def _add(registry: Registry, tool: HttpTool, http: Outbound, secrets: Mapping[st
         undo_kind=http_shape.UNDO_KINDS[tool.undo.kind] if tool.undo else Undo.NONE,
         probe=redactor.around(caller.probe) if tool.probe else None,
         limit=tool.limit,
+        cost=tool.cost,
         name=tool.name,
         summary=tool.summary,
         args=arguments_of(tool),

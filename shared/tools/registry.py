@@ -16,7 +16,7 @@ from shared.machine import refs
 from shared.machine.accept import Problem
 from shared.machine.decision import Start
 from shared.machine.events import Accepted, Done, NotSent, Outcome, Refused, Unanswered
-from shared.machine.plan import Contract, Effect, Limited, Retry, Undo
+from shared.machine.plan import Contract, Cost, Effect, Limited, Retry, Undo
 
 log = get_logger()
 
@@ -100,6 +100,7 @@ class Registry:
         undo_kind: Undo = Undo.TOMBSTONE,
         probe: ByKey | None = None,
         limit: Limited | None = None,
+        cost: Cost | None = None,
         name: str = "",
         summary: str = "",
         args: type[msgspec.Struct] | None = None,
@@ -124,6 +125,7 @@ class Registry:
             undo=undo_kind if undo else Undo.NONE,
             limit=limit,
             schema=_schema_hash(args),
+            cost=cost or msgspec.UNSET,
         )
         self._tools.setdefault(name, {})[version] = Tool(
             name=name,

@@ -113,6 +113,15 @@ def test_with_confirm_it_waits_for_a_yes() -> None:
     assert one.header.status is Status.AWAITING_CONFIRMATION
 
 
+def test_a_plan_that_policies_want_confirmed_waits_too() -> None:
+    """Nobody asked for that with the words: nobody knew the plan."""
+    one = Planning()
+    one.wake()
+    found = one.says(msgspec.structs.replace(FOUND, confirm=True))
+    assert found.confirm
+    assert (one.header.status, one.notes.unconfirmed) == (Status.AWAITING_CONFIRMATION, True)
+
+
 def test_the_plans_own_timeout_counts_from_the_plan() -> None:
     """Nobody is timed out because the model was slow."""
     one = Planning()

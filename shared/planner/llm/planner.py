@@ -64,10 +64,11 @@ class ModelPlanner:
         *,
         model: Model | None,
         tools: Tools,
-        accept: Callable[[PlanDraft], Plan],
+        accept: Callable[[PlanDraft, str], tuple[Plan, bool]],
         profile_of: Callable[[str, str], Awaitable[Profile | None]],
     ) -> None:
-        """`model` None: only the rules plan. `accept` is the one validator: PlanRefused names what is wrong."""
+        """`model` None: only the rules plan. `accept` is the one validator, for a tenant, and says whether
+        its policies want the plan confirmed: PlanRefused names what is wrong."""
         self._model = model
         self._tools = tools
         self._accept = accept
@@ -89,7 +90,7 @@ class ModelPlanner:
         if words.timezone:
             profile = msgspec.structs.replace(profile, timezone=words.timezone)
         now = datetime.fromtimestamp(words.at_ms / 1000, UTC)
-        instead = self._by_rules(words.text, profile, now)
+        instead = self._by_rules(words.text, profile, now, tenant)
         if self._model is None or not model:
             why = "the model is not asked any more" if self._model else "no model is configured here"
             return Advice(call=call, said=Unreachable(message=why, retryable=False), instead=instead)
@@ -98,7 +99,11 @@ class ModelPlanner:
         if isinstance(found, Unreachable):
             return Advice(call=call, said=found, tokens=_asked(messages), instead=instead)
         return Advice(
-            call=call, said=self._read(found, words.text, profile), tokens=found.tokens, detail=found.detail, instead=instead
+            call=call,
+            said=self._read(found, words.text, profile, tenant),
+            tokens=found.tokens,
+            detail=found.detail,
+            instead=instead,
         )
 
     def _messages(
@@ -133,34 +138,39 @@ class ModelPlanner:
                 found.append({"name": name, "does": tool.summary, "args": msgspec.json.schema(tool.args), **facts})
         return found
 
-    def _read(self, said: Said, words: str, profile: Profile) -> Adopted | Asked | Flawed:
+    def _read(self, said: Said, words: str, profile: Profile, tenant: str) -> Adopted | Asked | Flawed:
         if said.cut:
             return answer.flawed(["the answer was cut off at its longest: make a shorter plan"], said.text)
         found = answer.read(said.text, words=words, profile=profile)
         if not isinstance(found, answer.Draft):
             return found
         try:
-            return self._adopted(found.plan, found.summary, found.sources)
+            return self._adopted(found.plan, found.summary, found.sources, tenant)
         except PlanRefused as error:
             return answer.flawed([f"{problem.at}: {problem.message}" for problem in error.problems], said.text)
 
-    def _adopted(self, draft: PlanDraft, summary: str, sources: Any) -> Adopted:
-        plan = self._accept(draft)
+    def _adopted(self, draft: PlanDraft, summary: str, sources: Any, tenant: str) -> Adopted:
+        plan, confirm = self._accept(draft, tenant)
         data = plans.encode(plan)
         blueprint = Blueprint(data)
         fields = {"summary": summary or f"{len(plan.steps)} steps", "sources": msgspec.json.encode(sources).decode()}
         return Adopted(
-            plan=data, hash=blueprint.hash, cells=blueprint.first_cells(), fields=fields, timeout_ms=plan.timeout_ms or 0
+            plan=data,
+            hash=blueprint.hash,
+            cells=blueprint.first_cells(),
+            fields=fields,
+            timeout_ms=plan.timeout_ms or 0,
+            confirm=confirm,
         )
 
-    def _by_rules(self, text: str, profile: Profile, now: datetime) -> Adopted | Asked:
+    def _by_rules(self, text: str, profile: Profile, now: datetime, tenant: str) -> Adopted | Asked:
         found = plan_text(text, profile=profile, now=now, tools=self._tools.contracts().keys())
         if isinstance(found, Clarification):
             return Asked(questions=tuple(msgspec.to_builtins(found.questions)))
         if found.schedule is not None:  # whoever takes words makes a schedule of these before anything is planned
             return Asked(questions=({"field": "text", "question": "Leave out when it is to be repeated.", "candidates": []},))
         try:
-            return self._adopted(msgspec.convert(found.plan, PlanDraft), found.summary, found.sources)
+            return self._adopted(msgspec.convert(found.plan, PlanDraft), found.summary, found.sources, tenant)
         except PlanRefused as error:
             return Asked(questions=({"field": "plan", "question": f"This cannot be done here: {error}", "candidates": []},))
 

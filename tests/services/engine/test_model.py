@@ -11,13 +11,14 @@ import httpx
 import pytest
 from starlette.responses import Response, StreamingResponse
 
-from shared.accepting import validated
+from shared.accepting import ruled
 from shared.intake import plan_limits
 from shared.machine.plan import Plan
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
 from shared.planner import Profile
 from shared.planner.llm.endpoint import Endpoint
 from shared.planner.llm.planner import ModelPlanner
+from shared.policies import NO_POLICIES, Policies, read
 from shared.ports import Words
 from shared.tools.registry import Registry
 from shared.tools.town import TownTools, register
@@ -32,7 +33,7 @@ Ask = Callable[..., Any]
 
 
 @asynccontextmanager
-async def planner(base_url: str) -> AsyncIterator[ModelPlanner]:
+async def planner(base_url: str, policies: Policies = NO_POLICIES) -> AsyncIterator[ModelPlanner]:
     """A planner over the town's tools."""
     registry = Registry()
     limits = plan_limits(configured())
@@ -45,7 +46,10 @@ async def planner(base_url: str) -> AsyncIterator[ModelPlanner]:
         register(registry, TownTools(town))
         try:
             yield ModelPlanner(
-                model=model, tools=registry, accept=lambda draft: validated(draft, registry, limits), profile_of=profile_of
+                model=model,
+                tools=registry,
+                accept=lambda draft, tenant: ruled(draft, registry, limits, policies, tenant),
+                profile_of=profile_of,
             )
         finally:
             await model.close()
@@ -85,6 +89,22 @@ async def test_the_right_answer_is_a_plan_with_its_sources() -> None:
     assert (rows["restaurant"], rows["name"], rows["time"]) == ("text", "profile", "model")
     assert (advice.tokens, advice.detail["model"], advice.detail["requestId"]) == (100, "small-1", "req_1")
     assert script.keys == [f"Bearer {KEY}"]
+
+
+async def test_a_models_plan_is_held_to_the_policies_as_every_other() -> None:
+    """What they forbid is a flaw to be mended, in their words; what they want confirmed says so."""
+    large = read(
+        '[[limit]]\nname = "small-parties"\ntools = ["reserve_table"]\nargs = { party_size = { at_most = 1 } }\n', is_json=False
+    )
+    async with scripted(says(TABLE)) as (url, _), planner(url, large) as found:
+        said = (await advised(found)).said
+    assert isinstance(said, Flawed)
+    assert "small-parties" in " ".join(said.problems)
+    asked = read('[[require]]\nname = "tables"\ntools = ["reserve_table"]\nwhat = "confirmation"\n', is_json=False)
+    async with scripted(says(TABLE)) as (url, _), planner(url, asked) as found:
+        said = (await advised(found)).said
+    assert isinstance(said, Adopted)
+    assert said.confirm
 
 
 async def test_what_it_is_asked_is_data_in_one_document() -> None:
