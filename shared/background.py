@@ -15,6 +15,15 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = asyncio.Event()
+
+    async def pause(self, seconds: float) -> bool:
+        """Whether so much time has passed; False at once when everything is to end: then others carry on."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+                return False
+        return True
 
     def start(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run `work`; its failure is logged, not raised."""
@@ -28,7 +37,8 @@ class Background:
             log.error("background.failed", exc_info=error)
 
     async def close(self) -> None:
-        """Wait for all, and for what they start meanwhile."""
+        """Wait for all, and for what they start meanwhile; whoever pauses is told to stop."""
+        self._closing.set()
         with contextlib.suppress(asyncio.CancelledError):
             while self._tasks:
                 await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -120,9 +120,10 @@ class Sender:
             await self._again(entry, what)
 
     async def _again(self, entry: Entry, what: str) -> None:
-        """A few more times from this process, so that a moment's refusal needs no other process to be mended."""
+        """A few more times from here, so that a moment's refusal needs no other process; the outbox has it anyway."""
         for wait_ms in RETRY_MS:
-            await asyncio.sleep(wait_ms / 1000)
+            if not await self._background.pause(wait_ms / 1000):
+                return
             if self._told(await self._queue.publish(entry), entry, what):
                 return
 
