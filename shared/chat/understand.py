@@ -1,0 +1,117 @@
+"""From a message and what is remembered to what it means."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from shared.chat import phrases
+from shared.chat.answers import Merged, merge
+from shared.chat.model import (
+    QUESTIONS,
+    Act,
+    Ask,
+    Begin,
+    Choose,
+    Drop,
+    Help,
+    Meaning,
+    Nothing,
+    Open,
+    Pending,
+    Read,
+    Stop,
+    Talk,
+    Tell,
+)
+from shared.planner import Clarification, Planned, Question
+
+NO_YES: Final = "Nothing waits for a yes or no here."
+NO_EXECUTION: Final = "Nothing was begun in this conversation."
+UNFIT: Final = 'I could not tell how "{words}" answers this. Say the whole request again, or "never mind".'
+INSTEAD: Final = 'Do you want "{new}" instead of "{old}"?'
+MOVED: Final = "Since it was first said, the day has become another: {days}. Which day?"
+
+
+def understand(words: str, talk: Talk, pending: Sequence[Pending], read: Read, *, now_ms: int, timezone: str = "") -> Meaning:
+    """What a message means. `pending`: what the conversation's executions ask of a person now."""
+    said = phrases.plain(words)
+    if said in phrases.HELP:
+        return Help()
+    if phrases.TELL.fullmatch(said):
+        return Tell()
+    if said in phrases.DROP or (said in phrases.STOP and talk.open):
+        return Drop()
+    if said in phrases.STOP:
+        return Stop(execution=talk.executions[-1]) if talk.executions else Nothing(text=NO_EXECUTION)
+    consent = phrases.consent(words)
+    if consent is not None and (meant := _consented(*consent, talk, pending, read, now_ms)):
+        return meant
+    if talk.open is not None:
+        return _answered(words, talk.open, read, now_ms)
+    return _fresh(words, read, now_ms, timezone)
+
+
+def _fresh(words: str, read: Read, now_ms: int, timezone: str) -> Meaning:
+    found = read(words, now_ms)
+    if isinstance(found, Planned):
+        return Begin(words=words, planned=found, timezone=timezone)
+    return Ask(open=Open(text=words, questions=found.questions[:QUESTIONS], said_ms=now_ms, timezone=timezone))
+
+
+# --- a yes or a no
+
+
+def _consented(
+    yes: bool,  # noqa: FBT001 - what was said
+    name: str,
+    talk: Talk,
+    pending: Sequence[Pending],
+    read: Read,
+    now_ms: int,
+) -> Meaning | None:
+    """None: it may be an answer to what is open."""
+    if talk.open is not None and talk.open.instead and not name:
+        return _instead(talk.open, read, now_ms) if yes else Ask(open=msgspec.structs.replace(talk.open, instead=""))
+    meant = tuple(one for one in pending if not name or one.step.casefold() == name)
+    if len(meant) == 1 and meant[0].shown in talk.shown:
+        return Act(pending=meant[0], yes=yes)
+    if meant or (pending and talk.open is None):
+        return Choose(among=meant or tuple(pending))
+    return Nothing(text=NO_YES) if talk.open is None and not name else None
+
+
+def _instead(found: Open, read: Read, now_ms: int) -> Meaning:
+    return _fresh(found.instead, read, now_ms, found.timezone)
+
+
+# --- an answer
+
+
+def _answered(words: str, found: Open, read: Read, now_ms: int) -> Meaning:
+    alone, merged = read(words, now_ms), merge(found, words, read, now_ms)
+    both = isinstance(alone, Planned) and not (merged and merged.planned and merged.planned.plan == alone.plan)
+    if both:
+        asked = Question(field="instead", question=INSTEAD.format(new=words, old=found.text), candidates=("yes", "no"))
+        return Ask(open=msgspec.structs.replace(found, instead=words), note=asked.question)
+    if merged is None:
+        return Ask(open=msgspec.structs.replace(found, instead=""), note=UNFIT.format(words=words))
+    return _continued(found, merged, read)
+
+
+def _continued(found: Open, merged: Merged, read: Read) -> Meaning:
+    nearer = msgspec.structs.replace(found, text=merged.words, questions=merged.questions[:QUESTIONS], instead="")
+    if merged.planned is None:
+        return Ask(open=nearer)
+    days = _days(merged.planned)
+    then = read(merged.words, found.said_ms)
+    if isinstance(then, Clarification) or _days(then) != days:
+        moved = Question(field="date", question=MOVED.format(days=", ".join(sorted(days)) or "other times"))
+        return Ask(open=msgspec.structs.replace(nearer, questions=(moved,)))
+    return Begin(words=merged.words, planned=merged.planned, timezone=found.timezone)
+
+
+def _days(planned: Planned) -> frozenset[str]:
+    """The days that its steps are about."""
+    args = [step.get("args", {}) for step in planned.plan["steps"]]
+    return frozenset(str(one[name])[:10] for one in args for name in ("date", "start") if name in one)

@@ -1,0 +1,1 @@
+"""What messages mean in conversations: pure."""
