@@ -1,6 +1,7 @@
 """From a request to a stored execution: look up the key, plan, validate, create, and hand its first message on."""
 
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -25,7 +26,7 @@ from shared.quota import Demand, demand_of
 from shared.quota_keeper import Keeper
 from shared.redisdb import keys
 from shared.relay import Sender
-from shared.requests import Execute, links, plan_summary, request_hash
+from shared.requests import Context, Execute, links, plan_summary, request_hash
 from shared.tools.registry import Registry
 
 log = get_logger()
@@ -181,13 +182,18 @@ class Acceptor:
             raise _conflict(key)
         return _again(found[0])
 
-    async def _planned(self, tenant: str, request: Execute, words: str, now: datetime) -> Planned:
-        profile = await self._profiles.get(tenant, request.user_id) or Profile()
-        if request.context.timezone:
-            profile = msgspec.structs.replace(profile, timezone=_zone(request.context.timezone))
+    async def reader(self, tenant: str, user: str, context: Context) -> Callable[[str, datetime], Planned | Clarification]:
+        """How a user's words are read: with their profile, and with the tools that there are."""
+        profile = await self._profiles.get(tenant, user) or Profile()
+        if context.timezone:
+            profile = msgspec.structs.replace(profile, timezone=_zone(context.timezone))
         contracts = self._registry.contracts()
         final = [name for name, one in contracts.items() if one.effect is not Effect.PURE and one.undo is Undo.NONE]
-        found = plan_text(words, profile=profile, now=now, tools=contracts.keys(), final=final)
+        return lambda words, now: plan_text(words, profile=profile, now=now, tools=contracts.keys(), final=final)
+
+    async def _planned(self, tenant: str, request: Execute, words: str, now: datetime) -> Planned:
+        read = await self.reader(tenant, request.user_id, request.context)
+        found = read(words, now)
         if isinstance(found, Clarification):
             questions = msgspec.to_builtins(found.questions)
             text = " ".join(question.question for question in found.questions)

@@ -202,6 +202,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trusted_callers: str = "127.0.0.0/8,::1/128"
     """Networks whose requests need no key in local mode (compose: the bridge's)."""
 
+    chat_per_minute: NotNegative = 30
+    """Messages that one user may send to `POST /api/chat` in a minute; 0 = no limit."""
+    chat_tenant_per_minute: NotNegative = 600
+    """The same of all users of a tenant."""
+
     hard_limit_ms: Positive = 10_000
     """What the platform kills an invocation at."""
     checkpoint_ms: Positive = 7_500

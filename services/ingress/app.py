@@ -7,10 +7,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from services.ingress import ably, actions, dlq, edge, events, finding, gates, planning, quota, schedules, views, waits, why
+from services.ingress import (
+    ably,
+    actions,
+    chat,
+    dlq,
+    edge,
+    events,
+    finding,
+    gates,
+    planning,
+    quota,
+    schedules,
+    taking,
+    views,
+    waits,
+    why,
+)
 from services.ingress.edge import Deps
-from services.ingress.requests import Chat
-from shared.accepting import Repeating
 from shared.errors import NotFound
 from shared.http import ERROR_HANDLERS, Json, decode
 from shared.logs import get_logger
@@ -20,7 +34,6 @@ from shared.requests import Execute
 
 log = get_logger()
 _execute = msgspec.json.Decoder(Execute)
-_chat = msgspec.json.Decoder(Chat)
 _profile = msgspec.json.Decoder(Profile)
 
 
@@ -28,28 +41,8 @@ async def execute(request: Request) -> Response:
     """Take words or a plan; 202 means that the execution is durable. Words to be repeated become a schedule: 201."""
     deps, tenant = edge.known(request)
     asked = decode(_execute, await edge.body(request, deps.settings.max_request_bytes))
-    return await _take(deps, tenant, asked, request)
-
-
-async def chat(request: Request) -> Response:
-    """Take a message as a person writes it."""
-    deps, tenant = edge.known(request)
-    said = decode(_chat, await edge.body(request, deps.settings.max_request_bytes))
-    asked = Execute(intent=said.message, user_id=said.user_id, context=said.context)
-    return await _take(deps, tenant, asked, request)
-
-
-async def _take(deps: Deps, tenant: str, asked: Execute, request: Request) -> Response:
-    key = edge.idempotency_key(request)
-    try:
-        taken = await deps.acceptor.take(tenant, asked, key)
-    except Repeating as found:
-        return await schedules.create_of_words(deps, tenant, asked, found, key)
-    body = taken.body
-    if not taken.created:
-        view = await deps.reader.view(taken.execution, tenant, count=0)
-        body = {**body, "status": view.fields["status"]}
-    return Json(body, status_code=202, headers={"Location": f"/api/executions/{taken.execution}"})
+    body, status, place = await taking.take(deps, tenant, asked, edge.idempotency_key(request))
+    return Json(body, status_code=status, headers={"Location": place})
 
 
 async def get_execution(request: Request) -> Response:
@@ -123,7 +116,6 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     return Starlette(
         routes=[
             Route("/api/execute", execute, methods=["POST"]),
-            Route("/api/chat", chat, methods=["POST"]),
             *finding.ROUTES,
             Route("/api/executions/{id}", get_execution, methods=["GET"]),
             Route("/api/executions/{id}/history", get_history, methods=["GET"]),
@@ -134,6 +126,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             Route("/api/tools", list_tools, methods=["GET"]),
             *ably.ROUTES,
             *actions.ROUTES,
+            *chat.ROUTES,
             *dlq.ROUTES,
             *events.ROUTES,
             *gates.ROUTES,

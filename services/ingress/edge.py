@@ -21,6 +21,7 @@ from shared.redisdb.latencies import Latencies
 from shared.redisdb.reader import Reader
 from shared.redisdb.schedules import RedisSchedules
 from shared.redisdb.snapshots import Snapshots
+from shared.redisdb.talks import Talks
 from shared.relay import Sender
 from shared.schedules.firing import Firing
 from shared.settings import Settings
@@ -55,6 +56,7 @@ class Deps:
     snapshots: Snapshots
     quota: Keeper
     latencies: Latencies
+    talks: Talks
     background: Background = field(default_factory=Background)
 
 

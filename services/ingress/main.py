@@ -14,6 +14,7 @@ from shared.intake import check, open_intake
 from shared.redisdb.latencies import Latencies
 from shared.redisdb.reader import Reader
 from shared.redisdb.snapshots import Snapshots
+from shared.redisdb.talks import Talks
 from shared.runtime import open_engine, run
 from shared.settings import Settings
 
@@ -48,6 +49,7 @@ def create(settings: Settings) -> Starlette:
                 snapshots=snapshots,
                 quota=engine.quota,
                 latencies=Latencies(engine.redis),
+                talks=Talks(engine.redis),
                 background=engine.background,
             )
             engine.qstash.announce()

@@ -53,7 +53,7 @@ async def create(request: Request) -> Response:
     return Json(view(schedule), status_code=201, headers={"Location": f"/api/schedules/{schedule.id}"})
 
 
-async def create_of_words(deps: edge.Deps, tenant: str, asked: Execute, found: Repeating, key: str) -> Response:
+async def of_words(deps: edge.Deps, tenant: str, asked: Execute, found: Repeating, key: str) -> dict[str, Any]:
     """Store the schedule that words ask for; with an Idempotency-Key, once."""
     if asked.confirm or asked.priority != "normal":
         raise BadRequest(
@@ -77,8 +77,7 @@ async def create_of_words(deps: edge.Deps, tenant: str, asked: Execute, found: R
     if before is None:
         await _add(deps, schedule)
     told = {"summary": found.planned.summary, "sources": found.planned.sources}
-    answer = view(before or schedule) | told | {"repeated": before is not None}
-    return Json(answer, status_code=201, headers={"Location": f"/api/schedules/{schedule.id}"})
+    return view(before or schedule) | told | {"repeated": before is not None}
 
 
 async def _add(deps: edge.Deps, schedule: Schedule) -> None:

@@ -14,7 +14,7 @@ from services.ingress.views import moment
 from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
 from shared.http import Json
 from shared.redisdb.snapshots import Snapshot
-from shared.why import Wait, why
+from shared.why import Wait, Why, why
 
 LETTERS: Final = 3
 
@@ -23,12 +23,7 @@ async def get_why(request: Request) -> Response:
     """What the execution waits for, who moves it and when; and whether anything would."""
     deps, tenant = edge.known(request)
     execution = request.path_params["id"]
-    found = await deps.snapshots.load(execution, tenant)
-    if not found.terminal:
-        page = await deps.store.letters(tenant, limit=LETTERS, execution=execution)
-        outbox = await deps.snapshots.outbox(execution)
-        found = msgspec.structs.replace(found, letters=page.letters, outbox=outbox)
-    told = why(found, await _closed(deps, tenant, found), direct=deps.settings.resume_direct)
+    found, told = await explained(deps, tenant, execution)
     header = found.execution.header
     return Json(
         {
@@ -47,6 +42,16 @@ async def get_why(request: Request) -> Response:
             "broken": told.broken or None,
         }
     )
+
+
+async def explained(deps: Deps, tenant: str, execution: str) -> tuple[Snapshot, Why]:
+    """An execution, and what it waits for."""
+    found = await deps.snapshots.load(execution, tenant)
+    if not found.terminal:
+        page = await deps.store.letters(tenant, limit=LETTERS, execution=execution)
+        outbox = await deps.snapshots.outbox(execution)
+        found = msgspec.structs.replace(found, letters=page.letters, outbox=outbox)
+    return found, why(found, await _closed(deps, tenant, found), direct=deps.settings.resume_direct)
 
 
 async def _closed(deps: Deps, tenant: str, found: Snapshot) -> dict[str, str]:

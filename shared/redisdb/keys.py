@@ -163,6 +163,16 @@ def profile(tenant: str, user: str) -> str:
     return f"ie:{{p{spread(user)}}}:user:{tenant}:{hashlib.sha256(user.encode()).hexdigest()[:32]}"
 
 
+def talk(tenant: str, user: str, conversation: str) -> str:
+    """String: what a conversation remembers. Has a TTL."""
+    return f"ie:{{p{spread(user)}}}:talk:{tenant}:{identity(user, conversation)}"
+
+
+def talk_rate(tenant: str, user: str) -> str:
+    """String: how many messages a user (or, with an empty name, the tenant) has sent this minute. Has a TTL."""
+    return f"ie:{{p{spread(user)}}}:talks:{tenant}:{identity(user)}"
+
+
 # What concerns more than one execution lies on tags of its own: 64 of events, 64 of slots, one of gates.
 
 

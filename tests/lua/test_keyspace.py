@@ -17,6 +17,7 @@ SAMPLES: dict[str, Any] = {
     "tenant": "acme",
     "key": "order 17",
     "user": "ann",
+    "conversation": "trip",
     "schedule": f"sch_{PP}_{1:032x}",
     "nonce": "0f" * 16,
     "identity": "0a" * 16,
@@ -63,7 +64,8 @@ def test_every_row_is_a_key() -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_all_keys_of_a_partition_share_its_hash_tag(name: str) -> None:
     """One script touches one slot of a cluster. What concerns several executions has tags of its own."""
-    pp = {"profile": keys.spread("ann"), "ping": keys.spread("0f" * 16)}.get(name, PP)
+    own = dict.fromkeys(("profile", "talk", "talk_rate"), keys.spread("ann")) | {"ping": keys.spread("0f" * 16)}
+    pp = own.get(name, PP)
     others = {
         "event": f"e{PP}",
         "waiters": f"e{PP}",

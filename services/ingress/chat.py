@@ -1,0 +1,126 @@
+"""`POST /api/chat`: a message in a conversation. `shared/chat` knows what it means; here it is carried out and answered."""
+
+import hashlib
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from services.ingress import chat_replies, chat_stream, edge
+from services.ingress.chat_replies import Reply, Turn, pending_of
+from services.ingress.edge import Deps
+from services.ingress.requests import Chat
+from services.ingress.taking import take
+from shared.actions import ACTOR_MOST
+from shared.chat import Talk, understand
+from shared.errors import Conflict, TooMany
+from shared.http import Json, decode
+from shared.redisdb.talks import Kept, Said
+
+_chat = msgspec.json.Decoder(Chat)
+_STREAM_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+async def chat(request: Request) -> Response:
+    """Answer a message: as JSON, or as a stream of events where the caller asks for `text/event-stream`."""
+    deps, tenant = edge.known(request)
+    said = decode(_chat, await edge.body(request, deps.settings.max_request_bytes))
+    turn = await _turn(request, deps, tenant, said)
+    await _paced(deps, tenant, said.user_id)
+    before = _before(turn)
+    reply = await _repeated(turn, before) if before else await _answered(turn)
+    headers = {"Location": reply.place} if reply.place else {}
+    if turn.streams:
+        return StreamingResponse(
+            chat_stream.events(turn, reply), media_type="text/event-stream", headers=headers | _STREAM_HEADERS
+        )
+    return Json(reply.body, status_code=reply.status, headers=headers)
+
+
+async def _turn(request: Request, deps: Deps, tenant: str, said: Chat) -> Turn:
+    key = edge.idempotency_key(request)
+    fresh = hashlib.sha256(f"{tenant}\0{said.user_id}\0{key}".encode()).hexdigest()[:32] if key else secrets.token_hex(16)
+    conversation = said.conversation_id or said.id or fresh
+    return Turn(
+        deps=deps,
+        tenant=tenant,
+        user=said.user_id,
+        words=said.words(),
+        context=said.context,
+        confirm=said.confirm,
+        key=key,
+        hash=hashlib.sha256(msgspec.json.encode(said, order="deterministic")).hexdigest(),
+        conversation=conversation,
+        kept=await deps.talks.load(tenant, said.user_id, conversation),
+        by=edge.actor(request, tenant, "" if "X-Actor" in request.headers else _person(said.user_id)),
+        streams="text/event-stream" in request.headers.get("Accept", ""),
+    )
+
+
+def _person(user: str) -> str:
+    """Who acts, for the history: ids that are no names are left out."""
+    return user if user.isprintable() and len(user) <= ACTOR_MOST else ""
+
+
+async def _paced(deps: Deps, tenant: str, user: str) -> None:
+    limits = {"per_user": deps.settings.chat_per_minute, "per_tenant": deps.settings.chat_tenant_per_minute}
+    wait = await deps.talks.wait_s(tenant, user, **limits)
+    if wait:
+        raise TooMany(f"too many messages in this minute: try again in {wait} s", code="chat_limit", retryAfter=wait)
+
+
+# --- the same message again
+
+
+def _before(turn: Turn) -> Said | None:
+    """The message that came with this Idempotency-Key; Conflict if it was another one."""
+    found = next((one for one in turn.kept.said if turn.key and one.key == turn.key), None)
+    if found is not None and found.hash != turn.hash:
+        raise Conflict(f"the Idempotency-Key {turn.key[:80]!r} was used for another message", code="idempotency_conflict")
+    return found
+
+
+async def _repeated(turn: Turn, before: Said) -> Reply:
+    """What was answered, or the execution that was begun, as it stands now."""
+    if before.asked is None:
+        told = msgspec.json.decode(before.told)
+        return Reply(body=told["body"], status=told["status"], talk=turn.kept.talk)
+    body, status, place = await take(turn.deps, turn.tenant, before.asked, turn.key)
+    return chat_replies.begun(turn, body, status, place)
+
+
+# --- a new one
+
+
+async def _answered(turn: Turn) -> Reply:
+    read = await turn.deps.acceptor.reader(turn.tenant, turn.user, turn.zoned().context)
+    talk = turn.kept.talk
+    now_ms = int(turn.context.now.timestamp() * 1000) if turn.context.now else time.time_ns() // 1_000_000
+    meaning = understand(
+        turn.words,
+        talk,
+        await pending_of(turn.deps, talk.executions),
+        lambda words, at_ms: read(words, datetime.fromtimestamp(at_ms / 1000, UTC)),
+        now_ms=now_ms,
+        timezone=turn.context.timezone,
+    )
+    reply = await chat_replies.carry_out(turn, meaning)
+    await _keep(turn, reply)
+    return reply
+
+
+async def _keep(turn: Turn, reply: Reply) -> None:
+    said = turn.kept.said
+    if turn.key:
+        told = b"null" if reply.asked else msgspec.json.encode({"status": reply.status, "body": reply.body})
+        said = (*said, Said(key=turn.key, hash=turn.hash, asked=reply.asked, told=msgspec.Raw(told)))
+    if reply.talk != Talk() or said or turn.kept != Kept():  # what leaves nothing to remember is not stored
+        await turn.deps.talks.save(turn.tenant, turn.user, turn.conversation, Kept(talk=reply.talk, said=said))
+
+
+ROUTES: Final = [Route("/api/chat", chat, methods=["POST"])]
