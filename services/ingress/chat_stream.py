@@ -14,6 +14,7 @@ import msgspec
 from services.ingress.chat_replies import MOST_OUTPUTS, Reply, Turn, outcome, standing
 from shared.errors import IntentionError
 from shared.machine.status import TERMINAL, Reason, Status
+from shared.redisdb.reader import PAGE
 from shared.requests import links
 
 LOOK_S: Final = 0.1
@@ -51,14 +52,16 @@ async def _followed(turn: Turn, reply: Reply) -> AsyncIterator[bytes]:
     while True:
         # The header first: whatever led to its status is in the lines that are read after it.
         header = await turn.deps.reader.header(execution, turn.tenant)
-        while lines := await turn.deps.reader.history(execution, turn.tenant, after=after):
-            for line in lines:
-                yield event("progress", line, line=line["id"])
+        lines = await turn.deps.reader.history(execution, turn.tenant, after=after)
+        for line in lines:
+            yield event("progress", line, line=line["id"])
+        if lines:
             after, spoke = lines[-1]["id"], time.monotonic()
-        if header["status"] in TERMINAL:
+        all_told = len(lines) < PAGE
+        if all_told and header["status"] in TERMINAL:
             yield event("result", outcome(await turn.deps.reader.view(execution, turn.tenant, count=MOST_OUTPUTS)))
             return
-        if await _rests(turn, header):
+        if all_told and await _rests(turn, header):
             yield event("waiting", await _waiting(turn, execution))
             return
         now = time.monotonic()
@@ -69,7 +72,7 @@ async def _followed(turn: Turn, reply: Reply) -> AsyncIterator[bytes]:
         if now - spoke > HEARTBEAT_S:
             yield b": still here\n\n"
             spoke = now
-        await sleep(LOOK_S)
+        await sleep(LOOK_S if all_told else 0)
 
 
 async def _rests(turn: Turn, header: dict[str, str]) -> bool:

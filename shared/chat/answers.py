@@ -6,12 +6,12 @@ two ways that differ is planned in none.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from shared.chat.model import LONGEST, Open, Read
+from shared.chat.model import Open, Read
 from shared.chat.phrases import LEAVE_OUT, plain
 from shared.planner import Clarification, Planned, Question
 
@@ -34,6 +34,13 @@ WHOLE: Final = frozenset({"text", "recipient"})
 """Fields whose words in doubt are replaced as a whole or not at all."""
 NOT_UNDERSTOOD: Final = frozenset({"text", "intent", "tool", "approval", "alternative"})
 """Fields about which is asked when an answer stands in the wrong place."""
+_WHEN: Final = frozenset({"date", "time", "start"})
+KEPT: Final = {"date": _WHEN, "time": _WHEN, "party_size": frozenset({"party_size"})}
+"""Arguments that have to come from words still, when an answer has taken the place of some."""
+MOST_CHARACTERS: Final = 20_000
+"""Of all ways that are tried together: reading 1,000 takes 10 ms and more at worst, and others wait meanwhile."""
+_CLOCK: Final = re.compile(r"(?:(?:at|around|about|by) )?\d{1,2}(?:[:.]\d{2})?")
+"""Words that say a time and nothing else."""
 _QUOTED: Final = re.compile(r'"([^"]+)"')
 
 
@@ -44,31 +51,69 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     planned: Planned | None = None
     questions: tuple[Question, ...] = ()
     """What is still asked, if it is no plan yet."""
+    clause: str = ""
+    """How the answer was said."""
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to put an answer to the words."""
+
+    words: str
+    clause: str = ""
+    dropped: str = ""
+    """Words whose place it took. None are dropped of what is replaced as a whole."""
 
 
 def merge(found: Open, answer: str, read: Read, now_ms: int) -> Merged | None:
     """The words of `found` with an answer to its first question in them; None if there is not exactly one way."""
-    question = found.questions[0]
     narrower: list[Merged] = []
-    for dropped, level in enumerate(_levels(found.text, question, answer)):
-        tried = [(words, read(words, now_ms)) for words in level if len(words) <= LONGEST]
-        planned = [(words, one) for words, one in tried if isinstance(one, Planned) and not (dropped and _lost(one, question))]
-        if planned:
-            words, first = planned[0]
-            same = all((one.plan, one.schedule) == (first.plan, first.schedule) for _, one in planned)
-            return Merged(words=words, planned=first) if same else None
-        asked = [Merged(words=words, questions=one.questions) for words, one in tried if isinstance(one, Clarification)]
-        if fewer := [one for one in asked if set(one.questions) < set(found.questions) and question not in one.questions]:
-            return min(fewer, key=lambda one: len(one.questions))
-        if not dropped:  # what is asked after words were dropped may be about the hole that they left
-            narrower += [one for one in asked if _narrower(found, one)]
-    return narrower[0] if narrower else None
+    left = MOST_CHARACTERS
+    for level in _levels(found.text, found.questions[0], answer):
+        left -= sum(len(way.words) for way in level)
+        if left < 0:
+            break
+        best = _best(found, level, read, now_ms, narrower)
+        if best is not None:
+            return best if best.planned or best.questions else None
+    return _displaced(found, narrower, read, now_ms) or (narrower[0] if narrower else None)
 
 
-def _lost(planned: Planned, question: Question) -> bool:
-    """Whether a time that was said went with the words of a day: another stands in its place, which nobody said."""
-    said = {source.origin for source in planned.sources if source.argument == "time"}
-    return question.field == "date" and not said <= {"text", "step"}
+def _best(found: Open, level: Sequence[Way], read: Read, now_ms: int, narrower: list[Merged]) -> Merged | None:
+    """What comes of the ways of one level; empty if they differ. What is only asked more narrowly is put by."""
+    tried = [(way, read(way.words, now_ms)) for way in level]
+    planned = [(way, one) for way, one in tried if isinstance(one, Planned) and not _lost(one, way, found.questions[0])]
+    if planned:
+        (way, first), *others = planned
+        same = all((one.plan, one.schedule) == (first.plan, first.schedule) for _, one in others)
+        return Merged(words=way.words, planned=first if same else None)
+    # Whether something was lost with words that were dropped shows in a plan only.
+    kept = [(way, one) for way, one in tried if isinstance(one, Clarification) and not way.dropped]
+    asked = [Merged(words=way.words, clause=way.clause, questions=one.questions) for way, one in kept]
+    fewer = [one for one in asked if set(one.questions) < set(found.questions) and found.questions[0] not in one.questions]
+    narrower += [one for one in asked if _narrower(found, one)]
+    return min(fewer, key=lambda one: len(one.questions)) if fewer else None
+
+
+def _displaced(found: Open, narrower: Sequence[Merged], read: Read, now_ms: int) -> Merged | None:
+    """With the answer in place of the words that contradict it, as the planner itself names them ("today tomorrow")."""
+    for one in narrower:
+        quoted = _QUOTED.search(one.questions[0].question)
+        rest = quoted[1].replace(one.clause, "", 1).strip() if quoted and one.clause in quoted[1] else ""
+        if not rest or one.questions[0].field != found.questions[0].field or found.text.count(rest) != 1:
+            continue
+        words = _tidy(found.text.replace(rest, one.clause))
+        best = _best(found, [Way(words=words, clause=one.clause)], read, now_ms, [])
+        if best is not None:
+            return best
+    return None
+
+
+def _lost(planned: Planned, way: Way, question: Question) -> bool:
+    """Whether something that was said went with the words that were dropped: a rule or the profile stands in its place now."""
+    if not way.dropped or (question.field == "time" and _CLOCK.fullmatch(way.dropped)):
+        return False
+    kept = KEPT.get(question.field, frozenset())
+    return any(one.argument in kept and one.origin in {"rule", "profile"} for one in planned.sources)
 
 
 def _narrower(found: Open, one: Merged) -> bool:
@@ -77,20 +122,25 @@ def _narrower(found: Open, one: Merged) -> bool:
     return found.questions[0] not in one.questions and not new & NOT_UNDERSTOOD
 
 
-def _levels(text: str, question: Question, answer: str) -> Iterator[list[str]]:
+def _levels(text: str, question: Question, answer: str) -> Iterator[list[Way]]:
     """Ways to put it, those that drop fewer words first."""
     said = answer.strip().rstrip("!?").rstrip(". ") if question.field != "message" else answer.strip().replace('"', "'")
     doubt = _doubtful(text, question)
     if plain(answer) in LEAVE_OUT and question.field == "text":
         if doubt:
-            yield [_tidy(text[: doubt[0]] + text[doubt[1] :])]
+            yield [Way(words=_tidy(text[: doubt[0]] + text[doubt[1] :]))]
         return
-    clauses = _clauses(question, said)
-    if question.field not in WHOLE:
-        yield [f"{_open_ended(text)} {clause}" for clause in clauses]
-    if doubt is not None:
-        for spans in _spans(text, doubt, whole=question.field in WHOLE):
-            yield [_tidy(f"{text[:start]} {clause} {text[end:]}") for start, end in spans for clause in clauses]
+    clauses, whole = _clauses(question, said), question.field in WHOLE
+    if not whole:
+        if doubt is not None:
+            yield [Way(words=_tidy(f"{text[: doubt[1]]} {one} {text[doubt[1] :]}"), clause=one) for one in clauses]
+        yield [Way(words=f"{_open_ended(text)} {one}", clause=one) for one in clauses]
+    for spans in _spans(text, doubt, whole=whole) if doubt else ():
+        yield [
+            Way(words=_tidy(f"{text[:start]} {one} {text[end:]}"), clause=one, dropped="" if whole else text[start:end])
+            for start, end in spans
+            for one in clauses
+        ]
 
 
 def _clauses(question: Question, said: str) -> list[str]:

@@ -2,8 +2,10 @@
 
 import pytest
 
-from shared.chat import Ask, Begin, Talk
-from tests.chat.support import HOUR, NOW, after, asked, begun, meant
+from shared.chat import Ask, Begin, Talk, understand
+from shared.chat.answers import MOST_CHARACTERS
+from shared.planner import Clarification, Planned
+from tests.chat.support import HOUR, NOW, after, asked, begun, meant, read
 
 TABLE = "Table for 2 on Wednesday 11 March 2026 at"
 RIDE = "Ride for 1 from 12 Harbour Street to the airport on Wednesday 11 March 2026 at 17:00"
@@ -20,6 +22,11 @@ ENTRY = "Calendar entry Meeting with Bob on Thursday 12 March 2026 at 11:00"
         (("Book a table for my wife at 9pm", "for two people"), f"{TABLE} 21:00"),
         (("Book a table for 2 next Friday at 9pm", "13 March"), "Table for 2 on Friday 13 March 2026 at 21:00"),
         (("Book a table for 2 next Friday at 9pm", "2026-03-17"), "Table for 2 on Tuesday 17 March 2026 at 21:00"),
+        (("Book a table for 2 at 7 and text +14155550111 that it is done", "7pm"), f"{TABLE} 19:00"),
+        (("Book a table for 2 at 25:00", "7pm"), f"{TABLE} 19:00"),
+        (("Book a table for 40 at 7pm", "2"), f"{TABLE} 19:00"),
+        (("Book a table for 2 today at 11am", "tomorrow"), "Table for 2 on Thursday 12 March 2026 at 11:00"),
+        (("book a taxi next Friday at 5pm", "11 March", "the airport"), RIDE),
         (("Find a table for 2 at 7pm", "book"), f"{TABLE} 19:00"),
         (("Book a table for 2 at 7pm by the window", "leave it out"), f"{TABLE} 19:00"),
         (
@@ -64,11 +71,28 @@ def test_an_instruction_among_the_answers_is_not_followed() -> None:
     assert found.open.text == "Book a table for 2 at 7"
 
 
-def test_a_time_that_was_said_does_not_go_with_the_words_of_a_day() -> None:
-    """It would be filled from the profile, and 21:00 would become 19:00."""
-    found = after("Book a table for 2 next Friday at 9pm", "17 March")
+@pytest.mark.parametrize("answer", ["17 March", "7pm", "at 7pm", "next week", "7pm 7pm"])
+def test_what_was_said_does_not_go_with_the_words_that_an_answer_replaces(answer: str) -> None:
+    """It would be filled by a rule or from the profile: another day, or 19:00 for 21:00."""
+    found = after("Book a table for 2 next Friday at 9pm", answer)
     if isinstance(found, Begin):
-        assert "21:00" in found.planned.summary
+        (booked,) = (step["args"] for step in found.planned.plan["steps"] if step["tool"] == "reserve_table")
+        when = {source.argument: source.origin for source in found.planned.sources if source.argument in {"date", "time"}}
+        assert (booked["time"], set(when.values())) == ("21:00", {"text"})
+
+
+def test_a_long_answer_is_tried_in_few_ways() -> None:
+    """Reading takes time, and others wait meanwhile."""
+    read_words = 0
+
+    def counting(words: str, at_ms: int) -> Planned | Clarification:
+        nonlocal read_words
+        read_words += len(words)
+        return read(words, at_ms)
+
+    found = asked("Book a table for 2 next Friday at 9pm")
+    understand("7pm " * 400, Talk(open=found), (), counting, now_ms=NOW)
+    assert read_words <= MOST_CHARACTERS + 4_000
 
 
 def test_a_whole_request_while_something_is_open_is_asked_about() -> None:
