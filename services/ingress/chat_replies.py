@@ -14,6 +14,8 @@ from shared.actions import Approve, Cancel, Confirm, Reject
 from shared.chat import Act, Ask, Begin, Choose, Drop, Help, Meaning, Nothing, Pending, Stop, Talk, Tell
 from shared.machine.plan import Effect, Plan
 from shared.machine.status import TERMINAL, Status
+from shared.planner.domains import DOMAINS
+from shared.planner.forms import book_of
 from shared.redisdb.reader import View
 from shared.redisdb.talks import Kept
 from shared.requests import Context, Execute, links
@@ -24,9 +26,8 @@ LOOK_S: Final = 0.05
 MOST_OUTPUTS: Final = 100
 MOST_TEXT: Final = 2_000
 HELP: Final = (
-    "I can book tables and rides, send messages and reminders, add to your calendar, look up the weather and search for "
-    'restaurants. For example: "Book a table for 2 at 7pm". Ask "status" how things stand, say "yes" or "no" to what waits '
-    'for your approval, "never mind" to drop what I asked about, "cancel it" to cancel what was begun last.'
+    'I can do something about: {domains}. For example: "Book a table for 2 at 7pm". Ask "status" how things stand, say "yes" '
+    'or "no" to what waits for your approval, "never mind" to drop what I asked about, "cancel it" to cancel what was begun last.'
 )
 
 
@@ -72,7 +73,7 @@ async def carry_out(turn: Turn, meaning: Meaning) -> Reply:
     """Do what the message means, and say so."""
     match meaning:
         case Help():
-            return _said(turn, "answer", HELP)
+            return _said(turn, "answer", HELP.format(domains=", ".join(_domains(turn))))
         case Nothing(text=text):
             return _said(turn, "answer", text)
         case Drop():
@@ -90,6 +91,12 @@ async def carry_out(turn: Turn, meaning: Meaning) -> Reply:
             return await _stop(turn, execution)
         case Begin():
             return await _begin(turn, meaning)
+
+
+def _domains(turn: Turn) -> list[str]:
+    """What requests can be about: of what there are tools for."""
+    book = book_of(DOMAINS, frozenset(turn.deps.registry.contracts()))
+    return [row.name for row in book.domains if row.name not in book.missing]
 
 
 def _said(

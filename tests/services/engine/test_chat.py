@@ -159,3 +159,8 @@ async def test_what_is_over_is_not_cancelled(site: Site) -> None:
 async def test_a_user_whose_id_is_no_name_may_chat(site: Site) -> None:
     """It is data; it only is not written down as who acts."""
     assert (await told(site, {"message": "help", "userId": "\u200b" * 150}))["kind"] == "answer"
+
+
+async def test_what_can_be_done_is_what_there_are_tools_for(site: Site) -> None:
+    """By the names of the domains."""
+    assert "table" in (await told(site, {"message": "What can you do?"}))["text"]
