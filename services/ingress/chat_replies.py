@@ -27,7 +27,8 @@ MOST_OUTPUTS: Final = 100
 MOST_TEXT: Final = 2_000
 HELP: Final = (
     'I can do something about: {domains}. For example: "Book a table for 2 at 7pm". Ask "status" how things stand, say "yes" '
-    'or "no" to what waits for your approval, "never mind" to drop what I asked about, "cancel it" to cancel what was begun last.'
+    'or "no" to what waits for your approval, "never mind" to drop what I asked about, '
+    '"cancel it" to cancel what was begun last.'
 )
 
 
@@ -72,17 +73,13 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 async def carry_out(turn: Turn, meaning: Meaning) -> Reply:
     """Do what the message means, and say so."""
     match meaning:
-        case Help():
-            return _said(turn, "answer", HELP.format(domains=", ".join(_domains(turn))))
-        case Nothing(text=text):
-            return _said(turn, "answer", text)
-        case Drop():
-            dropped = msgspec.structs.replace(turn.kept.talk, open=None)
-            return _said(turn, "answer", "All right, that is dropped. Nothing was done.", talk=dropped)
+        case Help() | Nothing() | Drop():
+            return _simple(turn, meaning)
         case Tell():
             return await _tell(turn)
         case Ask():
-            return _ask(turn, meaning)
+            asks_model = turn.deps.settings.planners != "rules" and turn.kept.talk.open is None
+            return await _to_model(turn) if asks_model else _ask(turn, meaning)
         case Choose(among=among):
             return _choose(turn, among)
         case Act():
@@ -91,6 +88,14 @@ async def carry_out(turn: Turn, meaning: Meaning) -> Reply:
             return await _stop(turn, execution)
         case Begin():
             return await _begin(turn, meaning)
+
+
+def _simple(turn: Turn, meaning: Help | Nothing | Drop) -> Reply:
+    if isinstance(meaning, Drop):
+        dropped = msgspec.structs.replace(turn.kept.talk, open=None)
+        return _said(turn, "answer", "All right, that is dropped. Nothing was done.", talk=dropped)
+    text = meaning.text if isinstance(meaning, Nothing) else HELP.format(domains=", ".join(_domains(turn)))
+    return _said(turn, "answer", text)
 
 
 def _domains(turn: Turn) -> list[str]:
@@ -257,6 +262,12 @@ async def _begin(turn: Turn, begin: Begin) -> Reply:
     return reply
 
 
+async def _to_model(turn: Turn) -> Reply:
+    """What the rules would ask about, a model is to plan, in a segment of its own."""
+    asked = Execute(intent=turn.words, user_id=turn.user, context=turn.context, confirm=turn.confirm)
+    return msgspec.structs.replace(begun(turn, *await take(turn.deps, turn.tenant, asked, turn.key)), asked=asked)
+
+
 def begun(turn: Turn, body: dict[str, Any], status: int, place: str) -> Reply:
     """Of an execution or a schedule."""
     said = {"conversationId": turn.conversation, "kind": "started" if status == 202 else "scheduled"}
@@ -265,7 +276,7 @@ def begun(turn: Turn, body: dict[str, Any], status: int, place: str) -> Reply:
         return Reply(body=said | body, status=status, place=place, talk=talk)
     execution = body["executionId"]
     talk = talk.begun(execution)
-    if body["status"] == Status.AWAITING_CONFIRMATION and "plan" in body:
+    if body["status"] == Status.AWAITING_CONFIRMATION and body.get("plan"):
         plan = Pending(execution=execution, step="", hash=body["plan"]["hash"], message=body["plan"]["summary"])
         talk = talk.having_shown((plan,))
     return Reply(body=said | body, status=status, place=place, talk=talk, execution=execution)
