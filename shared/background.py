@@ -39,6 +39,5 @@ class Background:
     async def close(self) -> None:
         """Wait for all, and for what they start meanwhile; whoever pauses is told to stop."""
         self._closing.set()
-        with contextlib.suppress(asyncio.CancelledError):
-            while self._tasks:
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -15,6 +15,7 @@ from services.resume.subscriber.running import subscriber_of
 from services.resume.webhook import Webhook
 from shared import logs
 from shared.archive import Archiver
+from shared.background import Background
 from shared.callers import Callers, tenants
 from shared.door import Door
 from shared.errors import Unavailable
@@ -29,6 +30,8 @@ from shared.settings import Settings
 log = logs.get_logger()
 SHORTEST: Final = 0.5
 """Of the pause between two rounds; so replicas do not stay in step either."""
+STOP_S: Final = 8.0
+"""How long a round under way may take when the service stops."""
 
 
 def pause(every_s: float, chance: float) -> float:
@@ -36,14 +39,13 @@ def pause(every_s: float, chance: float) -> float:
     return every_s * (SHORTEST + (1 - SHORTEST) * chance)
 
 
-async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float) -> None:
-    """Do `work` for ever; a fault of one round is logged and the next round comes.
+async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float, rounds: Background) -> None:
+    """Do `work` until `rounds` closes; a fault of one round is logged and the next round comes.
 
     Rounds begin at most `every_s` apart, if they are short. They are not in step with what they look for: executions that were
     moved in one round are due again together, and with a steady beat would always just miss the same later one.
     """
-    while True:
-        await asyncio.sleep(pause(every_s, random.random()))
+    while await rounds.pause(pause(every_s, random.random())):
         try:
             await work()
         except Unavailable as error:
@@ -79,16 +81,15 @@ def create(settings: Settings) -> Starlette:
             )
             folder = Path(settings.archive_folder) if settings.archive_folder else None
             archiver = Archiver(engine.store, Reader(engine.redis), folder)
-            loops = [
-                asyncio.create_task(repeat("sweep", engine.watchdog.sweep, settings.sweep_ms / 1000)),
-                asyncio.create_task(repeat("archive", archiver.run_once, settings.retire_every_ms / 1000)),
-            ]
+            rounds = Background()
+            rounds.start(repeat("sweep", engine.watchdog.sweep, settings.sweep_ms / 1000, rounds))
+            rounds.start(repeat("archive", archiver.run_once, settings.retire_every_ms / 1000, rounds))
             engine.qstash.announce()
             yield
-            for loop in loops:
-                loop.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await loop
+            # A round is let end: cancelled in the middle of a command, it would take its connection to Redis with it.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await rounds.close()
 
     return build_app(settings, lifespan)
 

@@ -6,6 +6,7 @@ import itertools
 import pytest
 
 from services.resume import main
+from shared.background import Background
 from shared.errors import Unavailable
 from tests.support.waiting import eventually
 
@@ -23,9 +24,28 @@ async def test_rounds_go_on_after_one_that_fails_and_one_that_crashes() -> None:
             raise ValueError("an odd record")
         return 0
 
-    task = asyncio.create_task(main.repeat("sweep", work, 0.001))
+    found = Background()
+    found.start(main.repeat("sweep", work, 0.001, found))
     await eventually(lambda: len(seen) > 3, describe="rounds after the crash")
-    task.cancel()
+    await found.close()
+
+
+async def test_a_round_under_way_ends_before_the_service_does() -> None:
+    """Cancelled in the middle of a command it would leave its connection open."""
+    ended: list[bool] = []
+    began = asyncio.Event()
+
+    async def work() -> int:
+        began.set()
+        await asyncio.sleep(0.05)
+        ended.append(True)
+        return 0
+
+    found = Background()
+    found.start(main.repeat("sweep", work, 0.001, found))
+    await began.wait()
+    await found.close()
+    assert ended
 
 
 @pytest.mark.parametrize(("chance", "pause_s"), [(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])
