@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis.asyncio import Redis
 
+from shared.redisdb.connect import connect
 from tests.support import keyspace
 from tests.support.valkey import Valkey
 
@@ -21,7 +22,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 @pytest.fixture
 async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
     """A client of the session's Valkey, which holds nothing now."""
-    async with Redis.from_url(valkey.url) as client:
+    async with connect(valkey.url) as client:
         await client.flushall()
         yield client
 

@@ -3,8 +3,7 @@
 from typing import Any
 
 import msgspec
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -14,13 +13,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from shared.durability import Fsync
 from shared.errors import SettingsError
 from shared.redisdb import keys
+from shared.redisdb.pool import Pool
 
 
 def connect(url: str) -> Redis:
     """A client for `url`; connections are made when first used. SettingsError for a URL that is none."""
     try:
-        # Blocking: the 257th command of a loop turn waits for a connection instead of failing as if Redis were away.
-        pool = BlockingConnectionPool.from_url(
+        pool = Pool.from_url(
             url,
             max_connections=256,
             timeout=5,
@@ -31,25 +30,7 @@ def connect(url: str) -> Redis:
         )
     except ValueError:  # its text may quote a part of the password
         raise SettingsError("REDIS_URL is not usable: write redis://host:port/0, or rediss:// for TLS") from None
-    pool.connection_class = _told_of_its_end(pool.connection_class)
     return Redis.from_pool(pool)  # closing the client closes the pool: with `connection_pool=` nobody would
-
-
-def _told_of_its_end(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    """The same kind of connection, for which a line that was cut is a lost connection on every event loop.
-
-    Over a transport that is closed already, uvloop raises a RuntimeError. redis-py takes that for a fault of its caller, does
-    not send again, and it gets past whoever reckons with a Redis that is away.
-    """
-
-    class Told(kind):  # type: ignore[misc, valid-type] # the URL chooses: TCP, TLS or a socket
-        async def send_packed_command(self, *args: Any, **options: Any) -> None:
-            try:
-                await super().send_packed_command(*args, **options)
-            except RuntimeError as error:
-                raise RedisConnectionError(f"the connection was cut: {error}") from error
-
-    return Told
 
 
 async def fsync_of(redis: Redis) -> Fsync:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from shared.redisdb.connect import connect
 from tests.services.qstash_dev import support
 
 
@@ -22,7 +23,7 @@ def valkey_url() -> Iterator[str]:
 @pytest.fixture
 async def redis(valkey_url: str) -> AsyncIterator[Redis]:
     """A client of the session's Valkey, which is empty now."""
-    async with Redis.from_url(valkey_url) as client:
+    async with connect(valkey_url) as client:
         await client.flushall()
         yield client
 
