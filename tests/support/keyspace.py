@@ -68,6 +68,12 @@ def row_of(name: str) -> Documented:
     return found[0]
 
 
+def clear(port: int) -> None:
+    """Nothing is on the server."""
+    with Redis(port=port) as client:
+        client.flushall()
+
+
 def check(port: int) -> None:
     """Every key on the server is documented, of the type it is documented with, and ends as it says there."""
     with Redis(port=port, decode_responses=True) as client:
