@@ -38,7 +38,7 @@ def test_every_route_of_ingress_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf8")
     readme = re.sub(r"\{\w+\}", "*", readme)
     for route in ingress_app().routes:
-        path = re.sub(r"\{\w+\}", "*", getattr(route, "path", ""))
+        path = re.sub(r"\{\w+(:path)?\}", "*", getattr(route, "path", ""))
         last = path.rstrip("/").rsplit("/", 1)[-1]
 
         assert path in readme or (last != "*" and f"/{last}" in readme), path
