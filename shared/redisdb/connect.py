@@ -13,7 +13,29 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from shared.durability import Fsync
 from shared.errors import SettingsError
 from shared.redisdb import keys
+from shared.redisdb.line import Line
 from shared.redisdb.pool import Pool
+
+
+class Client(Redis):
+    """redis-py's client, whose scripts share one line; all else has a connection of its own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._line = Line(self.connection_pool.make_connection)
+
+    async def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """See redis-py. May be sent twice."""
+        return await self._line.ask("EVALSHA", sha, numkeys, *keys_and_args)
+
+    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """See redis-py. May be sent twice."""
+        return await self._line.ask("EVAL", script, numkeys, *keys_and_args)
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - redis-py's
+        """See redis-py; waits for what is under way."""
+        await self._line.aclose()
+        await super().aclose(close_connection_pool)
 
 
 def connect(url: str) -> Redis:
@@ -30,7 +52,7 @@ def connect(url: str) -> Redis:
         )
     except ValueError:  # its text may quote a part of the password
         raise SettingsError("REDIS_URL is not usable: write redis://host:port/0, or rediss:// for TLS") from None
-    return Redis.from_pool(pool)  # closing the client closes the pool: with `connection_pool=` nobody would
+    return Client.from_pool(pool)  # closing the client closes the pool: with `connection_pool=` nobody would
 
 
 async def fsync_of(redis: Redis) -> Fsync:

@@ -1,5 +1,6 @@
 """The embedded Valkey as a process of the tests: started as `make run` starts it, killed for real."""
 
+import signal
 import socket
 import subprocess
 import time
@@ -56,6 +57,11 @@ class Valkey:
                 except redis.ConnectionError:
                     time.sleep(0.01)
         return False
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send its process a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed on the way out."""

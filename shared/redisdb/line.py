@@ -1,0 +1,195 @@
+"""One connection for the commands of a whole process: what is asked in one turn of the loop leaves together.
+
+redis-py gives each command a connection of its own for as long as it takes, with a task, a lock and several timers; that costs
+seven times the processor time of asking over one line, and for commands that come together more than twenty times
+(docs/performance.md). Commands that are under way at once also share the server's fsync. Connecting stays redis-py's work: TLS,
+passwords and database are as the URL says.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    InvalidResponse,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+CLOSED: Final = "the client is closed"
+CLOSE_S: Final = 2.0
+"""How long closing waits for commands that are under way."""
+ANSWER_S: Final = 5.0
+"""What has no answer by then has a lost connection."""
+AGAIN_S: Final = (0.05, 0.1, 0.2)
+"""Pauses before a command is sent again after a lost connection: every script bears that."""
+_ERRORS: Final[dict[str, type[ResponseError | RedisConnectionError]]] = {
+    "LOADING": BusyLoadingError,
+    "NOAUTH": AuthenticationError,
+    "NOSCRIPT": NoScriptError,
+    "OOM": OutOfMemoryError,
+    "READONLY": ReadOnlyError,
+}
+
+_MORE: Final = object()
+
+
+def _error(text: str) -> Exception:
+    kind = _ERRORS.get(text.partition(" ")[0], ResponseError)
+    return kind(text.partition(" ")[2] if kind is not ResponseError else text.removeprefix("ERR "))
+
+
+class Line:
+    """Asks over one connection, made when first needed and again when it is lost."""
+
+    def __init__(self, make: Callable[[], AbstractConnection]) -> None:
+        """`make`: a connection of redis-py's that nobody else uses."""
+        self._make = make
+        self._opening = asyncio.Lock()
+        self._wire: _Wire | None = None
+        self._closed = False
+
+    async def ask(self, *words: str | bytes | int | float) -> Any:
+        """The answer to a command that may be sent twice. redis-py's exceptions."""
+        packed = hiredis.pack_command(words)  # type: ignore[arg-type] # its stubs take a tuple of one
+        for pause in AGAIN_S:
+            try:
+                return await (await self._open()).ask(packed)
+            except (RedisConnectionError, RedisTimeoutError):
+                if self._closed:
+                    raise
+            await asyncio.sleep(pause)
+        return await (await self._open()).ask(packed)
+
+    async def aclose(self) -> None:
+        """Take no more commands, and wait for those under way, CLOSE_S at most."""
+        self._closed = True
+        async with self._opening:
+            wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.finish(CLOSE_S)
+
+    async def _open(self) -> "_Wire":
+        wire = self._wire
+        if wire is not None and not wire.lost:
+            return wire
+        async with self._opening:
+            if self._closed:
+                raise RedisConnectionError(CLOSED)
+            if self._wire is None or self._wire.lost:
+                self._wire = await _connected(self._make())
+            return self._wire
+
+
+async def _connected(made: AbstractConnection) -> "_Wire":
+    try:
+        await made.connect()  # type: ignore[no-untyped-call] # redis-py's
+    except BaseException:
+        await made.disconnect(nowait=True)  # cancelled in the middle of its greeting, it would stay open
+        raise
+    return _Wire(made)
+
+
+class _Wire(asyncio.Protocol):
+    """One connection's life. What is lost with it is told to whoever asked."""
+
+    def __init__(self, made: AbstractConnection) -> None:
+        assert made._writer is not None  # noqa: S101, SLF001 - it is connected; redis-py has no public way to its transport
+        self._made = made
+        self._transport: asyncio.WriteTransport = made._writer.transport  # noqa: SLF001
+        self._loop = asyncio.get_running_loop()
+        self._reader = hiredis.Reader(notEnoughData=_MORE, protocolError=InvalidResponse, replyError=_error)
+        self._asked: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._unsent: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.lost = False
+        self._transport.set_protocol(self)
+
+    def ask(self, packed: bytes) -> "asyncio.Future[Any]":
+        """Its answer. A caller who is cancelled only stops waiting for it."""
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        now = self._loop.time()
+        self._asked.append((answer, now + ANSWER_S))
+        self._idle.clear()
+        if not self._unsent:
+            self._loop.call_soon(self._send)
+        self._unsent.append(packed)
+        if self._timer is None:
+            self._timer = self._loop.call_at(now + ANSWER_S, self._look)
+        return answer
+
+    async def finish(self, within_s: float) -> None:
+        """Close it once all is answered, or after `within_s`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
+        self._lose(RedisConnectionError, CLOSED)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        self._reader.feed(data)
+        try:
+            while (reply := self._reader.gets()) is not _MORE:
+                self._answer(reply)
+        except InvalidResponse as error:
+            self._lose(RedisConnectionError, f"the server does not speak RESP: {error}")
+        if not self._asked:
+            self._idle.set()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._lose(RedisConnectionError, f"the connection was cut: {error or 'by the server'}")
+
+    def _send(self) -> None:
+        words, self._unsent = self._unsent, []
+        if not self.lost:
+            self._transport.write(b"".join(words))
+
+    def _answer(self, reply: Any) -> None:
+        if isinstance(reply, hiredis.PushNotification):
+            return  # nobody asked
+        answer, _ = self._asked.popleft()
+        if answer.done():
+            return  # who asked was cancelled
+        if isinstance(reply, Exception):
+            answer.set_exception(reply)
+        else:
+            answer.set_result(reply)
+
+    def _look(self) -> None:
+        """One timer for all: answers come in order, so the oldest question has the first deadline."""
+        self._timer = None
+        if not self._asked or self.lost:
+            return
+        due = self._asked[0][1]
+        if due <= self._loop.time():
+            self._lose(RedisTimeoutError, f"no answer within {ANSWER_S} s")
+        else:
+            self._timer = self._loop.call_at(due, self._look)
+
+    def _lose(self, kind: type[RedisError], why: str) -> None:
+        if self.lost:
+            return
+        self.lost = True
+        self._transport.abort()
+        self._made._close()  # type: ignore[no-untyped-call] # noqa: SLF001 - redis-py's; it forgets its transport
+        for answer, _ in self._asked:
+            if not answer.done():
+                answer.set_exception(kind(why))
+        self._asked.clear()
+        self._idle.set()
+        if self._timer is not None:
+            self._timer.cancel()
