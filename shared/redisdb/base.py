@@ -1,13 +1,15 @@
 """What every set of commands on Redis does alike: the clock, the barrier, and one error for a Redis that is away."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from shared.errors import Unavailable
+from shared.redisdb.connect import line_of
+from shared.redisdb.line import Word
 from shared.redisdb.lua import BARRIER_MS, Script
 
 
@@ -17,6 +19,7 @@ class Commanding:
     def __init__(self, redis: Redis, *, strict: bool = False, now_ms: int | None = None) -> None:
         """`strict`: what is answered for waits until it is on disk. `now_ms`: tests only."""
         self._redis = redis
+        self._line = line_of(redis)
         self._strict = strict
         self.now_ms = now_ms
         self.calls: dict[str, int] = defaultdict(int)
@@ -31,7 +34,7 @@ class Commanding:
         """Unix ms by the server's clock."""
         if self.now_ms is not None:
             return self.now_ms
-        seconds, micros = await self._plain(self._redis.time())
+        seconds, micros = await self._read("TIME")
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
@@ -45,6 +48,15 @@ class Commanding:
         if not synced:
             raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
         return reply
+
+    async def _read(self, *words: Word) -> Any:
+        """The raw reply to a command that only reads."""
+        return await self._plain(self._line.ask(*words))
+
+    async def _read_all(self, commands: Iterable[Sequence[Word]]) -> list[Any]:
+        """The raw replies to all of these, in one round trip."""
+        found: list[Any] = await self._plain(self._line.ask_all(commands))
+        return found
 
     async def _plain(self, call: Any) -> Any:
         try:

@@ -22,20 +22,27 @@ class Client(Redis):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._line = Line(self.connection_pool.make_connection)
+        self.line = Line(self.connection_pool.make_connection)
 
     async def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
         """See redis-py. May be sent twice."""
-        return await self._line.ask("EVALSHA", sha, numkeys, *keys_and_args)
+        return await self.line.ask("EVALSHA", sha, numkeys, *keys_and_args)
 
     async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
         """See redis-py. May be sent twice."""
-        return await self._line.ask("EVAL", script, numkeys, *keys_and_args)
+        return await self.line.ask("EVAL", script, numkeys, *keys_and_args)
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - redis-py's
         """See redis-py; waits for what is under way."""
-        await self._line.aclose()
+        await self.line.aclose()
         await super().aclose(close_connection_pool)
+
+
+def line_of(redis: Redis) -> Line:
+    """The line that a client's commands share. TypeError for a client that was not opened here."""
+    if not isinstance(redis, Client):
+        raise TypeError("open it with shared.redisdb.connect.connect: any other client has no line")
+    return redis.line
 
 
 def connect(url: str) -> Redis:

@@ -68,10 +68,7 @@ class RedisEvents(Commanding):
     async def pending(self) -> list[str]:
         """See the port. One round trip."""
         now = await self.now()
-        pipe = self._redis.pipeline(transaction=False)
-        for tag in keys.all_partitions():
-            pipe.zcount(keys.event_deliveries(tag), "-inf", now)
-        counts = await self._plain(pipe.execute())
+        counts = await self._read_all(("ZCOUNT", keys.event_deliveries(tag), "-inf", now) for tag in keys.all_partitions())
         return [tag for tag, count in zip(keys.all_partitions(), counts, strict=True) if count]
 
     async def claim(self, tag: str, *, limit: int, claim_ms: int) -> list[Delivery]:

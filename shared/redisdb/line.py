@@ -8,9 +8,9 @@ passwords and database are as the URL says.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
@@ -26,6 +26,8 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+Word: TypeAlias = str | bytes | int | float
 
 CLOSED: Final = "the client is closed"
 CLOSE_S: Final = 2.0
@@ -60,17 +62,25 @@ class Line:
         self._wire: _Wire | None = None
         self._closed = False
 
-    async def ask(self, *words: str | bytes | int | float) -> Any:
+    async def ask(self, *words: Word) -> Any:
         """The answer to a command that may be sent twice. redis-py's exceptions."""
-        packed = hiredis.pack_command(words)  # type: ignore[arg-type] # its stubs take a tuple of one
+        return await self._ask(_packed(words), 0)
+
+    async def ask_all(self, commands: Iterable[Sequence[Word]]) -> list[Any]:
+        """The answers to all of these, in their order, in one round trip. All of them may be sent twice."""
+        packed = [_packed(words) for words in commands]
+        found: list[Any] = await self._ask(b"".join(packed), len(packed)) if packed else []
+        return found
+
+    async def _ask(self, packed: bytes, many: int) -> Any:
         for pause in AGAIN_S:
             try:
-                return await (await self._open()).ask(packed)
+                return await (await self._open()).ask(packed, many)
             except (RedisConnectionError, RedisTimeoutError):
                 if self._closed:
                     raise
             await asyncio.sleep(pause)
-        return await (await self._open()).ask(packed)
+        return await (await self._open()).ask(packed, many)
 
     async def aclose(self) -> None:
         """Take no more commands, and wait for those under way, CLOSE_S at most."""
@@ -101,6 +111,34 @@ async def _connected(made: AbstractConnection) -> "_Wire":
     return _Wire(made)
 
 
+def _packed(words: Sequence[Word]) -> bytes:
+    found: bytes = hiredis.pack_command(tuple(words))  # type: ignore[arg-type] # its stubs take a tuple of one
+    return found
+
+
+class _Question:
+    """What somebody waits for: one answer, or `many` together."""
+
+    __slots__ = ("answer", "due", "many", "replies")
+
+    def __init__(self, answer: "asyncio.Future[Any]", due: float, many: int) -> None:
+        self.answer = answer
+        self.due = due
+        self.many = many
+        self.replies: list[Any] = []
+
+    def take(self, reply: Any) -> bool:
+        """Whether it has all its answers now."""
+        if self.many:
+            self.replies.append(reply)
+            if len(self.replies) < self.many:
+                return False
+            reply = next((one for one in self.replies if isinstance(one, Exception)), self.replies)
+        if not self.answer.done():  # who asked may have been cancelled
+            (self.answer.set_exception if isinstance(reply, Exception) else self.answer.set_result)(reply)
+        return True
+
+
 class _Wire(asyncio.Protocol):
     """One connection's life. What is lost with it is told to whoever asked."""
 
@@ -110,7 +148,7 @@ class _Wire(asyncio.Protocol):
         self._transport: asyncio.WriteTransport = made._writer.transport  # noqa: SLF001
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(notEnoughData=_MORE, protocolError=InvalidResponse, replyError=_error)
-        self._asked: deque[tuple[asyncio.Future[Any], float]] = deque()
+        self._asked: deque[_Question] = deque()
         self._unsent: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
@@ -118,11 +156,11 @@ class _Wire(asyncio.Protocol):
         self.lost = False
         self._transport.set_protocol(self)
 
-    def ask(self, packed: bytes) -> "asyncio.Future[Any]":
-        """Its answer. A caller who is cancelled only stops waiting for it."""
+    def ask(self, packed: bytes, many: int) -> "asyncio.Future[Any]":
+        """Its answer, or its `many` answers. A caller who is cancelled only stops waiting for it."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         now = self._loop.time()
-        self._asked.append((answer, now + ANSWER_S))
+        self._asked.append(_Question(answer, now + ANSWER_S, many))
         self._idle.clear()
         if not self._unsent:
             self._loop.call_soon(self._send)
@@ -161,20 +199,15 @@ class _Wire(asyncio.Protocol):
     def _answer(self, reply: Any) -> None:
         if isinstance(reply, hiredis.PushNotification):
             return  # nobody asked
-        answer, _ = self._asked.popleft()
-        if answer.done():
-            return  # who asked was cancelled
-        if isinstance(reply, Exception):
-            answer.set_exception(reply)
-        else:
-            answer.set_result(reply)
+        if self._asked[0].take(reply):
+            self._asked.popleft()
 
     def _look(self) -> None:
         """One timer for all: answers come in order, so the oldest question has the first deadline."""
         self._timer = None
         if not self._asked or self.lost:
             return
-        due = self._asked[0][1]
+        due = self._asked[0].due
         if due <= self._loop.time():
             self._lose(RedisTimeoutError, f"no answer within {ANSWER_S} s")
         else:
@@ -186,9 +219,9 @@ class _Wire(asyncio.Protocol):
         self.lost = True
         self._transport.abort()
         self._made._close()  # type: ignore[no-untyped-call] # noqa: SLF001 - redis-py's; it forgets its transport
-        for answer, _ in self._asked:
-            if not answer.done():
-                answer.set_exception(kind(why))
+        for question in self._asked:
+            if not question.answer.done():
+                question.answer.set_exception(kind(why))
         self._asked.clear()
         self._idle.set()
         if self._timer is not None:

@@ -79,10 +79,8 @@ class RedisSchedules(Commanding):
     async def due(self, partitions: Sequence[str], *, limit: int) -> list[str]:
         """Schedules to be looked at now, `limit` of each partition, in one round trip."""
         now = await self.now()
-        pipe = self._redis.pipeline(transaction=False)
-        for pp in partitions:
-            pipe.zrange(keys.schedule_times(pp), 0, now, byscore=True, offset=0, num=limit)
-        return [name.decode() for some in await self._plain(pipe.execute()) for name in some]
+        times = (("ZRANGE", keys.schedule_times(pp), 0, now, "BYSCORE", "LIMIT", 0, limit) for pp in partitions)
+        return [name.decode() for some in await self._read_all(times) for name in some]
 
     async def claim(self, schedule: str, *, planned_ms: int = 0, due: Due | None = None) -> Taken | None:
         """Move the next time as was decided for `planned_ms` (once, however many decided so), and take the first that waits."""

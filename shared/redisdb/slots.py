@@ -65,11 +65,8 @@ class RedisSlots(Commanding):
     async def pending(self) -> list[str]:
         """See the port. One round trip."""
         now, tags = await self.now(), keys.all_partitions()
-        pipe = self._redis.pipeline(transaction=False)
-        for tag in tags:
-            pipe.zcount(keys.slot_times(tag), "-inf", now)
-            pipe.zcount(keys.slot_grants(tag), "-inf", now)
-        counts = await self._plain(pipe.execute())
+        names = (name for tag in tags for name in (keys.slot_times(tag), keys.slot_grants(tag)))
+        counts = await self._read_all(("ZCOUNT", name, "-inf", now) for name in names)
         return [tag for tag, swept, told in zip(tags, counts[::2], counts[1::2], strict=True) if swept or told]
 
     async def claim(self, tag: str, *, limit: int, claim_ms: int) -> list[Grant]:

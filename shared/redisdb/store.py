@@ -42,6 +42,7 @@ from shared.ports import (
 from shared.quota import Account
 from shared.redisdb import keys, wire
 from shared.redisdb.base import Commanding
+from shared.redisdb.line import Word
 from shared.redisdb.lua import BARRIER_MS, wait_for_disk
 
 _TERMINAL: Final = f",{','.join(sorted(TERMINAL))},"
@@ -75,6 +76,11 @@ def must_last(kept: Changes, going: Going) -> bool:
 def commas(statuses: frozenset[Status]) -> str:
     """Statuses as the scripts look them up: a comma before and after each."""
     return f",{','.join(sorted(statuses))},"
+
+
+def _range(name: str, until_ms: int, limit: int) -> tuple[Word, ...]:
+    """The first `limit` members whose time has come."""
+    return ("ZRANGE", name, 0, until_ms, "BYSCORE", "LIMIT", 0, limit)
 
 
 class RedisStore(Commanding):
@@ -306,24 +312,24 @@ class RedisStore(Commanding):
     async def _fields(self, execution: str, names: Sequence[str]) -> list[bytes | None]:
         if not names:
             return []
-        found: list[bytes | None] = await self._plain(self._redis.hmget(keys.record(execution), list(names)))
+        found: list[bytes | None] = await self._read("HMGET", keys.record(execution), *names)
         return found
 
     async def load_letters(self, execution: str, positions: Sequence[int]) -> dict[int, object]:
         """See the port."""
         if not positions:
             return {}
-        values = await self._plain(self._redis.hmget(keys.inbox(execution), [str(at) for at in positions]))
+        values = await self._read("HMGET", keys.inbox(execution), *positions)
         return {at: wire.signal(text).payload for at, text in zip(positions, values, strict=True) if text is not None}
 
     async def load_plan(self, execution: str) -> bytes | None:
         """See the port."""
-        found: bytes | None = await self._plain(self._redis.get(keys.plan(execution)))
+        found: bytes | None = await self._read("GET", keys.plan(execution))
         return found
 
     async def load_words(self, execution: str) -> Words | None:
         """See the port."""
-        found = await self._plain(self._redis.hget(keys.record(execution), "words"))
+        found = await self._read("HGET", keys.record(execution), "words")
         return None if found is None else wire.words(found)
 
     async def signal(self, execution: str, *, tenant: str, sid: str, kind: str, payload: object) -> Accepted | NotAccepted:
@@ -371,7 +377,7 @@ class RedisStore(Commanding):
 
     async def account(self, execution: str) -> Account | None:
         """See the port."""
-        found = await self._plain(self._redis.hmget(keys.record(execution), list(wire.ACCOUNT)))
+        found = await self._read("HMGET", keys.record(execution), *wire.ACCOUNT)
         return wire.account(dict(zip(wire.ACCOUNT, found, strict=True)))
 
     async def count(self, execution: str, message: str, units: int) -> None:
@@ -386,16 +392,13 @@ class RedisStore(Commanding):
     async def overdue(self, partition: str, *, limit: int, late_ms: int = 0) -> list[str]:
         """See the port. The candidates only; `resend` checks each again, atomically."""
         now = await self.now() - late_ms
-        found = await self._plain(self._redis.zrange(keys.due(partition), 0, now, byscore=True, offset=0, num=limit))
+        found = await self._read(*_range(keys.due(partition), now, limit))
         return [name.decode() for name in found]
 
     async def overdue_everywhere(self, *, limit: int, late_ms: int = 0) -> list[str]:
         """`overdue` of every partition in one round trip."""
         now = await self.now() - late_ms
-        pipe = self._redis.pipeline(transaction=False)
-        for partition in keys.all_partitions():
-            pipe.zrange(keys.due(partition), 0, now, byscore=True, offset=0, num=limit)
-        found = await self._plain(pipe.execute())
+        found = await self._read_all(_range(keys.due(partition), now, limit) for partition in keys.all_partitions())
         return [name.decode() for part in found for name in part]
 
     async def overdue_page(self, partition: str, *, first: int, page: int, each: int, late_ms: int) -> OverduePage:
@@ -410,10 +413,7 @@ class RedisStore(Commanding):
     async def moved(self, executions: Sequence[str]) -> list[bool]:
         """See the port. One round trip."""
         now = await self.now()
-        pipe = self._redis.pipeline(transaction=False)
-        for execution in executions:
-            pipe.hmget(keys.record(execution), ["tries", "lease_until", "status"])
-        found = await self._plain(pipe.execute())
+        found = await self._read_all(("HMGET", keys.record(one), "tries", "lease_until", "status") for one in executions)
         return [
             not int(tries or 0) or int(until or 0) > now or (status or b"").decode() in TERMINAL
             for tries, until, status in found
@@ -425,15 +425,12 @@ class RedisStore(Commanding):
 
     async def lag(self) -> int:
         """See the port."""
-        return int(await self._plain(self._redis.get(keys.delivery_lag())) or 0)
+        return int(await self._read("GET", keys.delivery_lag()) or 0)
 
     async def waiting_entries(self) -> list[str]:
         """Partitions with outbox entries whose relay time has come, in one round trip."""
         now = await self.now()
-        pipe = self._redis.pipeline(transaction=False)
-        for partition in keys.all_partitions():
-            pipe.zcount(keys.outbox_times(partition), "-inf", now)
-        counts = await self._plain(pipe.execute())
+        counts = await self._read_all(("ZCOUNT", keys.outbox_times(one), "-inf", now) for one in keys.all_partitions())
         return [partition for partition, count in zip(keys.all_partitions(), counts, strict=True) if count]
 
     async def relay_claim(self, partition: str, *, limit: int, claim_ms: int) -> list[Entry]:
@@ -469,10 +466,7 @@ class RedisStore(Commanding):
 
     async def away_entries(self) -> list[str]:
         """See the port. One round trip."""
-        pipe = self._redis.pipeline(transaction=False)
-        for partition in keys.all_partitions():
-            pipe.zcard(keys.outbox_away(partition))
-        counts = await self._plain(pipe.execute())
+        counts = await self._read_all(("ZCARD", keys.outbox_away(one)) for one in keys.all_partitions())
         return [partition for partition, count in zip(keys.all_partitions(), counts, strict=True) if count]
 
     async def watch(self, execution: str, *, tenant: str, for_ms: int) -> int | None:
@@ -598,7 +592,7 @@ class RedisStore(Commanding):
     async def retire_page(self, partition: str, *, limit: int) -> list[str]:
         """See the port. The candidates only; `purge` checks each again, atomically."""
         now = await self.now()
-        found = await self._plain(self._redis.zrange(keys.retire(partition), 0, now, byscore=True, offset=0, num=limit))
+        found = await self._read(*_range(keys.retire(partition), now, limit))
         return [name.decode() for name in found]
 
     async def purge(self, execution: str) -> bool:

@@ -18,12 +18,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from redis.asyncio import Redis
 
 from shared.dead_letters import letter_of_execution
 from shared.machine.decision import Changes, Command
 from shared.machine.status import Status
 from shared.ports import Lease, Letter, LetterPage, Store
+from shared.redisdb.connect import connect
 from tests.contract.test_store_twins import IDS, KEPT, Pair, going
 from tests.support.executions import ANN, BOB, DEAD, LEASE_MS, PP, RETENTION_MS, birth, execution_id, letter, put_off, standing
 from tests.support.stores import Twice
@@ -54,7 +54,7 @@ class Twins(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._loop = asyncio.Runner()
-        self._redis = Redis.from_url(self.url)
+        self._redis = connect(self.url)
         self._pair = Pair(self._redis, Twice)
         self._do(self._redis.flushall())
 

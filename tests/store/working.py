@@ -7,11 +7,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from redis.asyncio import Redis
-
 from shared.machine.decision import Changes, Line
 from shared.machine.status import Status
 from shared.ports import Accepted, Committed, Flags, Going, Lease, Lost, NoLease
+from shared.redisdb.connect import connect
 from shared.redisdb.store import RedisStore
 from tests.store.observed import Seen
 from tests.support.executions import RETENTION_MS, ends, intends
@@ -26,7 +25,7 @@ def work(url: str, executions: list[str], seed: int, turns: int) -> list[Seen]:
 
 
 async def _work(url: str, executions: list[str], seed: int, turns: int) -> list[Seen]:
-    async with Redis.from_url(url) as redis:
+    async with connect(url) as redis:
         store = RedisStore(redis, retention_ms=RETENTION_MS)
         workers = [_Worker(store, executions, f"{seed}.{number}", turns) for number in range(TASKS)]
         await asyncio.gather(*(worker.run() for worker in workers))

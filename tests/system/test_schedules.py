@@ -1,9 +1,9 @@
 """A schedule fires on real processes: its time comes, the resume service starts it, the executor does it, once."""
 
 import pytest
-from redis.asyncio import Redis
 
 from shared.callers import LOCAL_TENANT
+from shared.redisdb.connect import connect
 from shared.redisdb.schedules import RedisSchedules
 from tests.system.harness import System, until, work
 
@@ -21,7 +21,7 @@ async def scheduled(system: System) -> str:
 async def test_a_schedule_whose_time_has_come_runs_once_and_to_its_end(system: System) -> None:
     """Nobody asks ingress: the resume service's own loop sees it."""
     schedule = await scheduled(system)
-    async with Redis.from_url(system.environ["REDIS_URL"]) as client:
+    async with connect(system.environ["REDIS_URL"]) as client:
         schedules = RedisSchedules(client)
         await schedules.set_state(schedule, LOCAL_TENANT, "active", next_ms=await schedules.now())
 

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from shared.ably import engine_publisher, execution_channel
 from shared.interpret import Interpreter
 from shared.progress import MOST_BYTES, Progress, messages
+from shared.redisdb.connect import connect
 from shared.redisdb.progress import PAGE, RedisProgress, Untold
 from shared.relay import Sender
 from tests.services.ably_dev.support import Server
@@ -252,7 +253,7 @@ async def test_one_publish_at_a_time_and_nobody_waits_for_it(redis: Redis) -> No
 
 async def test_redis_away_is_a_line_in_the_log(redis: Redis) -> None:
     """And a record that is gone is nothing to tell."""
-    gone = Redis.from_url("redis://127.0.0.1:9/0")
+    gone = connect("redis://127.0.0.1:9/0")
     progress = Progress(RedisProgress(gone), Stuck())
     with capture_logs() as logs:
         progress.moved("exe_0a_" + "0" * 32)
