@@ -30,6 +30,7 @@ from shared.machine.plan import Blueprint, Contract, Effect, PlanDraft
 from shared.machine.state import Header
 from shared.machine.status import Status
 from shared.ports import Birth, Created, Entry, Receipt
+from shared.redisdb.connect import connect
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Sender
 
@@ -130,7 +131,7 @@ async def run(redis: Redis, shape: dict[str, Any], calls: int) -> dict[str, floa
 async def main(sizes: list[int]) -> None:
     """A row for each shape and size."""
     with TemporaryDirectory() as folder, start_valkey(Path(folder), "everysec") as valkey:
-        async with Redis.from_url(valkey.url) as redis:
+        async with connect(valkey.url) as redis:
             for _ in range(250):
                 if await _there(redis):
                     break

@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 import msgspec
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bench.processes import start_valkey
@@ -23,6 +22,7 @@ from shared import settings
 from shared.executor_client import ExecutorClient
 from shared.logs import configure
 from shared.ports import Entry, Receipt
+from shared.redisdb.connect import connect
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Relay
 from shared.watchdog import Watchdog
@@ -98,7 +98,7 @@ async def _answers(redis: Any) -> bool:
 
 async def _run(overdue: int, rate: int, sweeps: int) -> None:
     with TemporaryDirectory() as folder, start_valkey(Path(folder), "no") as valkey:
-        redis = Redis.from_url(valkey.url)
+        redis = connect(valkey.url)
         for _ in range(250):
             if await _answers(redis):
                 break
