@@ -52,6 +52,12 @@ planner-report: .venv/.dev ## How well words are read: per argument, on the sent
 mutants: .venv/.dev ## Break the engine on purpose, and see that the simulator notices every time
 	@$(BIN)/python -m tests.simulation.mutants $(ARGS)
 
+bench: .venv/.dev ## Measure the engine: a step alone, 200 x 10 at once, starts, idleness, a kill (ARGS="--runs 3")
+	@$(BIN)/python -m bench.engine $(ARGS)
+
+bench-peers: .venv/.dev ## The engine and its peers in one table: ARGS="--peers FOLDER --pythons FOLDER" (docs/performance.md)
+	@$(BIN)/python -m bench.peers $(ARGS)
+
 bench-qstash: .venv/.dev ## Measure qstash_dev: messages a second, lag, memory
 	@$(BIN)/python -m bench.qstash_dev
 
@@ -80,4 +86,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run setup doctor test lint types check lock bench-qstash bench-curves bench-overdue standstill sim planner-report mutants drill mesh chaos losses
+.PHONY: help run setup doctor test lint types check lock bench bench-peers bench-qstash bench-curves bench-overdue standstill sim planner-report mutants drill mesh chaos losses
