@@ -1,6 +1,6 @@
 """The engine and its peers, measured one after the other on this machine, in one table: `make bench-peers`.
 
-`--peers` is a folder with a `NAME_peer.py` for each peer, which prints one JSON line with the keys of `bench.engine`; `--pythons`
+`--peers` is a folder with a `NAME_peer.py` for each peer, which prints a JSON line with the keys of `bench.engine`; `--pythons`
 a folder with a virtual environment `NAME` for each. A peer without one is left out, and named. `--lines` reads the lines of an
 earlier run again.
 """
