@@ -180,16 +180,19 @@ class Interpreter:
         lag: Lag | None = None,
         planner: Planner | None = None,
         patience: Patience | None = None,
+        owners: str = "",
     ) -> None:
         """`sender` hands continuations to QStash, coalesced over all segments of the process.
 
         Without `guards` nothing is limited or closed. `quota` None: nobody counts messages. `direct`: what cannot pay for a
         message goes on without one. `progress` hears of what moves in executions that somebody watches. `lag` is told how long
         messages took. `planner` makes plans of words that were accepted without one; `patience`: what that may cost.
+        `owners`: what the names of its leases begin with (`shared.places`).
         """
         self.lag = lag or Lag()
         self.planner = planner or NoPlanner()
         self.patience = patience or Patience()
+        self.owners = owners
         self.guards = guards or NoGuards()
         self.quota = quota
         self.direct = direct
@@ -232,7 +235,7 @@ class Interpreter:
             await self.store.count(delivery.execution, delivery.message, delivery.retried)
 
     async def _acquire(self, delivery: Delivery, started_ms: float) -> Lease | NoLease:
-        owner = secrets.token_hex(16)
+        owner = self.owners + secrets.token_hex(16)
         while True:
             lease = await self.store.acquire(
                 delivery.execution,

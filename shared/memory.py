@@ -19,6 +19,7 @@ from shared.errors import Conflict
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Header, Notes, Signal
 from shared.machine.status import TERMINAL, Phase, Reason, Status
+from shared.places import outlived
 from shared.ports import (
     MESSAGE,
     REST_MS,
@@ -452,7 +453,7 @@ class MemoryStore:
         if record is None:
             return NoLease(why=No.ABSENT)
         again = record.owner == owner and record.lease_until > now  # our own acquire, sent twice
-        if refused := self._refusal(record, part, now, segment, again=again):
+        if refused := self._refusal(record, part, now, segment, owner, again=again):
             return refused
         if not again:
             record.fence, record.ver = record.fence + 1, record.ver + 1
@@ -462,7 +463,7 @@ class MemoryStore:
             record.tell("segment.started", segment=record.header.segment, fence=record.fence, cause=cause)
         return _lease(record, owner, now)
 
-    def _refusal(self, record: _Record, part: _Partition, now: int, segment: int, *, again: bool) -> NoLease | None:
+    def _refusal(self, record: _Record, part: _Partition, now: int, segment: int, owner: str, *, again: bool) -> NoLease | None:
         """Why a lease is not given, in acquire.lua's order."""
         header, waits = record.header, record.wake_ms > now
         if record.terminal:
@@ -479,7 +480,7 @@ class MemoryStore:
             if record.lease_until <= now:
                 _rearm(part, header.id, record.wake_ms + WATCH_MS)
             return self._not_due(record, part, now, segment) if record.timed else NoLease(why=No.WAITING)
-        if record.lease_until > now:
+        if record.lease_until > now and not outlived(record.owner, owner):
             return NoLease(why=No.HELD, ms=record.lease_until - now)
         return None
 

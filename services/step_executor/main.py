@@ -15,12 +15,14 @@ from shared.guards import SharedGuards, Watched
 from shared.intake import plan_limits
 from shared.interpret import Interpreter, Limits
 from shared.machine.events import Patience
+from shared.places import here, owners
 from shared.planner.llm.planner import ModelPlanner
 from shared.ports import Progress as ProgressPort
 from shared.profiles import Profiles
 from shared.progress import Progress
 from shared.redisdb.latencies import Latencies
 from shared.redisdb.pings import Pings
+from shared.redisdb.places import next_number
 from shared.redisdb.progress import RedisProgress
 from shared.redisdb.reader import Reader
 from shared.runtime import LIMITS, Engine, open_engine, run
@@ -82,6 +84,7 @@ def interpreter(
     clock: SystemClock,
     stack: AsyncExitStack,
     progress: ProgressPort | None = None,
+    owners: str = "",
 ) -> Interpreter:
     """The interpreter over real tools."""
     runner = Runner(
@@ -106,7 +109,14 @@ def interpreter(
             tokens=engine.settings.llm_budget_tokens,
             call_ms=engine.settings.llm_timeout_ms,
         ),
+        owners=owners,
     )
+
+
+async def _owners(engine: Engine) -> str:
+    """Asked once this process listens: nobody else does there any more."""
+    place = here(engine.settings.executor_host, engine.settings.executor_port)
+    return owners(place, await next_number(engine.redis, place))
 
 
 def create(settings: Settings) -> Starlette:
@@ -120,7 +130,7 @@ def create(settings: Settings) -> Starlette:
             qstash = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
             registry = await open_registry(settings, stack, qstash=qstash, redis=engine.redis)
             clock = SystemClock()
-            segments = interpreter(engine, registry, clock, stack, open_progress(engine, stack))
+            segments = interpreter(engine, registry, clock, stack, open_progress(engine, stack), await _owners(engine))
             deps = Deps(
                 settings=settings,
                 interpreter=segments,

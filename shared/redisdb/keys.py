@@ -242,6 +242,11 @@ def disk_mark(beside: str) -> str:
     return f"ie:{{{tag}}}:disk"
 
 
+def place(name: str) -> str:
+    """String: how many step executors have listened there. Has a TTL."""
+    return f"ie:{{p{spread(name)}}}:place:{name}"
+
+
 def gates() -> str:
     """Hash: what is closed, by name."""
     return "ie:{gates}:closed"

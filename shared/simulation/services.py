@@ -19,6 +19,7 @@ from shared.interpret import Answer, Delivery, Interpreter, Limits
 from shared.machine.decision import Ask, Line
 from shared.machine.state import Header
 from shared.mesh import Hint
+from shared.places import owners
 from shared.ports import Channel, Entry, Letter, Planner, Queue, Store, ToolRunner
 from shared.relay import Acks, Relay, Sender
 from shared.simulation.processes import Scope, outside
@@ -163,10 +164,12 @@ class Executor(Place):
         self._planner = planner
         self._limits = limits
         self._clock = Clock(offset_ms)
+        self._place, self._boots = name.encode().hex(), 0
         self.boot()
 
     def fresh(self) -> None:
         """A new interpreter: it remembers nothing."""
+        self._boots += 1
         self.parts = self._parts()
         self.interpreter = Interpreter(
             store=self.parts.store,
@@ -177,6 +180,7 @@ class Executor(Place):
             guards=SlotGuards(self.parts.slots),
             lag=self.parts.watchdog.lag,
             planner=self._planner,
+            owners=owners(self._place, self._boots),
         )
 
     async def post(self, delivery: Delivery, *, issued_ms: float) -> Answer | None:

@@ -1,5 +1,7 @@
 """Store, leasing: one writer at a time, and each refusal for its reason."""
 
+import pytest
+
 from shared.machine.decision import Changes
 from shared.machine.status import Cell, Status
 from shared.ports import Committed, Going, Lease, Lost, No, NoLease
@@ -64,6 +66,25 @@ async def test_a_lapsed_lease_is_taken_over(store: Clocked) -> None:
     second = await leased(store, owner=BOB)
     assert second.fence == first.fence + 1
     assert second.ver > first.ver
+
+
+async def test_a_lease_of_an_earlier_process_in_the_same_place_is_taken_over(store: Clocked) -> None:
+    """That one is dead: only one can listen there. It writes nothing any more, should its command arrive late."""
+    await created(store)
+    first = await leased(store, owner="ab12.7.aaaa")
+    later(store, 1_000)
+    second = await leased(store, owner="ab12.10.bbbb")
+
+    assert (second.fence, second.until_ms) == (first.fence + 1, NOW + 1_000 + LEASE_MS)
+    assert await store.commit(first, ver=first.ver, seen=0, kept=done(), going=leaves()) == Lost()
+
+
+@pytest.mark.parametrize("other", ["ab12.7.bbbb", "ab12.6.bbbb", "cd34.8.bbbb", "bbbb"])
+async def test_a_lease_of_any_other_process_is_not(store: Clocked, other: str) -> None:
+    """The same process, an earlier one whose command was late, one in another place, one that knows no place."""
+    await created(store)
+    await leased(store, owner="ab12.7.aaaa")
+    assert await ask(store, owner=other) == NoLease(why=No.HELD, ms=LEASE_MS)
 
 
 async def test_a_lapsed_lease_is_a_new_one_for_its_owner_too(store: Clocked) -> None:

@@ -20,6 +20,7 @@ SAMPLES: dict[str, Any] = {
     "conversation": "trip",
     "schedule": f"sch_{PP}_{1:032x}",
     "nonce": "0f" * 16,
+    "name": "ab12",
     "identity": "0a" * 16,
     "tag": "0a",
     "tool": "book_ride",
@@ -64,7 +65,10 @@ def test_every_row_is_a_key() -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_all_keys_of_a_partition_share_its_hash_tag(name: str) -> None:
     """One script touches one slot of a cluster. What concerns several executions has tags of its own."""
-    own = dict.fromkeys(("profile", "talk", "talk_rate"), keys.spread("ann")) | {"ping": keys.spread("0f" * 16)}
+    own = dict.fromkeys(("profile", "talk", "talk_rate"), keys.spread("ann")) | {
+        "ping": keys.spread("0f" * 16),
+        "place": keys.spread("ab12"),
+    }
     pp = own.get(name, PP)
     others = {
         "event": f"e{PP}",

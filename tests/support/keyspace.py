@@ -14,6 +14,7 @@ _PARTS = {
     "tenant": r"[^{}]+",
     "hash": r"[0-9a-f]{32}",
     "nonce": r"[0-9a-f]{32}",
+    "place": r"[0-9a-f]+",
     "cell": r"\d+",
     "hh": r"[0-3][0-9a-f]",
     "tool": r"[^{}]+",

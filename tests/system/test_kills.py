@@ -29,6 +29,20 @@ async def test_a_killed_executor_costs_the_step_in_flight_a_repeat_with_the_same
         await check_all_once(system, execution, within=40)
 
 
+async def test_a_restarted_executor_takes_over_what_its_predecessor_held(tmp_path: Path) -> None:
+    """It does not wait for a lease of half a minute: QStash's next delivery goes on."""
+    async with System(tmp_path, HARD_LIMIT_MS="30000", LOCK_TTL="40000", SWEEP_MS="60000") as system:
+        execution = await system.run_plan(work(STEPS, 0.1))
+        await system.done_steps(execution, 5, within=20)
+        await system.kill("step_executor")
+        await system.start("step_executor")
+
+        await check_all_once(system, execution, within=60)
+        first, second, *_ = [line for line in await system.history(execution) if line["event"] == "segment.started"]
+        took_ms = int(second["id"].split("-")[0]) - int(first["id"].split("-")[0])
+        assert took_ms < 31_000, "the first lease had run out"
+
+
 async def test_a_killed_qstash_dev_delivers_what_it_had_accepted(tmp_path: Path) -> None:
     """kill -9 of qstash_dev while it delivers, and again while it is the one to bring the next segment."""
     async with System(tmp_path, **QUICK, STEPS_PER_MESSAGE="3") as system:

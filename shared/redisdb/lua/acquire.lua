@@ -1,6 +1,6 @@
 -- Take the lease of an execution and load what its next segment needs: never the whole record.
 -- KEYS: 1 record  2 cells  3 due  4 inbox  5 history  6 outbox times  7 outbox entries
--- ARGV: 1 now  2 execution id  3 owner (random)  4 lease ms  5 segment of the message (-1 = whichever is current)
+-- ARGV: 1 now  2 execution id  3 owner (random, behind its place)  4 lease ms  5 segment of the message (-1 = whichever is current)
 --       6 terminal statuses (comma before and after each)  7 what woke it  8 nonce  9 longest delay of a message, ms
 --       10 ms until one that rests is looked at
 -- Returns: {0 OK, now, fence, ver, lease_until, seen, header (flat), cells, busy (flat: field, value), results (flat),
@@ -12,6 +12,12 @@
 --@include letters
 --@include pay
 --@include outbox
+-- Whether the holder was an earlier process at our own address, and so is dead (shared/places.py).
+local function outlived(holder, mine)
+  local place, number = string.match(mine, '^(%x+)%.(%d+)%.')
+  local theirs, before = string.match(holder, '^(%x+)%.(%d+)%.')
+  return place ~= nil and place == theirs and tonumber(before) < tonumber(number)
+end
 local x = KEYS[1]
 local r = redis.call('HMGET', x, 'status', 'segment', 'owner', 'lease_until', 'wake_ms', 'inbox', 'seen', 'fence', 'ver',
   'timed', 'need', 'armed_ms', 'trace', 'watched_ms', 'deadline_ms')
@@ -47,7 +53,7 @@ if not again then
       not_before_ms = at}
     return {5, left, enqueue(x, KEYS[6], KEYS[7], now, message)}
   end
-  if lease_until > now then return {6, lease_until - now} end
+  if lease_until > now and not outlived(r[3], ARGV[3]) then return {6, lease_until - now} end
   lease_until = now + tonumber(ARGV[4])
   r[8] = redis.call('HINCRBY', x, 'fence', 1)
   r[9] = redis.call('HINCRBY', x, 'ver', 1)

@@ -1,0 +1,33 @@
+"""Where an executor listens. Only one process can, so whoever listens there knows that those before it are dead.
+
+Their leases need not run out then: a killed executor that is started again goes on at once with what QStash delivers again. See
+docs/decisions/0019-a-restarted-executor-takes-over.md.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Final
+
+_ABOUT_HERE: Final = (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/net"))
+"""This start of this machine, and the network in which an address is taken: containers have networks of their own."""
+
+
+def here(host: str, port: int) -> str:
+    """A name of this address of this machine, 16 hex digits; empty where the system does not tell enough (not Linux)."""
+    boot, network = _ABOUT_HERE
+    try:
+        known = f"{boot.read_text(encoding='ascii').strip()} {network.readlink()} {host} {port}"
+    except OSError:
+        return ""
+    return hashlib.sha256(known.encode()).hexdigest()[:16]
+
+
+def owners(place: str, number: int) -> str:
+    """What the names of a process's leases begin with. `number` rises with each process that listens there; 0: unknown."""
+    return f"{place}.{number}." if place and number else ""
+
+
+def outlived(holder: str, mine: str) -> bool:
+    """Whether `holder` was an earlier process in the place of `mine`. acquire.lua says the same."""
+    theirs, ours = holder.split("."), mine.split(".")
+    return len(theirs) == len(ours) == 3 and theirs[0] == ours[0] and int(theirs[1]) < int(ours[1])
