@@ -152,9 +152,9 @@ async def kill(system: Installation, tag: str) -> dict[str, Any]:
     done = {mark.n for mark in system.log.ended(tag)}
     dead = {mark.pid for mark in system.log.ended(tag)}
     system.start("step_executor")
-    marks = await system.log.until(tag, KILL_STEPS, within_s=60)
-    on_s = min((mark.at_s for mark in system.log.begun(tag) if mark.pid not in dead), default=0.0) - killed_s
     right = await system.result(execution, KILL_STEPS) == KILL_STEPS
+    marks = system.log.ended(tag)
+    on_s = min((mark.at_s for mark in system.log.begun(tag) if mark.pid not in dead), default=0.0) - killed_s
     return {"goes_on_after_s": round(on_s, 2), "value_right": right, **_repeats(marks, done)}
 
 
