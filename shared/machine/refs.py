@@ -44,24 +44,32 @@ def step_name_ok(name: str) -> bool:
 
 def find(value: Any, place: str = "$") -> Iterator[Ref]:
     """Every reference in `value`; BadReference for text that looks like one and is not, and for a value nested too deep."""
-    yield from _find(value, place, MAX_DEPTH)
+    found: list[Ref] = []
+    _find(value, place, MAX_DEPTH, found)
+    return iter(found)
 
 
-def _find(value: Any, place: str, levels: int) -> Iterator[Ref]:
+def _find(value: Any, place: str, levels: int, found: list[Ref]) -> None:
     if levels < 0:
         raise BadReference(place[:200], f"nested more than {MAX_DEPTH} levels deep")
     match value:
         case str():
             if "${" in value:
-                yield from _in_text(value, place)
+                found += _in_text(value, place)
         case dict():
             for key, item in value.items():
-                yield from _find(item, f"{place}.{key}", levels - 1)
+                if _may_refer(item):  # a place is written only where somebody may want to know it
+                    _find(item, f"{place}.{key}", levels - 1, found)
         case list() | tuple():
             for number, item in enumerate(value):
-                yield from _find(item, f"{place}[{number}]", levels - 1)
+                if _may_refer(item):
+                    _find(item, f"{place}[{number}]", levels - 1, found)
         case _:
             return
+
+
+def _may_refer(item: Any) -> bool:
+    return "${" in item if isinstance(item, str) else isinstance(item, dict | list | tuple)
 
 
 def _in_text(text: str, place: str) -> Iterator[Ref]:

@@ -6,6 +6,7 @@ import inspect
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final, get_type_hints
 
 import msgspec
@@ -164,7 +165,7 @@ class Registry:
         if tool is None:
             yield Problem(place, f"there is no tool {name}{f' of version {version}' if version else ''} here")
             return
-        fields = {field.encode_name: field for field in msgspec.structs.fields(tool.args)}
+        fields = _fields(tool.args)
         for given in args:
             if given not in fields:
                 yield Problem(f"{place}.{given[:80]}", f"{name} takes no such argument; it takes {', '.join(fields) or 'none'}")
@@ -174,6 +175,12 @@ class Registry:
                     yield Problem(f"{place}.{known}", f"{name} needs this argument")
             elif not any(True for _ in refs.find(args[known])):
                 yield from _type_problem(args[known], field.type, f"{place}.{known}")
+
+
+@cache
+def _fields(args: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """Of a tool's arguments, by name. Remembered: msgspec evaluates the annotations each time."""
+    return {field.encode_name: field for field in msgspec.structs.fields(args)}
 
 
 async def _nowhere() -> None:
