@@ -89,9 +89,11 @@ def registry(folder: Path, base: str, text: str = TICKET, **variables: str) -> R
 
 async def run(found: Registry, tool: str, args: dict[str, Any], **how: Any) -> Outcome:
     """One call, as in a segment."""
-    undo = how.pop("undo", False)
+    undo, seconds = how.pop("undo", False), how.pop("seconds", 10.0)
     made = msgspec.structs.replace(intent(args=args, **how), key="exe.a.1.undo" if undo else "exe.a.1")
-    return await Runner(found).run(Start(cell=0, step="a", tool=tool, intent=made, timeout_ms=500, undo=undo), 0.5)
+    return await Runner(found).run(
+        Start(cell=0, step="a", tool=tool, intent=made, timeout_ms=int(seconds * 1_000), undo=undo), seconds
+    )
 
 
 async def test_a_call_becomes_a_request_and_its_answer_an_output(desk: Partner, tmp_path: Path) -> None:
@@ -165,7 +167,8 @@ def test_it_is_listed_like_any_tool(desk: Partner, tmp_path: Path) -> None:
 async def test_each_answer_has_one_meaning(desk: Partner, tmp_path: Path, script: Any, expected: Any) -> None:
     """Done, not done, not done now, or nobody knows."""
     desk.script = script
-    found = await run(registry(tmp_path, desk.url), "tell", {"to": "a", "text": "b"})
+    seconds = 0.3 if script is never_answers else 10.0
+    found = await run(registry(tmp_path, desk.url), "tell", {"to": "a", "text": "b"}, seconds=seconds)
 
     if isinstance(expected, tuple):
         assert isinstance(found, Refused), found
