@@ -65,16 +65,17 @@ def test_a_line_that_was_cut_is_made_again_and_the_command_sent_again(valkey: Va
 
 async def test_a_server_that_does_not_answer_is_a_lost_connection(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """All who ask are told, and once it answers again there is a new line."""
-    monkeypatch.setattr(line, "ANSWER_S", 0.2)
     server = Valkey(tmp_path)
     server.start()
     try:
         async with connect(server.url) as client:
             assert await client.eval(SAME, 0, "before") == b"before"
             server.signal(signal.SIGSTOP)
-            monkeypatch.setattr(line, "AGAIN_S", ())
-            asked = [client.eval(SAME, 0, "during") for _ in range(3)]
-            answers = await asyncio.gather(*asked, return_exceptions=True)
+            with monkeypatch.context() as impatient:
+                impatient.setattr(line, "ANSWER_S", 0.2)
+                impatient.setattr(line, "AGAIN_S", ())
+                asked = [client.eval(SAME, 0, "during") for _ in range(3)]
+                answers = await asyncio.gather(*asked, return_exceptions=True)
             assert [type(answer) for answer in answers] == [RedisTimeoutError] * 3
             server.signal(signal.SIGCONT)
             assert await client.eval(SAME, 0, "after") == b"after"

@@ -35,8 +35,8 @@ def registry(there: Partner, tenant: str = "acme") -> Registry:
 
 async def run(found: Registry, tool: str, tenant: str = "acme", **args: Any) -> Outcome:
     """One call."""
-    start = Start(cell=0, step="a", tool=tool, intent=intent(args=args), timeout_ms=500, tenant=tenant)
-    return await Runner(found).run(start, 1.0)
+    start = Start(cell=0, step="a", tool=tool, intent=intent(args=args), timeout_ms=10_000, tenant=tenant)
+    return await Runner(found).run(start, 10.0)
 
 
 async def test_a_request_carries_the_effects_key(there: Partner) -> None:
