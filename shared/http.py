@@ -111,7 +111,18 @@ def serve(
     config = uvicorn.Config(
         app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=12, timeout_keep_alive=65, ws=ws
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    ending = server.shutdown
+
+    async def shutdown(sockets: list[socket.socket] | None = None) -> None:
+        """Streams have no end of their own: whoever holds some (`app.state.leave`) is told first, or nothing would end here."""
+        leave = getattr(getattr(app, "state", None), "leave", None)
+        if leave is not None:
+            leave()
+        await ending(sockets)
+
+    server.shutdown = shutdown  # type: ignore[method-assign] # a subclass would have to be made after the late import
+    server.run(sockets=[listener])
 
 
 def _listen(host: str, port: int, name: str, port_setting: str) -> socket.socket:

@@ -207,6 +207,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     chat_tenant_per_minute: NotNegative = 600
     """The same of all users of a tenant."""
 
+    streams_per_tenant: Positive = 2_500
+    """Event streams that one tenant may hold open at once, at each ingress process."""
+
     hard_limit_ms: Positive = 10_000
     """What the platform kills an invocation at."""
     checkpoint_ms: Positive = 7_500

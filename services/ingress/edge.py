@@ -13,6 +13,7 @@ from shared.called import Called
 from shared.callers import Callers
 from shared.errors import BadRequest
 from shared.http import check_json, read_body
+from shared.live.live import Live
 from shared.numbers import whole
 from shared.ports import Store
 from shared.profiles import Profiles
@@ -57,6 +58,7 @@ class Deps:
     quota: Keeper
     latencies: Latencies
     talks: Talks
+    live: Live
     background: Background = field(default_factory=Background)
 
 

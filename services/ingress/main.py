@@ -11,7 +11,9 @@ from shared.actions import Actions
 from shared.again import Repeater
 from shared.callers import Callers
 from shared.intake import check, open_intake
+from shared.live.live import Live
 from shared.redisdb.latencies import Latencies
+from shared.redisdb.news import News
 from shared.redisdb.reader import Reader
 from shared.redisdb.snapshots import Snapshots
 from shared.redisdb.talks import Talks
@@ -29,6 +31,9 @@ def create(settings: Settings) -> Starlette:
             engine = await open_engine(settings, stack)
             intake = await open_intake(engine, stack)
             snapshots = Snapshots(engine.redis)
+            live = Live(News(engine.redis), most=settings.streams_per_tenant)
+            stack.push_async_callback(live.close)
+            app.state.leave = live.leave
             app.state.deps = Deps(
                 settings=settings,
                 acceptor=intake.acceptor,
@@ -50,6 +55,7 @@ def create(settings: Settings) -> Starlette:
                 quota=engine.quota,
                 latencies=Latencies(engine.redis),
                 talks=Talks(engine.redis),
+                live=live,
                 background=engine.background,
             )
             engine.qstash.announce()

@@ -93,6 +93,11 @@ def heard(execution: str, message: str) -> str:
     return f"ie:{{p{partition_of(execution)}}}:hint:{execution}:{digest}"
 
 
+def news(partition: str) -> str:
+    """Stream: whose histories have new lines, and which. There is one only while somebody follows. Has a TTL."""
+    return f"ie:{{p{partition}}}:news"
+
+
 def due(partition: str) -> str:
     """Sorted set: when each non-terminal execution must have moved."""
     return f"ie:{{p{partition}}}:due"

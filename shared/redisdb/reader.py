@@ -164,7 +164,7 @@ class Reader:
     async def history(self, execution: str, tenant: str, *, after: str = "-", count: int = PAGE) -> list[dict[str, Any]]:
         """Lines of the history behind the id `after`, oldest first."""
         await self.header(execution, tenant)
-        if after != "-" and not _LINE_ID.fullmatch(after):
+        if after != "-" and not LINE_ID.fullmatch(after):
             raise BadRequest(f"after={after[:40]!r} is no place in a history: give the `next` of the page before", at="after")
         start = after if after == "-" else f"({after}"
         return lines(await self._ask(self._redis.xrange(keys.history(execution), min=start, count=count)))
@@ -258,7 +258,7 @@ def lines(found: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[str
     return [{"id": line_id.decode(), **wire.anything(fields[b"l"])} for line_id, fields in found]
 
 
-_LINE_ID: Final = re.compile(r"[0-9]{1,15}(-[0-9]{1,15})?")
+LINE_ID: Final = re.compile(r"[0-9]{1,15}(-[0-9]{1,15})?")
 _SHOWN: Final = (
     "id", "status", "phase", "reason", "cause", "segment", "epoch", "fence", "ver", "created_ms", "updated_ms", "ended_ms",
     "deadline_ms", "lease_until", "wake_ms", "tries", "stalled", "message", "trace", "plan", "text", "user", "sources",

@@ -161,6 +161,7 @@ class RedisStore(Commanding):
                 keys.outbox_entries(pp),
                 keys.listing(pp, header.tenant),
                 keys.idempotency(pp, header.tenant, birth.idempotency_key),
+                keys.news(pp),
             ],
             [
                 header.id,
@@ -205,6 +206,7 @@ class RedisStore(Commanding):
                 keys.history(execution),
                 keys.outbox_times(pp),
                 keys.outbox_entries(pp),
+                keys.news(pp),
             ],
             [execution, owner, lease_ms, segment, _TERMINAL, cause, secrets.token_hex(6), self._longest_delay_ms, REST_MS],
         )
@@ -248,7 +250,7 @@ class RedisStore(Commanding):
             wire.queue_entries(lease.header, kept.commands),
             wire.queue_entries(lease.header, going.changes.commands),
         )
-        apart = wire.Apart(execution, self._large_bytes, 10)
+        apart = wire.Apart(execution, self._large_bytes, 11)
         keep, follow = wire.written(kept, first, apart), wire.followed(going, second, apart)
         reply = await self._run(
             name,
@@ -263,6 +265,7 @@ class RedisStore(Commanding):
                 keys.retire(pp),
                 keys.dead_times(pp, lease.header.tenant),
                 keys.dead_letters(pp, lease.header.tenant),
+                keys.news(pp),
                 *apart.keys,
             ],
             [
@@ -344,6 +347,7 @@ class RedisStore(Commanding):
                 keys.due(pp),
                 keys.outbox_times(pp),
                 keys.outbox_entries(pp),
+                keys.news(pp),
             ],
             [
                 execution,
@@ -487,7 +491,7 @@ class RedisStore(Commanding):
         execution = letter.execution
         pp, tenant = keys.partition_of(execution), await self._tenant_of(execution)
         names = [keys.record(execution), keys.due(pp), keys.history(execution)]
-        names += [keys.dead_times(pp, tenant), keys.dead_letters(pp, tenant)]
+        names += [keys.dead_times(pp, tenant), keys.dead_letters(pp, tenant), keys.news(pp)]
         args = [execution, tenant, in_ms, _TERMINAL, wire.line(line), wire.letter_text(letter), dead.MOST]
         reply = await self._run("dead_letter", names, args)
         return int(reply[1]) if reply[0] == 0 else None
@@ -568,7 +572,7 @@ class RedisStore(Commanding):
     ) -> Reopened | NotAccepted:
         """See the port."""
         pp = keys.partition_of(execution)
-        apart = wire.Apart(execution, self._large_bytes, 7)
+        apart = wire.Apart(execution, self._large_bytes, 8)
         written = wire.written(changes, (), apart)
         reply = await self._run(
             "reopen",
@@ -580,6 +584,7 @@ class RedisStore(Commanding):
                 keys.outbox_times(pp),
                 keys.outbox_entries(pp),
                 keys.retire(pp),
+                keys.news(pp),
                 *apart.keys,
             ],
             [execution, tenant, ver, commas(origins), WATCH_MS, secrets.token_hex(6), *written],

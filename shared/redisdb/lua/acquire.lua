@@ -1,5 +1,5 @@
 -- Take the lease of an execution and load what its next segment needs: never the whole record.
--- KEYS: 1 record  2 cells  3 due  4 inbox  5 history  6 outbox times  7 outbox entries
+-- KEYS: 1 record  2 cells  3 due  4 inbox  5 history  6 outbox times  7 outbox entries  8 news
 -- ARGV: 1 now  2 execution id  3 owner (random, behind its place)  4 lease ms  5 segment of the message (-1 = whichever is current)
 --       6 terminal statuses (comma before and after each)  7 what woke it  8 nonce  9 longest delay of a message, ms
 --       10 ms until one that rests is looked at
@@ -12,6 +12,7 @@
 --@include letters
 --@include pay
 --@include outbox
+--@include news
 -- Whether the holder was an earlier process at our own address, and so is dead (shared/places.py).
 local function outlived(holder, mine)
   local place, number = string.match(mine, '^(%x+)%.(%d+)%.')
@@ -60,8 +61,9 @@ if not again then
   redis.call('HINCRBY', x, 'stalled', 1)
   redis.call('HSET', x, 'owner', ARGV[3], 'lease_until', lease_until)
   redis.call('ZADD', KEYS[3], lease_until + 500, ARGV[2])
-  redis.call('XADD', KEYS[5], '*', 'l', cjson.encode({event = 'segment.started',
+  local line = redis.call('XADD', KEYS[5], '*', 'l', cjson.encode({event = 'segment.started',
     detail = {segment = segment, fence = r[8], cause = ARGV[7]}}))
+  news(KEYS[8], ARGV[2], line, line)
 end
 local names = {'id', 'tenant', 'plan', 'status', 'phase', 'reason', 'cause', 'segment', 'created_ms', 'deadline_ms', 'stalled',
   'trace', 'notes'}

@@ -1,5 +1,5 @@
 -- Store a new execution, its first message and its place in the indexes; once for an id, once for an Idempotency-Key.
--- KEYS: 1 record  2 cells  3 plan  4 history  5 due  6 outbox times  7 outbox entries  8 listing  9 idempotency
+-- KEYS: 1 record  2 cells  3 plan  4 history  5 due  6 outbox times  7 outbox entries  8 listing  9 idempotency  10 news
 -- ARGV: 1 now ('' = server clock)  2 execution id  3 request hash  4 '1' if an Idempotency-Key was given
 --       5 base ms until the watchdog looks  6 nonce  7 listing member  8 plan bytes  9 cells  10 trace
 --       11 time-out of the whole in ms (0 = none)
@@ -9,6 +9,7 @@
 --@include clock
 --@include pay
 --@include outbox
+--@include news
 local now = clock(ARGV[1])
 local first = queued(KEYS[7], ARGV[2], 0, ARGV[6])
 if first then return {0, first} end -- this very call, sent twice by the client
@@ -33,7 +34,12 @@ end
 redis.call('HSET', KEYS[1], unpack(fields))
 at = at + 1 + 2 * count
 count = tonumber(ARGV[at])
-for position = at + 1, at + count do redis.call('XADD', KEYS[4], '*', 'l', ARGV[position]) end
+local begin, latest
+for position = at + 1, at + count do
+  latest = redis.call('XADD', KEYS[4], '*', 'l', ARGV[position])
+  begin = begin or latest
+end
+news(KEYS[10], ARGV[2], begin, latest)
 put_commands(KEYS[6], KEYS[7], now, at + 1 + count)
 redis.call('SET', KEYS[2], ARGV[9])
 redis.call('SET', KEYS[3], ARGV[8])

@@ -6,7 +6,7 @@
 --   n, (id, entry)*n        commands for the outbox (see put_commands in outbox.lua)
 --   n, (key number, cell, text)*n   outputs too large for the record, each under KEYS[key number], once; `large` names their cells
 --                           (a cell of 'plan': the plan that was found for words, in the place of none)
--- Returns the position behind it. `seq` spreads lines of one millisecond by itself: XADD with '*'.
+-- Returns the position behind it, and the ids of the first and the last line of the history (nil without one). `seq` spreads lines of one millisecond by itself: XADD with '*'.
 local function write(x, cells, h, obz, obh, now, at)
   for _, command in ipairs({'HSET', 'HSETNX'}) do
     local count = tonumber(ARGV[at])
@@ -24,8 +24,10 @@ local function write(x, cells, h, obz, obh, now, at)
   end
   count = tonumber(ARGV[at])
   at = at + 1
+  local first, last
   for _ = 1, count do
-    redis.call('XADD', h, '*', 'l', ARGV[at])
+    last = redis.call('XADD', h, '*', 'l', ARGV[at])
+    first = first or last
     at = at + 1
   end
   at = put_commands(obz, obh, now, at)
@@ -40,5 +42,5 @@ local function write(x, cells, h, obz, obh, now, at)
     end
     at = at + 3
   end
-  return at
+  return at, first, last
 end

@@ -1,0 +1,1 @@
+"""Following executions while they run: one reader of Redis for a process, and any number of readers of it."""

@@ -1,0 +1,143 @@
+"""Which histories have new lines, and those lines. One reader of this for a process tells all who follow (`shared.live`)."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from shared.redisdb import keys
+from shared.redisdb.base import Commanding
+from shared.redisdb.reader import lines
+
+LIVES_MS: Final = 900_000
+"""How long the news go on without anybody who asks for them: so long a place in a feed is good without a reader."""
+KEPT: Final = 1_000
+"""Entries of a partition; a reader that gets as many at once may have missed some."""
+PAGE: Final = 500
+SPLIT_S: Final = 0.1
+_STATE: Final = ("tenant", "status", "reason", "ver")
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One entry: the lines `first` to `last` of an execution's history are new."""
+
+    partition: str
+    id: str
+    execution: str
+    first: str
+    last: str
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The news of one partition: whether they have just begun, and the ids of their first and their latest entry."""
+
+    begun: bool
+    first: str
+    last: str
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an execution stands, and lines of its history; `status` is empty when there is no such execution.
+
+    The record is read before the lines: whatever led to a terminal status is in them, or in the pages behind them.
+    """
+
+    lines: Sequence[dict[str, Any]] = ()
+    tenant: str = ""
+    status: str = ""
+    reason: str = ""
+    version: int = 0
+    more: bool = False
+    """There are lines behind these (or, of a look at the latest, before them)."""
+
+
+class News(Commanding):
+    """The streams of all partitions, read together on one connection; and the lines that they tell of."""
+
+    def __init__(self, redis: Redis) -> None:
+        """`redis` answers bytes."""
+        super().__init__(redis)
+        self.load("news_open")
+        self._split = False
+
+    async def open(self) -> dict[str, Opened]:
+        """Begin the news of every partition, or have them go on for LIVES_MS. One round trip; Unavailable without Redis."""
+        self.calls["open"] += 1
+        script = self._scripts["news_open"]
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.script_load(script.text)
+        for partition in keys.all_partitions():
+            pipe.evalsha(script.digest, 1, keys.news(partition), LIVES_MS)
+        _, *found = await self._plain(pipe.execute())
+        return {
+            partition: Opened(bool(begun), first.decode(), last.decode())
+            for partition, (begun, first, last) in zip(keys.all_partitions(), found, strict=True)
+        }
+
+    async def read(self, after: Mapping[str, str], block_ms: int) -> dict[str, list[Item]]:
+        """What is new behind these places, by partition; waits `block_ms` for anything. At most KEPT of each partition."""
+        self.calls["read"] += 1
+        streams: dict[Any, Any] = {keys.news(partition): place for partition, place in after.items()}
+        found = await self._plain(self._together(streams, block_ms))
+        rows = found.items() if isinstance(found, dict) else [(name, [entries]) for name, entries in found or ()]
+        partitions = {keys.news(partition).encode(): partition for partition in after}
+        return {partitions[name]: [_item(partitions[name], one) for part in entries for one in part] for name, entries in rows}
+
+    async def _together(self, streams: dict[Any, Any], block_ms: int) -> Any:
+        """All in one command. A cluster refuses keys of several slots: there they are asked one by one, again and again."""
+        if not self._split:
+            try:
+                return await self._redis.xread(streams, count=KEPT, block=block_ms)
+            except ResponseError as error:
+                if "CROSSSLOT" not in str(error):
+                    raise
+                self._split = True
+        await asyncio.sleep(SPLIT_S)
+        pipe = self._redis.pipeline(transaction=False)
+        for name, place in streams.items():
+            pipe.xread({name: place}, count=KEPT)
+        return [row for found in await pipe.execute() for row in found or ()]
+
+    async def latest(self, execution: str) -> State:
+        """The latest lines of a history, and where its execution stands."""
+        self.calls["latest"] += 1
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hmget(keys.record(execution), list(_STATE))
+        pipe.xrevrange(keys.history(execution), count=PAGE)
+        state, found = await self._plain(pipe.execute())
+        return _state(state, found[::-1])
+
+    async def behind(self, after: Mapping[str, str]) -> dict[str, State]:
+        """Of each execution the lines behind that id, and where it stands there. One round trip."""
+        self.calls["behind"] += 1
+        pipe = self._redis.pipeline(transaction=False)
+        for execution, line in after.items():
+            pipe.hmget(keys.record(execution), list(_STATE))
+            pipe.xrange(keys.history(execution), min=f"({line}", count=PAGE)
+        found = await self._plain(pipe.execute()) if after else []
+        return {execution: _state(*told) for execution, *told in zip(after, found[::2], found[1::2], strict=True)}
+
+    async def page(self, execution: str, after: str) -> list[dict[str, Any]]:
+        """A page of a history behind the id `after`."""
+        self.calls["page"] += 1
+        return lines(await self._plain(self._redis.xrange(keys.history(execution), min=f"({after}", count=PAGE)))
+
+    async def has(self, execution: str, line: str) -> bool:
+        """Whether a history has the line of this id."""
+        self.calls["has"] += 1
+        return bool(await self._plain(self._redis.xrange(keys.history(execution), min=line, max=line, count=1)))
+
+
+def _item(partition: str, entry: Any) -> Item:
+    name, fields = entry
+    execution, first, last = (fields.get(field, b"").decode() for field in (b"x", b"a", b"z"))
+    return Item(partition, name.decode(), execution, first, last)
+
+
+def _state(state: Sequence[bytes | None], found: Sequence[Any]) -> State:
+    tenant, status, reason, version = ((value or b"").decode() for value in state)
+    more = len(found) == PAGE
+    return State(lines=lines(found), tenant=tenant, status=status, reason=reason, version=int(version or 0), more=more)
