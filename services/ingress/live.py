@@ -1,6 +1,7 @@
-"""Server-sent events: everything that happens to one execution, from its beginning or behind a line, until it is over."""
+"""Server-sent events: everything that happens to one execution until it is over, or to all executions of a tenant."""
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -11,10 +12,17 @@ from starlette.routing import Route
 from services.ingress import edge, streams
 from services.ingress.streams import EventStream
 from shared.errors import BadRequest, Unavailable
-from shared.live.live import Live
+from shared.live import cursor as cursors
+from shared.live.cursor import Cursor
+from shared.live.feed import FeedReading, Filter
+from shared.live.live import FORGOTTEN, Live
+from shared.live.log import Event
 from shared.live.topic import Dropped, Topic
+from shared.machine.status import Status
 from shared.redisdb.reader import LINE_ID
 
+MOST_IDS: Final = 200
+"""Executions that a feed's filter names at most."""
 UNKNOWN: Final = "this execution's history has no line of that id: it is told from its beginning"
 AWAY: Final = "the store does not answer; connect again with Last-Event-ID"
 
@@ -60,4 +68,67 @@ async def _told(live: Live, topic: Topic, after: str, *, known: bool) -> AsyncGe
         yield streams.event("end", {"executionId": topic.execution, "status": reading.state.status})
 
 
-ROUTES: Final = [Route("/api/executions/{id}/events", execution_events, methods=["GET"])]
+async def tenant_events(request: Request) -> Response:
+    """What happens to the tenant's executions from now on, or behind a cursor; it has no end."""
+    deps, tenant = edge.known(request)
+    wanted, since = _filter(request), _cursor(request)
+    async with AsyncExitStack() as stack:
+        feed = await stack.enter_async_context(deps.live.feed(tenant))
+        missed, reading = await deps.live.resume(feed, wanted, since) if since else None, FeedReading(feed, wanted)
+        return EventStream(_fed(deps.live, missed, reading, reset=bool(since and missed is None)), stack.pop_all())
+    raise AssertionError  # for the type checker: nothing above swallows an exception
+
+
+def _cursor(request: Request) -> Cursor | None:
+    name = "Last-Event-ID" if request.headers.get("Last-Event-ID") else "after"
+    said = request.headers.get("Last-Event-ID") or request.query_params.get("after", "")
+    if not said:
+        return None
+    found = cursors.read(said)
+    if found is None:
+        raise BadRequest(f"{name}: {said[:40]!r} is no cursor: give the `id` of the last event you have", at=name)
+    return found
+
+
+def _filter(request: Request) -> Filter:
+    """Both may be given several times, or with commas."""
+    status, executions = (
+        frozenset(part for text in request.query_params.getlist(name) for part in text.split(",") if part)
+        for name in ("status", "execution")
+    )
+    if unknown := status - set(Status):
+        raise BadRequest(f"status={min(unknown)[:40]!r} is none: {', '.join(sorted(Status))}", at="status")
+    if len(executions) > MOST_IDS:
+        raise BadRequest(f"execution: {len(executions)} ids, and {MOST_IDS} are the most", at="execution")
+    return Filter(status=status, executions=executions)
+
+
+async def _fed(
+    live: Live, missed: tuple[AsyncIterator[Event], FeedReading] | None, reading: FeedReading, *, reset: bool
+) -> AsyncGenerator[bytes, None]:
+    try:
+        if missed is None:
+            yield streams.hello(reading.cursor)
+            if reset:
+                yield streams.event("reset", {"reason": FORGOTTEN}, line=reading.cursor)
+        else:
+            yield streams.HELLO
+            async for one in missed[0]:
+                yield one.text
+            reading = missed[1]
+        spoke = time.monotonic()
+        while True:
+            found = await reading.next(live.heartbeat_s)
+            if found or time.monotonic() - spoke >= live.heartbeat_s:
+                yield b"".join(one.text for one in found) or streams.hello(reading.cursor)
+                spoke = time.monotonic()
+    except Dropped as dropped:
+        yield streams.event("dropped", {"reason": str(dropped)})
+    except Unavailable:
+        yield streams.event("dropped", {"reason": AWAY})
+
+
+ROUTES: Final = [
+    Route("/api/executions/{id}/events", execution_events, methods=["GET"]),
+    Route("/api/events", tenant_events, methods=["GET"]),
+]

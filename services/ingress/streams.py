@@ -22,6 +22,11 @@ HELLO: Final = b"retry: 1000\n: following\n\n"
 """At once, so that the reader knows that it is connected."""
 
 
+def hello(cursor: str) -> bytes:
+    """The same of a stream whose place moves on also without events: a block with an id, and nothing to tell."""
+    return f"retry: 1000\n: following\nid: {cursor}\n\n".encode()
+
+
 def event(name: str, data: Any, *, line: str = "") -> bytes:
     """One event on the wire; `line` is its id, and a message without a name is what readers get by default."""
     head = (f"id: {line}\n" if line else "") + (f"event: {name}\n" if name else "")

@@ -13,11 +13,13 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from shared.errors import NotFound, TooMany, Unavailable
-from shared.live.log import numbers
-from shared.live.topic import Reading, Topic
+from shared.live.cursor import SETTLED_MS, Cursor
+from shared.live.feed import Feed, FeedReading, Filter, missed
+from shared.live.log import Event, numbers
+from shared.live.topic import Bell, Reading, Topic
 from shared.logs import get_logger
 from shared.redisdb import keys
-from shared.redisdb.news import Item, News, Opened
+from shared.redisdb.news import KEPT, Item, News, Opened, State
 
 log = get_logger()
 
@@ -28,6 +30,11 @@ PAUSE_EACH_S: Final = 0.0001
 RENEW_S: Final = 60.0
 AWAY_S: Final = 0.5
 LEAVING: Final = "this server is going away; connect again with Last-Event-ID"
+OWNERS: Final = 20_000
+"""Executions whose tenant is remembered while a feed is read."""
+CATCH_UP_S: Final = 5.0
+FORGOTTEN: Final = "more has happened since then than is kept: it goes on from now, read the lists again"
+MISSED: Final = "more has happened at once than is kept; connect again"
 LOST: Final = "the store does not know any more what was told; connect again with Last-Event-ID"
 
 
@@ -41,11 +48,16 @@ class Live:
         self.most = most
         self._readers: Counter[str] = Counter()
         self._topics: dict[str, Topic] = {}
+        self._feeds: dict[str, Feed] = {}
+        self._owners: dict[str, str] = {}
         self._places: dict[str, str] = {}
+        self._floor_ms = 0
+        self._rounds = Bell()
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] | None = None
         self._renew_at = 0.0
         self._leaving = False
+        self._joining = 0
 
     @property
     def running(self) -> bool:
@@ -81,6 +93,44 @@ class Live:
         """A new reader of it, behind the line `after`."""
         return Reading(topic, self.news, after)
 
+    @asynccontextmanager
+    async def feed(self, tenant: str) -> AsyncIterator[Feed]:
+        """Everything of this tenant, from now on, until this is left. TooMany, Unavailable."""
+        with self._counted(tenant):
+            self._joining += 1
+            try:
+                await self._run_on()
+                feed = self._feeds.setdefault(tenant, Feed(tenant, self._floor_ms, self._places))
+                feed.readers += 1
+            finally:
+                self._joining -= 1
+            try:
+                yield feed
+            finally:
+                feed.readers -= 1
+                if not feed.readers and self._feeds.get(tenant) is feed:
+                    del self._feeds[tenant]
+
+    async def resume(self, feed: Feed, wanted: Filter, since: Cursor) -> "tuple[AsyncIterator[Event], FeedReading] | None":
+        """What a reader with this cursor has missed, and how it goes on; None when that is not known any more."""
+        if not await self._caught_up(since):
+            return None
+        # From one moment: what was told until now is read from the store, and what comes now is in the feed.
+        places, reading = dict(self._places), FeedReading(feed, wanted)
+        opened = await self.news.open()
+        if any(_forgotten(since.behind(one)[:2], now) for one, now in opened.items()):
+            return None
+        return _fitting(missed(self.news, feed.tenant, since, places), wanted), reading
+
+    async def _caught_up(self, since: Cursor) -> bool:
+        """Another process may have told more than this one has read: then this one is a moment behind."""
+        ends = time.monotonic() + CATCH_UP_S
+        while any(told[:2] > numbers(self._places[one]) for one, told in since.at.items()):
+            if time.monotonic() > ends:
+                return False
+            await self._rounds.heard(ends - time.monotonic())
+        return True
+
     @contextmanager
     def _counted(self, tenant: str) -> Iterator[None]:
         if self._leaving:
@@ -108,8 +158,9 @@ class Live:
             await asyncio.wait({self._task})
 
     def _fail(self, why: str) -> None:
-        for topic in self._topics.values():
-            topic.fail(why)
+        followed: list[Topic | Feed] = [*self._topics.values(), *self._feeds.values()]
+        for one in followed:
+            one.fail(why)
 
     async def _run_on(self) -> None:
         """The reader of Redis is there, and has its places: whatever is written from now on will be told."""
@@ -121,14 +172,14 @@ class Live:
 
     async def _run(self, opened: "asyncio.Future[None]") -> None:
         try:
-            self._places = {}
+            self._places, self._owners = {}, {}
             await self._open()
         except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
             opened.set_exception(error)
             opened.exception()  # and if nobody does, it is no fault
             return
         opened.set_result(None)
-        while self._topics and not self._leaving:
+        while (self._topics or self._feeds or self._joining) and not self._leaving:
             try:
                 await self._round()
             except Unavailable as error:
@@ -144,9 +195,22 @@ class Live:
         if time.monotonic() >= self._renew_at:
             await self._open()
         found = await self.news.read(self._places, BLOCK_MS)
+        full = [partition for partition, items in found.items() if len(items) >= KEPT]
+        kept = [await self.news.keeps(partition, self._places[partition]) for partition in full]
         await self._tell(found)
+        for_feeds = await self._for_feeds([item for items in found.values() for item in items])
+        # From here to the end of the round nothing is waited for: what a feed has told and its places are the same.
+        for feed, item, state in for_feeds:
+            feed.add(item, state)
         self._places |= {partition: items[-1].id for partition, items in found.items()}
-        if found:
+        if not full:
+            self._settle()
+        for feed in self._feeds.values():
+            feed.settle(self._floor_ms)
+            if not all(kept):
+                feed.fail(MISSED)
+        self._rounds.ring()
+        if found and not full:
             await asyncio.sleep(PAUSE_S + PAUSE_EACH_S * self.readers)
 
     async def _open(self) -> None:
@@ -157,9 +221,29 @@ class Live:
             {partition: _place(self._places.get(partition), one) for partition, one in opened.items()},
         )
         self._renew_at = time.monotonic() + RENEW_S
+        if not known:
+            self._settle()
         if known and known != {partition: self._places[partition] for partition in known}:
             log.warning("live.lost", message=LOST)
             self._fail(LOST)
+
+    def _settle(self) -> None:
+        """All partitions were read together up to the latest entry of all: what is a minute older was told in each."""
+        self._floor_ms = max(numbers(place)[0] for place in self._places.values()) - SETTLED_MS
+
+    async def _for_feeds(self, items: Sequence[Item]) -> list[tuple[Feed, Item, State]]:
+        """Of these entries those that somebody's feed tells, with their lines."""
+        if not self._feeds:
+            return []
+        unknown = list(dict.fromkeys(item.execution for item in items if item.execution not in self._owners))
+        if len(self._owners) > OWNERS:
+            self._owners.clear()
+            unknown = list(dict.fromkeys(item.execution for item in items))
+        self._owners |= zip(unknown, await self.news.tenants(unknown), strict=True)
+        ours = [item for item in items if self._owners[item.execution] in self._feeds]
+        states = await self.news.told(ours)
+        feeds = [self._feeds.get(self._owners[item.execution]) for item in ours]
+        return [(feed, item, state) for feed, item, state in zip(feeds, ours, states, strict=True) if feed and state.lines]
 
     async def _tell(self, found: Mapping[str, Sequence[Item]]) -> None:
         """Read once what each followed execution has behind its place. Unavailable: all of it is told later."""
@@ -180,6 +264,20 @@ def _place(known: str | None, opened: Opened) -> str:
     if opened.begun or numbers(opened.last) < numbers(known):
         return opened.first
     return known
+
+
+def _forgotten(told: tuple[int, int], now: Opened) -> bool:
+    """Whether entries behind this place may have left a partition's news."""
+    first = numbers(now.first)
+    if now.whole:  # a little older is no gap: before the first reader there was nothing that could have been told
+        return told[0] < first[0] - SETTLED_MS
+    return told < first
+
+
+async def _fitting(found: AsyncIterator[Event], wanted: Filter) -> AsyncIterator[Event]:
+    async for one in found:
+        if wanted.fits(one.data):
+            yield one
 
 
 def _absent(execution: str) -> NotFound:

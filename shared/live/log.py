@@ -19,6 +19,8 @@ class Event(msgspec.Struct, frozen=True):
     place: Place
     data: dict[str, Any]
     text: bytes
+    id: str = ""
+    """As the reader says it when it comes back."""
 
 
 class Log:

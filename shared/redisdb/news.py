@@ -37,6 +37,8 @@ class Opened(msgspec.Struct, frozen=True):
     begun: bool
     first: str
     last: str
+    whole: bool = True
+    """The first entry is the mark that they began with: none has left."""
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +75,8 @@ class News(Commanding):
             pipe.evalsha(script.digest, 1, keys.news(partition), LIVES_MS)
         _, *found = await self._plain(pipe.execute())
         return {
-            partition: Opened(bool(begun), first.decode(), last.decode())
-            for partition, (begun, first, last) in zip(keys.all_partitions(), found, strict=True)
+            partition: Opened(bool(begun), first.decode(), last.decode(), bool(whole))
+            for partition, (begun, first, last, whole) in zip(keys.all_partitions(), found, strict=True)
         }
 
     async def read(self, after: Mapping[str, str], block_ms: int) -> dict[str, list[Item]]:
@@ -119,6 +121,42 @@ class News(Commanding):
             pipe.xrange(keys.history(execution), min=f"({line}", count=PAGE)
         found = await self._plain(pipe.execute()) if after else []
         return {execution: _state(*told) for execution, *told in zip(after, found[::2], found[1::2], strict=True)}
+
+    async def between(self, wanted: Mapping[str, tuple[str, str]]) -> list[Item]:
+        """The entries of each partition from one place to another. One round trip."""
+        self.calls["between"] += 1
+        pipe = self._redis.pipeline(transaction=False)
+        for partition, (first, last) in wanted.items():
+            pipe.xrange(keys.news(partition), min=first, max=last)
+        found = await self._plain(pipe.execute())
+        items = [_item(partition, one) for partition, entries in zip(wanted, found, strict=True) for one in entries]
+        return [item for item in items if item.execution]
+
+    async def told(self, items: Sequence[Item]) -> list[State]:
+        """The lines that each of these entries names, and where its execution stands now. PAGE of them at a time."""
+        states: list[State] = []
+        for start in range(0, len(items), PAGE):
+            self.calls["told"] += 1
+            pipe = self._redis.pipeline(transaction=False)
+            for item in items[start : start + PAGE]:
+                pipe.hmget(keys.record(item.execution), list(_STATE))
+                pipe.xrange(keys.history(item.execution), min=item.first, max=item.last)
+            found = await self._plain(pipe.execute())
+            states += [_state(*told) for told in zip(found[::2], found[1::2], strict=True)]
+        return states
+
+    async def tenants(self, executions: Sequence[str]) -> list[str]:
+        """Whose these are; empty for what is gone."""
+        self.calls["tenants"] += bool(executions)
+        pipe = self._redis.pipeline(transaction=False)
+        for execution in executions:
+            pipe.hget(keys.record(execution), "tenant")
+        found = await self._plain(pipe.execute()) if executions else []
+        return [(tenant or b"").decode() for tenant in found]
+
+    async def keeps(self, partition: str, place: str) -> bool:
+        """Whether the news of a partition still have this entry."""
+        return bool(await self._plain(self._redis.xrange(keys.news(partition), min=place, max=place, count=1)))
 
     async def page(self, execution: str, after: str) -> list[dict[str, Any]]:
         """A page of a history behind the id `after`."""
