@@ -85,6 +85,16 @@ class Breaker:
         """Since when it works, by `now`; None while it does not, or nobody knows."""
         return self._circuit.back_ms
 
+    @property
+    def error(self) -> str:
+        """Why it does not work, as far as this process knows; empty while nothing speaks against it."""
+        return self.never or self._circuit.error
+
+    @property
+    def away_ms(self) -> int | None:
+        """For how long it has not worked; None while nothing speaks against it."""
+        return int(self._clock() - self._circuit.opened_ms) if self._circuit.error else None
+
     def now(self) -> float:
         """Ms of its monotonic clock."""
         return self._clock()

@@ -16,6 +16,7 @@ from shared.between import Between, join, open_between
 from shared.callbacks import Addresses
 from shared.called import Called
 from shared.children import Children
+from shared.circuit import Breaker
 from shared.commands import Commands
 from shared.durability import verdict
 from shared.errors import SettingsError
@@ -26,6 +27,7 @@ from shared.quota_keeper import Keeper, Paid
 from shared.redisdb.connect import check_layout, connect, fsync_of
 from shared.redisdb.quota import RedisLedger
 from shared.redisdb.store import RedisStore
+from shared.redisdb.tallies import Tallies
 from shared.relay import Acks, Relay, Sender
 from shared.returns import Returns
 from shared.settings import Settings, load
@@ -56,6 +58,9 @@ class Engine:
     called: Called
     teller: Teller
     quota: Keeper
+    tallies: Tallies
+    channel: Breaker | None
+    """How it stands with Ably, as this process knows it; None without ABLY_API_KEY."""
     ably: Publisher | None
     """May publish on the engine's own channel, and the progress of executions; None without ABLY_API_KEY."""
 
@@ -98,6 +103,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     watchdog.take_along(quota)
     back = Returns(store, relay, background, queue=qstash.breaker, channel=channel.breaker if channel else None)
     watchdog.take_along(back)
+    tallies = Tallies(redis)
+    watchdog.take_along(tallies)
     addresses = Addresses(settings.internal_signing_key, settings.ingress_url)
     return Engine(
         settings=settings,
@@ -114,6 +121,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         called=Called(addresses, store, sender),
         teller=Teller(store, sender, between.event_relay, background),
         quota=quota,
+        tallies=tallies,
+        channel=channel.breaker if channel else None,
         ably=publisher,
     )
 

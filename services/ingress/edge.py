@@ -11,7 +11,9 @@ from shared.background import Background
 from shared.between import Between
 from shared.called import Called
 from shared.callers import Callers
+from shared.circuit import Breaker
 from shared.errors import BadRequest
+from shared.executor_client import Reach
 from shared.http import check_json, read_body
 from shared.live.live import Live
 from shared.numbers import whole
@@ -23,6 +25,7 @@ from shared.redisdb.reader import Reader
 from shared.redisdb.schedules import RedisSchedules
 from shared.redisdb.snapshots import Snapshots
 from shared.redisdb.talks import Talks
+from shared.redisdb.tallies import Tallies
 from shared.relay import Sender
 from shared.schedules.firing import Firing
 from shared.settings import Settings
@@ -59,6 +62,10 @@ class Deps:
     latencies: Latencies
     talks: Talks
     live: Live
+    tallies: Tallies
+    qstash: Breaker
+    channel: Breaker | None
+    reach: Reach
     background: Background = field(default_factory=Background)
 
 

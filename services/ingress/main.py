@@ -56,6 +56,10 @@ def create(settings: Settings) -> Starlette:
                 latencies=Latencies(engine.redis),
                 talks=Talks(engine.redis),
                 live=live,
+                tallies=engine.tallies,
+                qstash=engine.qstash.breaker,
+                channel=engine.channel,
+                reach=engine.executor.reach,
                 background=engine.background,
             )
             engine.qstash.announce()

@@ -128,6 +128,21 @@ def listing(partition: str, tenant: str) -> str:
     return f"ie:{{p{partition}}}:idx:{tenant}"
 
 
+def tally(partition: str, tenant: str) -> str:
+    """Hash: how many of a tenant's executions stand where, and how many began, ended and failed in the latest minutes."""
+    return f"ie:{{p{partition}}}:tally:{tenant}"
+
+
+def waiting(partition: str, tenant: str) -> str:
+    """Sorted set: a tenant's executions that wait, are paused or are to be confirmed -> since when."""
+    return f"ie:{{p{partition}}}:waits:{tenant}"
+
+
+def swept() -> str:
+    """String: when a watchdog last began a round over all partitions, unix ms. Has a TTL."""
+    return "ie:{sweep}:at"
+
+
 def dead_times(partition: str, tenant: str) -> str:
     """Sorted set: a tenant's dead letters by the time of the latest death."""
     return f"ie:{{p{partition}}}:dlq:{tenant}"

@@ -162,6 +162,8 @@ class RedisStore(Commanding):
                 keys.listing(pp, header.tenant),
                 keys.idempotency(pp, header.tenant, birth.idempotency_key),
                 keys.news(pp),
+                keys.tally(pp, header.tenant),
+                keys.waiting(pp, header.tenant),
             ],
             [
                 header.id,
@@ -250,7 +252,7 @@ class RedisStore(Commanding):
             wire.queue_entries(lease.header, kept.commands),
             wire.queue_entries(lease.header, going.changes.commands),
         )
-        apart = wire.Apart(execution, self._large_bytes, 11)
+        apart = wire.Apart(execution, self._large_bytes, 13)
         keep, follow = wire.written(kept, first, apart), wire.followed(going, second, apart)
         reply = await self._run(
             name,
@@ -266,6 +268,8 @@ class RedisStore(Commanding):
                 keys.dead_times(pp, lease.header.tenant),
                 keys.dead_letters(pp, lease.header.tenant),
                 keys.news(pp),
+                keys.tally(pp, lease.header.tenant),
+                keys.waiting(pp, lease.header.tenant),
                 *apart.keys,
             ],
             [
@@ -572,7 +576,7 @@ class RedisStore(Commanding):
     ) -> Reopened | NotAccepted:
         """See the port."""
         pp = keys.partition_of(execution)
-        apart = wire.Apart(execution, self._large_bytes, 8)
+        apart = wire.Apart(execution, self._large_bytes, 10)
         written = wire.written(changes, (), apart)
         reply = await self._run(
             "reopen",
@@ -585,6 +589,8 @@ class RedisStore(Commanding):
                 keys.outbox_entries(pp),
                 keys.retire(pp),
                 keys.news(pp),
+                keys.tally(pp, tenant),
+                keys.waiting(pp, tenant),
                 *apart.keys,
             ],
             [execution, tenant, ver, commas(origins), WATCH_MS, secrets.token_hex(6), *written],
@@ -617,6 +623,8 @@ class RedisStore(Commanding):
                 keys.retire(pp),
                 keys.dead_times(pp, tenant),
                 keys.dead_letters(pp, tenant),
+                keys.tally(pp, tenant),
+                keys.waiting(pp, tenant),
                 *([idem] if idem else []),
                 *(keys.large_value(execution, int(cell)) for cell in large.split(",") if cell),
             ],

@@ -78,12 +78,12 @@ async def test_a_key_has_no_time_to_live_and_the_record_names_it(once: Recording
 
 
 async def test_what_a_new_execution_consists_of(store: Twice) -> None:
-    """Record, cells, plan, first line, due time, outbox entry, a place in the tenant's list; no inbox, no key."""
+    """Record, cells, plan, first line, due time, outbox entry, a place in the tenant's list and tally; no inbox, no key."""
     await created(store)
     found = await everything(store.redis)
     assert set(found) == {
         keys.record(EXE), keys.cells(EXE), keys.plan(EXE), keys.history(EXE), keys.due(PP), keys.outbox_times(PP),
-        keys.outbox_entries(PP), keys.listing(PP, "acme"),
+        keys.outbox_entries(PP), keys.listing(PP, "acme"), keys.tally(PP, "acme"),
     }  # fmt: skip
     assert found[keys.listing(PP, "acme")] == [(EXE[-32:].encode(), 0.0)]
     assert found[keys.history(EXE)] == [{b"l": b'{"event":"execution.created"}'}]

@@ -81,6 +81,7 @@ def test_all_keys_of_a_partition_share_its_hash_tag(name: str) -> None:
         "mcp": "mcp",
         "mesh": "mesh",
         "delivery": "lag",
+        "swept": "sweep",
     }
     tag = next((tag for first, tag in others.items() if name.startswith(first)), f"p{pp}")
     assert made(name).startswith(f"ie:{{{tag}}}:")

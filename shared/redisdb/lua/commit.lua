@@ -1,6 +1,7 @@
 -- Store what a segment found out, and how it goes on: with the next intents, or by leaving, suspending or ending.
 -- KEYS: 1 record  2 cells  3 history  4 due  5 outbox times  6 outbox entries  7 inbox  8 retire
---       9 dead letters' times  10 dead letters  11 news  12... outputs that are stored apart (see write.lua)
+--       9 dead letters' times  10 dead letters  11 news  12 tally  13 waiting
+--       14... outputs that are stored apart (see write.lua)
 -- ARGV: 1 now  2 execution id  3 owner  4 ver of the record this was computed from  5 inbox position seen
 --       6 '1' if something came of the segment  7 what follows: none | intents | leave | suspend | end
 --       8 due or wake-up: ms from now until the watchdog looks (leave, suspend), retention ms (end)
@@ -18,8 +19,10 @@
 --@include letters
 --@include bury
 --@include news
+--@include tally
 local x, id = KEYS[1], ARGV[2]
-local r = redis.call('HMGET', x, 'owner', 'ver', 'inbox', 'seen', 'last', 'segment', 'last_entry', 'watched_ms')
+local r = redis.call('HMGET', x, 'owner', 'ver', 'inbox', 'seen', 'last', 'segment', 'last_entry', 'watched_ms',
+  'status')
 if not r[1] then return {2} end
 local mark = ARGV[3] .. ':' .. ARGV[4]
 local ver, inbox, seen = tonumber(r[2]), tonumber(r[3]), tonumber(ARGV[5])
@@ -33,7 +36,7 @@ local follows = ARGV[7]
 local moved = inbox > seen and follows ~= 'none'
 local empty = ARGV[17] == '0' and ARGV[18] == '0' and ARGV[19] == '0' and ARGV[20] == '0' and ARGV[21] == '0'
 if moved and empty and ARGV[6] == '0' and seen <= tonumber(r[4]) then return {1, ver, letters(KEYS[7], seen, inbox)} end
-local at, first, last = write(x, KEYS[2], KEYS[3], KEYS[5], KEYS[6], now, 17)
+local at, first, last, status = write(x, KEYS[2], KEYS[3], KEYS[5], KEYS[6], now, 17)
 ver = ver + 1
 local code = moved and 1 or 0
 redis.call('HSET', x, 'ver', ver, 'updated_ms', now, 'last', mark .. ':' .. code, 'last_entry', '')
@@ -41,11 +44,13 @@ if seen > tonumber(r[4]) then redis.call('HSET', x, 'seen', seen) end
 if ARGV[6] == '1' then redis.call('HSET', x, 'stalled', 0, 'tries', 0) end
 if moved or follows == 'none' then
   news(KEYS[11], id, first, last)
+  if status then tally(KEYS[12], KEYS[13], id, now, r[9], status) end
   if moved then return {1, ver, letters(KEYS[7], seen, inbox)} end
   return {0, ver, '', watched}
 end
-local _, second, latest = write(x, KEYS[2], KEYS[3], KEYS[5], KEYS[6], now, at)
+local _, second, latest, after = write(x, KEYS[2], KEYS[3], KEYS[5], KEYS[6], now, at)
 news(KEYS[11], id, first or second, latest or last)
+if after or status then tally(KEYS[12], KEYS[13], id, now, r[9], after or status) end
 if follows == 'intents' then return {0, ver, '', watched} end
 -- The segment is over: its number rises here and not in acquire, so that a redelivery after a crash still runs.
 local segment = tonumber(r[6]) + 1

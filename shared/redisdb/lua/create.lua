@@ -1,5 +1,6 @@
 -- Store a new execution, its first message and its place in the indexes; once for an id, once for an Idempotency-Key.
--- KEYS: 1 record  2 cells  3 plan  4 history  5 due  6 outbox times  7 outbox entries  8 listing  9 idempotency  10 news
+-- KEYS: 1 record  2 cells  3 plan  4 history  5 due  6 outbox times  7 outbox entries  8 listing  9 idempotency  10 news  11 tally
+--       12 waiting
 -- ARGV: 1 now ('' = server clock)  2 execution id  3 request hash  4 '1' if an Idempotency-Key was given
 --       5 base ms until the watchdog looks  6 nonce  7 listing member  8 plan bytes  9 cells  10 trace
 --       11 time-out of the whole in ms (0 = none)
@@ -10,6 +11,7 @@
 --@include pay
 --@include outbox
 --@include news
+--@include tally
 local now = clock(ARGV[1])
 local first = queued(KEYS[7], ARGV[2], 0, ARGV[6])
 if first then return {0, first} end -- this very call, sent twice by the client
@@ -32,6 +34,7 @@ if ARGV[4] == '1' then
   fields[#fields + 1] = KEYS[9]
 end
 redis.call('HSET', KEYS[1], unpack(fields))
+tally(KEYS[11], KEYS[12], ARGV[2], now, false, redis.call('HGET', KEYS[1], 'status'))
 at = at + 1 + 2 * count
 count = tonumber(ARGV[at])
 local begin, latest

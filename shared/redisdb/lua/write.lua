@@ -6,13 +6,15 @@
 --   n, (id, entry)*n        commands for the outbox (see put_commands in outbox.lua)
 --   n, (key number, cell, text)*n   outputs too large for the record, each under KEYS[key number], once; `large` names their cells
 --                           (a cell of 'plan': the plan that was found for words, in the place of none)
--- Returns the position behind it, and the ids of the first and the last line of the history (nil without one). `seq` spreads lines of one millisecond by itself: XADD with '*'.
+-- Returns the position behind it, the ids of the first and the last line of the history and the new status (nil without one). `seq` spreads lines of one millisecond by itself: XADD with '*'.
 local function write(x, cells, h, obz, obh, now, at)
+  local status
   for _, command in ipairs({'HSET', 'HSETNX'}) do
     local count = tonumber(ARGV[at])
     at = at + 1
     for _ = 1, count do
       redis.call(command, x, ARGV[at], ARGV[at + 1])
+      if ARGV[at] == 'status' then status = ARGV[at + 1] end
       at = at + 2
     end
   end
@@ -42,5 +44,5 @@ local function write(x, cells, h, obz, obh, now, at)
     end
     at = at + 3
   end
-  return at, first, last
+  return at, first, last, status
 end

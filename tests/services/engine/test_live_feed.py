@@ -139,7 +139,7 @@ async def test_a_cursor_that_is_no_longer_known_is_reset_and_goes_on_from_now(
         async with listening(client, url, **AUTH, **{"Last-Event-ID": cursor}) as again:
             await eventually(lambda: again.named("reset"), describe="it is told so")
             added = await line(redis, execution, 9)
-            await eventually(lambda: added in again.ids, describe="what comes then")
+            await eventually(lambda: added in again.ids, describe="what comes then")  # noqa: B023 - awaited here
             assert [again.told[0].name, found.ids[0] in again.ids] == ["reset", False]
     answer = await client.get(f"{url}?after=yesterday!", headers=AUTH)
     assert (answer.status_code, answer.json()["error"]["details"]["at"]) == (400, "after")

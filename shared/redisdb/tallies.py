@@ -1,0 +1,102 @@
+"""How a tenant's executions stand, from counts that the commands keep. Nothing is searched, however many there are."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from redis.asyncio import Redis
+
+from shared.redisdb import keys
+from shared.redisdb.base import Commanding
+
+MINUTES: Final = 30
+SWEPT_MS: Final = 3 * 86_400_000
+
+
+class Minute(msgspec.Struct, frozen=True, kw_only=True):
+    """What one minute brought. `failed` are some of those that `ended`."""
+
+    at_ms: int
+    begun: int = 0
+    ended: int = 0
+    failed: int = 0
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """All of one tenant. Times are unix ms by the server's clock."""
+
+    now_ms: int
+    statuses: Mapping[str, int]
+    minutes: tuple[Minute, ...]
+    """The latest MINUTES, oldest first; the last one is not over yet."""
+    waiting: int
+    oldest: tuple[str, int] | None
+    """Who waits longest, and since when."""
+    away: int
+    """Messages of all tenants that wait for a channel to come back."""
+    swept_ms: int | None
+    """When a watchdog last began a round."""
+    heard_ms: int | None
+    """Up to when everything on the engine's Ably channels was heard."""
+
+
+class Tallies(Commanding):
+    """Reads the tallies, and notes the watchdog's rounds."""
+
+    def __init__(self, redis: Redis) -> None:
+        """`redis` answers bytes."""
+        super().__init__(redis)
+
+    async def of(self, tenant: str) -> Tally:
+        """Of all partitions. Two round trips; Unavailable without Redis."""
+        now_ms = await self.now()
+        partitions = keys.all_partitions()
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.get(keys.swept())
+        pipe.hvals(keys.mesh_positions())
+        for partition in partitions:
+            pipe.hgetall(keys.tally(partition, tenant))
+            pipe.zcard(keys.waiting(partition, tenant))
+            pipe.zrange(keys.waiting(partition, tenant), 0, 0, withscores=True)
+            pipe.zcard(keys.outbox_away(partition))
+        swept, heard, *found = await self._plain(pipe.execute())
+        waits = [one for some in found[2::4] for one in some]
+        oldest = min(waits, key=lambda one: float(one[1]), default=None)
+        return Tally(
+            now_ms=now_ms,
+            statuses=_statuses(found[0::4]),
+            minutes=_minutes(found[0::4], now_ms),
+            waiting=sum(found[1::4]),
+            oldest=(oldest[0].decode(), int(oldest[1])) if oldest else None,
+            away=sum(found[3::4]),
+            swept_ms=int(swept) if swept else None,
+            heard_ms=max(map(int, heard), default=None),
+        )
+
+    async def sweep(self) -> int:
+        """A watchdog begins a round. See `shared.watchdog.Rounds`: this moves nothing."""
+        await self._plain(self._redis.set(keys.swept(), await self.now(), px=SWEPT_MS))
+        return 0
+
+    async def look(self, partition: str) -> int:  # noqa: ARG002 - a look at one partition is no round
+        """Nothing to do."""
+        return 0
+
+
+def _statuses(found: Iterable[Mapping[bytes, bytes]]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for fields in found:
+        counts.update({name.decode(): int(value) for name, value in fields.items() if not name.startswith(b"m")})
+    return dict(sorted(counts.items()))
+
+
+def _minutes(found: Iterable[Mapping[bytes, bytes]], now_ms: int) -> tuple[Minute, ...]:
+    latest = now_ms // 60_000
+    sums: dict[int, list[int]] = {at: [0, 0, 0] for at in range(latest - MINUTES + 1, latest + 1)}
+    for fields in found:
+        for name, value in fields.items():
+            at, *counts = map(int, value.split(b":")) if name.startswith(b"m") else (0,)
+            if at in sums:
+                sums[at] = [one + more for one, more in zip(sums[at], counts, strict=True)]
+    return tuple(Minute(at_ms=at * 60_000, begun=b, ended=e, failed=f) for at, (b, e, f) in sums.items())
