@@ -8,13 +8,14 @@ from typing import Final
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from services.ingress import chat_replies, chat_stream, edge
 from services.ingress.chat_replies import Reply, Turn, pending_of
 from services.ingress.edge import Deps
 from services.ingress.requests import Chat
+from services.ingress.streams import EventStream
 from services.ingress.taking import take
 from shared.actions import ACTOR_MOST
 from shared.chat import Talk, understand
@@ -23,7 +24,6 @@ from shared.http import Json, decode
 from shared.redisdb.talks import Kept, Said
 
 _chat = msgspec.json.Decoder(Chat)
-_STREAM_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 async def chat(request: Request) -> Response:
@@ -36,9 +36,7 @@ async def chat(request: Request) -> Response:
     reply = await _repeated(turn, before) if before else await _answered(turn)
     headers = {"Location": reply.place} if reply.place else {}
     if turn.streams:
-        return StreamingResponse(
-            chat_stream.events(turn, reply), media_type="text/event-stream", headers=headers | _STREAM_HEADERS
-        )
+        return EventStream(chat_stream.events(turn, reply), headers=headers)
     return Json(reply.body, status_code=reply.status, headers=headers)
 
 

@@ -1,7 +1,7 @@
 """Server-sent events as an answer: written until they end, their reader leaves, or it takes nothing any more."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from shared.logs import get_logger
 
 log = get_logger()
 
-HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+HEADERS: Final[dict[str, str]] = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """Nobody between us may keep a stream back."""
 STALLED_S: Final = 30.0
 """A connection that takes nothing for so long is given up."""
@@ -38,10 +38,17 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, parts: AsyncGenerator[bytes, None], held: AsyncExitStack, *, stalled_s: float = STALLED_S) -> None:
-        super().__init__(headers=HEADERS)
+    def __init__(
+        self,
+        parts: AsyncGenerator[bytes, None],
+        held: AsyncExitStack | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        stalled_s: float = STALLED_S,
+    ) -> None:
+        super().__init__(headers=HEADERS | dict(headers or {}))
         del self.headers["content-length"]
-        self._parts, self._held, self._stalled_s = parts, held, stalled_s
+        self._parts, self._held, self._stalled_s = parts, held or AsyncExitStack(), stalled_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
