@@ -28,6 +28,7 @@ PAUSE_S: Final = 0.05
 PAUSE_EACH_S: Final = 0.0001
 """More for each reader: with 2,000 of them a round comes four times a second."""
 RENEW_S: Final = 60.0
+"""How often the news are asked to go on, and whether the store still knows them."""
 AWAY_S: Final = 0.5
 LEAVING: Final = "this server is going away; connect again with Last-Event-ID"
 OWNERS: Final = 20_000
@@ -55,7 +56,8 @@ class Live:
         self._rounds = Bell()
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] | None = None
-        self._renew_at = 0.0
+        self.renew_s = RENEW_S
+        self._renewed_s = 0.0
         self._leaving = False
         self._joining = 0
 
@@ -184,7 +186,7 @@ class Live:
                 await self._round()
             except Unavailable as error:
                 log.warning("live.away", error=error.message)
-                self._renew_at = 0.0
+                self._renewed_s = 0.0
                 await asyncio.sleep(AWAY_S)
             except Exception:
                 log.exception("live.failed")
@@ -192,7 +194,7 @@ class Live:
                 await asyncio.sleep(AWAY_S)
 
     async def _round(self) -> None:
-        if time.monotonic() >= self._renew_at:
+        if time.monotonic() - self._renewed_s >= self.renew_s:
             await self._open()
         found = await self.news.read(self._places, BLOCK_MS)
         full = [partition for partition, items in found.items() if len(items) >= KEPT]
@@ -220,7 +222,7 @@ class Live:
             self._places,
             {partition: _place(self._places.get(partition), one) for partition, one in opened.items()},
         )
-        self._renew_at = time.monotonic() + RENEW_S
+        self._renewed_s = time.monotonic()
         if not known:
             self._settle()
         if known and known != {partition: self._places[partition] for partition in known}:

@@ -29,6 +29,8 @@ class Log:
     def __init__(self, floor: Place = START, *, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         """`floor`: everything behind this place is, or will be, in the window."""
         self.floor = floor
+        self.before = floor
+        """The tail before the latest addition: who was there has not been slow, however much came at once."""
         self._most, self._most_bytes = most, most_bytes
         self._events: list[Event] = []
         self._bytes = 0
@@ -40,6 +42,7 @@ class Log:
 
     def add(self, events: Sequence[Event]) -> None:
         """These come behind all others; the oldest leave when there are too many. The latest one always stays."""
+        self.before = self.tail
         self._events += events
         self._bytes += sum(len(one.text) for one in events)
         over = 0

@@ -95,7 +95,8 @@ class Topic:
     def _take(self, state: State, lines: Sequence[dict[str, Any]]) -> None:
         if not state.status and self._loaded:
             self.fault = GONE
-        self.log.add([encoded(self.execution, line) for line in lines])
+        if lines:
+            self.log.add([encoded(self.execution, line) for line in lines])
         self.state = msgspec.structs.replace(state, lines=())
         self.bell.ring()
 
@@ -163,8 +164,8 @@ class Reading:
         return found
 
     async def _page(self) -> Sequence[Event]:
-        """From the history itself, what lies before the window. Only on the way to it: a slow reader does not read Redis."""
-        if self._live:
+        """From the history itself, what lies before the window. Not for a reader that was slow: that one has to begin anew."""
+        if self._live and self._at < self._topic.log.before:
             raise Dropped(SLOW)
         lines = await self._news.page(self._topic.execution, self.after)
         if not lines:

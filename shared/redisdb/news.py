@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import ClusterCrossSlotError
 
 from shared.redisdb import keys
 from shared.redisdb.base import Commanding
@@ -93,9 +93,7 @@ class News(Commanding):
         if not self._split:
             try:
                 return await self._redis.xread(streams, count=KEPT, block=block_ms)
-            except ResponseError as error:
-                if "CROSSSLOT" not in str(error):
-                    raise
+            except ClusterCrossSlotError:
                 self._split = True
         await asyncio.sleep(SPLIT_S)
         pipe = self._redis.pipeline(transaction=False)

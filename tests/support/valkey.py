@@ -23,9 +23,10 @@ def free_port() -> int:
 class Valkey:
     """One server with its data in `folder`; what it answered survives `kill` and `start`."""
 
-    def __init__(self, folder: Path) -> None:
-        """Nothing runs before `start`."""
+    def __init__(self, folder: Path, *, cluster: bool = False) -> None:
+        """Nothing runs before `start`. `cluster`: one node that has all slots, and takes no command over several of them."""
         self._folder = folder
+        self._cluster = cluster
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -39,10 +40,13 @@ class Valkey:
         for _ in range(5):
             self.port = self.port or free_port()
             with (self._folder / "valkey.log").open("ab") as log:
+                more = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())] if self._cluster else []
                 self._process = subprocess.Popen(
-                    command(port=self.port, folder=self._folder), stdout=log, stderr=subprocess.STDOUT
+                    [*command(port=self.port, folder=self._folder), *more], stdout=log, stderr=subprocess.STDOUT
                 )
             if self._answers(self._process):
+                if self._cluster:
+                    self._take_all_slots()
                 return
             self.kill()
             self.port = 0
@@ -62,6 +66,14 @@ class Valkey:
         """Send its process a signal."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def _take_all_slots(self) -> None:
+        deadline = time.monotonic() + START_S
+        with redis.Redis(port=self.port) as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+            while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
+                assert time.monotonic() < deadline, "the cluster of one node does not begin"
+                time.sleep(0.01)
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed on the way out."""
