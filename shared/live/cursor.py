@@ -6,7 +6,8 @@ what was told within that minute is named place by place.
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -15,10 +16,12 @@ from shared.redisdb import keys
 
 Told = tuple[int, int, int]
 """An entry of the news, `<ms>-<n>`, and how many of its lines were told; 0: all of them."""
+Entry = tuple[int, int, int, int]
 SETTLED_MS: Final = 60_000
 LONGEST: Final = 4_096
 _NUMBERS: Final = msgspec.msgpack.Decoder(list[int])
 _PARTITIONS: Final = keys.all_partitions()
+_NUMBER: Final = {partition: number for number, partition in enumerate(_PARTITIONS)}
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -34,10 +37,19 @@ class Cursor(msgspec.Struct, frozen=True):
 
 def text(cursor: Cursor) -> str:
     """As it goes over the wire."""
-    numbers = [cursor.floor_ms]
-    for partition, (ms, n, lines) in cursor.at.items():
-        if (ms, n) > (cursor.floor_ms, 0):
-            numbers += [_PARTITIONS.index(partition), ms - cursor.floor_ms, n, lines]
+    later = [(one, told) for one, told in cursor.at.items() if told[:2] > (cursor.floor_ms, 0)]
+    return packed(cursor.floor_ms, [entry(one, told, cursor.floor_ms) for one, told in later])
+
+
+def entry(partition: str, told: Told, floor_ms: int) -> Entry:
+    """A partition's part of the text, where its place is later than the floor."""
+    ms, n, lines = told
+    return _NUMBER[partition], ms - floor_ms, n, lines
+
+
+def packed(floor_ms: int, entries: Iterable[Entry]) -> str:
+    """The text of a floor and such parts. A feed keeps the parts: it makes a cursor for every event."""
+    numbers = [floor_ms, *chain.from_iterable(entries)]
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(numbers)).rstrip(b"=").decode()
 
 

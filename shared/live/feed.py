@@ -11,6 +11,9 @@ from shared.live.log import Event, Log, Place, numbers
 from shared.live.topic import CHUNK, SLOW, Bell, Dropped
 from shared.redisdb.news import Item, News, State
 
+MOST: Final = 20_000
+MOST_BYTES: Final = 8_388_608
+"""More than of one execution: whoever falls out of it has to be told of all partitions anew."""
 AT_ONCE: Final = 8
 """Partitions that a reader who comes back is told of in one round trip."""
 
@@ -21,7 +24,7 @@ class Feed:
     def __init__(self, tenant: str, floor_ms: int, places: Mapping[str, str]) -> None:
         """It begins behind `places`; everything up to `floor_ms` was told to whoever was there."""
         self.tenant = tenant
-        self.log = Log()
+        self.log = Log(most=MOST, most_bytes=MOST_BYTES)
         self.bell = Bell()
         self.readers = 0
         self.fault = ""
@@ -33,7 +36,7 @@ class Feed:
     @property
     def cursor(self) -> str:
         """The place behind everything that was added."""
-        return cursors.text(Cursor(self._floor_ms, self._at))
+        return cursors.packed(self._floor_ms, self._parts.values())
 
     def add(self, item: Item, state: State) -> None:
         """The lines of one entry come behind all others."""
@@ -53,11 +56,13 @@ class Feed:
     def _event(self, told: tuple[str, Told], data: dict[str, Any]) -> Event:
         partition, place = told
         self._at[partition] = place
+        self._parts[partition] = cursors.entry(partition, place, self._floor_ms)
         self._count += 1
         return encoded((self._count, 0), self.cursor, data)
 
     def _prune(self) -> None:
         self._at = {partition: told for partition, told in self._at.items() if told[:2] > (self._floor_ms, 0)}
+        self._parts = {partition: cursors.entry(partition, told, self._floor_ms) for partition, told in self._at.items()}
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):

@@ -135,12 +135,16 @@ class News(Commanding):
         states: list[State] = []
         for start in range(0, len(items), PAGE):
             self.calls["told"] += 1
+            page = items[start : start + PAGE]
+            executions = list(dict.fromkeys(item.execution for item in page))
             pipe = self._redis.pipeline(transaction=False)
-            for item in items[start : start + PAGE]:
-                pipe.hmget(keys.record(item.execution), list(_STATE))
+            for execution in executions:
+                pipe.hmget(keys.record(execution), list(_STATE))
+            for item in page:
                 pipe.xrange(keys.history(item.execution), min=item.first, max=item.last)
             found = await self._plain(pipe.execute())
-            states += [_state(*told) for told in zip(found[::2], found[1::2], strict=True)]
+            records = dict(zip(executions, found, strict=False))  # the lines follow the records
+            states += [_state(records[item.execution], told) for item, told in zip(page, found[len(executions) :], strict=True)]
         return states
 
     async def tenants(self, executions: Sequence[str]) -> list[str]:
