@@ -37,6 +37,7 @@ from shared.machine.plan import Blueprint, PlanDraft
 from shared.machine.state import Header
 from shared.machine.status import Status
 from shared.ports import Birth
+from shared.redisdb.connect import connect
 from shared.redisdb.news import News
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Sender
@@ -229,7 +230,7 @@ async def main(sizes: list[int], count: int, sagas: int) -> None:
             "API_KEYS": f"{TENANT}:{KEY}", "SWEEP_MS": "3600000", "STREAMS_PER_TENANT": "100000",
         }  # fmt: skip
         words = [sys.executable, "-m", "services.ingress.main"]
-        async with Redis.from_url(valkey.url) as redis:
+        async with connect(valkey.url) as redis:
             for _ in range(250):
                 if await _there(redis):
                     break

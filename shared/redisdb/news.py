@@ -10,6 +10,7 @@ from redis.exceptions import ClusterCrossSlotError
 
 from shared.redisdb import keys
 from shared.redisdb.base import Commanding
+from shared.redisdb.line import Word
 from shared.redisdb.reader import lines
 
 LIVES_MS: Final = 900_000
@@ -104,29 +105,26 @@ class News(Commanding):
     async def latest(self, execution: str) -> State:
         """The latest lines of a history, and where its execution stands."""
         self.calls["latest"] += 1
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.hmget(keys.record(execution), list(_STATE))
-        pipe.xrevrange(keys.history(execution), count=PAGE)
-        state, found = await self._plain(pipe.execute())
+        latest = ("XREVRANGE", keys.history(execution), "+", "-", "COUNT", PAGE)
+        state, found = await self._read_all([("HMGET", keys.record(execution), *_STATE), latest])
         return _state(state, found[::-1])
 
     async def behind(self, after: Mapping[str, str]) -> dict[str, State]:
         """Of each execution the lines behind that id, and where it stands there. One round trip."""
         self.calls["behind"] += 1
-        pipe = self._redis.pipeline(transaction=False)
+        commands: list[Sequence[Word]] = []
         for execution, line in after.items():
-            pipe.hmget(keys.record(execution), list(_STATE))
-            pipe.xrange(keys.history(execution), min=f"({line}", count=PAGE)
-        found = await self._plain(pipe.execute()) if after else []
+            commands.append(("HMGET", keys.record(execution), *_STATE))
+            commands.append(("XRANGE", keys.history(execution), f"({line}", "+", "COUNT", PAGE))
+        found = await self._read_all(commands)
         return {execution: _state(*told) for execution, *told in zip(after, found[::2], found[1::2], strict=True)}
 
     async def between(self, wanted: Mapping[str, tuple[str, str]]) -> list[Item]:
         """The entries of each partition from one place to another. One round trip."""
         self.calls["between"] += 1
-        pipe = self._redis.pipeline(transaction=False)
-        for partition, (first, last) in wanted.items():
-            pipe.xrange(keys.news(partition), min=first, max=last)
-        found = await self._plain(pipe.execute())
+        found = await self._read_all(
+            [("XRANGE", keys.news(partition), first, last) for partition, (first, last) in wanted.items()]
+        )
         items = [_item(partition, one) for partition, entries in zip(wanted, found, strict=True) for one in entries]
         return [item for item in items if item.execution]
 
@@ -137,12 +135,9 @@ class News(Commanding):
             self.calls["told"] += 1
             page = items[start : start + PAGE]
             executions = list(dict.fromkeys(item.execution for item in page))
-            pipe = self._redis.pipeline(transaction=False)
-            for execution in executions:
-                pipe.hmget(keys.record(execution), list(_STATE))
-            for item in page:
-                pipe.xrange(keys.history(item.execution), min=item.first, max=item.last)
-            found = await self._plain(pipe.execute())
+            commands: list[Sequence[Word]] = [("HMGET", keys.record(execution), *_STATE) for execution in executions]
+            commands += [("XRANGE", keys.history(item.execution), item.first, item.last) for item in page]
+            found = await self._read_all(commands)
             records = dict(zip(executions, found, strict=False))  # the lines follow the records
             states += [_state(records[item.execution], told) for item, told in zip(page, found[len(executions) :], strict=True)]
         return states
@@ -150,34 +145,38 @@ class News(Commanding):
     async def tenants(self, executions: Sequence[str]) -> list[str]:
         """Whose these are; empty for what is gone."""
         self.calls["tenants"] += bool(executions)
-        pipe = self._redis.pipeline(transaction=False)
-        for execution in executions:
-            pipe.hget(keys.record(execution), "tenant")
-        found = await self._plain(pipe.execute()) if executions else []
+        found = await self._read_all([("HGET", keys.record(execution), "tenant") for execution in executions])
         return [(tenant or b"").decode() for tenant in found]
 
     async def keeps(self, partition: str, place: str) -> bool:
         """Whether the news of a partition still have this entry."""
-        return bool(await self._plain(self._redis.xrange(keys.news(partition), min=place, max=place, count=1)))
+        return bool(await self._read("XRANGE", keys.news(partition), place, place, "COUNT", 1))
 
     async def page(self, execution: str, after: str) -> list[dict[str, Any]]:
         """A page of a history behind the id `after`."""
         self.calls["page"] += 1
-        return lines(await self._plain(self._redis.xrange(keys.history(execution), min=f"({after}", count=PAGE)))
+        found = await self._read("XRANGE", keys.history(execution), f"({after}", "+", "COUNT", PAGE)
+        return lines([(name, _fields(flat)) for name, flat in found])
 
     async def has(self, execution: str, line: str) -> bool:
         """Whether a history has the line of this id."""
         self.calls["has"] += 1
-        return bool(await self._plain(self._redis.xrange(keys.history(execution), min=line, max=line, count=1)))
+        return bool(await self._read("XRANGE", keys.history(execution), line, line, "COUNT", 1))
 
 
 def _item(partition: str, entry: Any) -> Item:
-    name, fields = entry
+    name, found = entry
+    fields = found if isinstance(found, dict) else _fields(found)
     execution, first, last = (fields.get(field, b"").decode() for field in (b"x", b"a", b"z"))
     return Item(partition, name.decode(), execution, first, last)
+
+
+def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _state(state: Sequence[bytes | None], found: Sequence[Any]) -> State:
     tenant, status, reason, version = ((value or b"").decode() for value in state)
     more = len(found) == PAGE
-    return State(lines=lines(found), tenant=tenant, status=status, reason=reason, version=int(version or 0), more=more)
+    told = lines([(name, _fields(flat)) for name, flat in found])
+    return State(lines=told, tenant=tenant, status=status, reason=reason, version=int(version or 0), more=more)

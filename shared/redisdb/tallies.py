@@ -49,24 +49,22 @@ class Tallies(Commanding):
         super().__init__(redis)
 
     async def of(self, tenant: str) -> Tally:
-        """Of all partitions. Two round trips; Unavailable without Redis."""
+        """Of all partitions. Two round trips; Unavailable without Redis.
+
+        Maps and scores come as lists from a server that speaks RESP2 only.
+        """
         now_ms = await self.now()
-        partitions = keys.all_partitions()
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.get(keys.swept())
-        pipe.hvals(keys.mesh_positions())
-        for partition in partitions:
-            pipe.hgetall(keys.tally(partition, tenant))
-            pipe.zcard(keys.waiting(partition, tenant))
-            pipe.zrange(keys.waiting(partition, tenant), 0, 0, withscores=True)
-            pipe.zcard(keys.outbox_away(partition))
-        swept, heard, *found = await self._plain(pipe.execute())
-        waits = [one for some in found[2::4] for one in some]
-        oldest = min(waits, key=lambda one: float(one[1]), default=None)
+        swept, heard, *found = await self._read_all(
+            [("GET", keys.swept()), ("HVALS", keys.mesh_positions())]
+            + [command for partition in keys.all_partitions() for command in _commands(partition, tenant)]
+        )
+        counts = [one if isinstance(one, dict) else dict(zip(one[::2], one[1::2], strict=True)) for one in found[0::4]]
+        first = [one[0] if isinstance(one[0], list) else one for one in found[2::4] if one]
+        oldest = min(first, key=lambda one: float(one[1]), default=None)
         return Tally(
             now_ms=now_ms,
-            statuses=_statuses(found[0::4]),
-            minutes=_minutes(found[0::4], now_ms),
+            statuses=_statuses(counts),
+            minutes=_minutes(counts, now_ms),
             waiting=sum(found[1::4]),
             oldest=(oldest[0].decode(), int(oldest[1])) if oldest else None,
             away=sum(found[3::4]),
@@ -82,6 +80,16 @@ class Tallies(Commanding):
     async def look(self, partition: str) -> int:  # noqa: ARG002 - a look at one partition is no round
         """Nothing to do."""
         return 0
+
+
+def _commands(partition: str, tenant: str) -> list[tuple[str | int, ...]]:
+    waiting = keys.waiting(partition, tenant)
+    return [
+        ("HGETALL", keys.tally(partition, tenant)),
+        ("ZCARD", waiting),
+        ("ZRANGE", waiting, 0, 0, "WITHSCORES"),
+        ("ZCARD", keys.outbox_away(partition)),
+    ]
 
 
 def _statuses(found: Iterable[Mapping[bytes, bytes]]) -> dict[str, int]:
