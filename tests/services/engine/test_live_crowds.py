@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
+import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from tests.services.engine.site import KEY, Site, variables
 from tests.services.engine.support import Stage, chain, configured, serving, staged
 from tests.services.engine.test_live import AUTH, Place, ended, history, line, place
 from tests.support.sse import Listener, listening
-from tests.support.valkey import Valkey
+from tests.support.valkey import Valkey, free_port
 from tests.support.waiting import eventually
 
 __all__ = ["place"]
@@ -179,6 +182,34 @@ async def test_readers_are_sent_away_when_the_process_is_going_to_end(
             await ended(found)
             assert "going away" in found.named("dropped")[0]["reason"]
     assert (await client.get(place.of(execution), headers=AUTH)).status_code == 503
+
+
+async def test_a_process_that_is_told_to_stop_sends_its_readers_away_and_stops(
+    stage: Stage, valkey: Valkey, client: httpx.AsyncClient
+) -> None:
+    """A stream has no end of its own: without this it would hold the process up until it is cut."""
+    execution, port = await stage.create(chain(1)), free_port()
+    environment = {"PATH": os.environ["PATH"], "INTENTION_MODE": "local", "INGRESS_PORT": str(port), **variables(valkey)}
+    words = [sys.executable, "-m", "services.ingress.main"]
+    process = await asyncio.create_subprocess_exec(*words, env=environment, stdout=asyncio.subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+
+    async def there() -> bool:
+        with suppress(httpx.TransportError):
+            return (await client.get(f"{url}/readyz")).status_code == 200
+        return False
+
+    try:
+        await eventually(there, within=30, describe="ingress is there")
+        async with listening(client, f"{url}/api/executions/{execution}/events", **AUTH) as found:
+            process.terminate()
+            await ended(found)
+        assert "going away" in found.named("dropped")[0]["reason"]
+        assert await process.wait() == -signal.SIGTERM  # after everything else: uvicorn ends by the signal that it was sent
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_a_store_that_began_anew_sends_its_readers_to_begin_anew(
