@@ -48,21 +48,21 @@ async def _followed(turn: Turn, reply: Reply) -> AsyncGenerator[bytes, None]:
     execution, live = reply.execution, turn.deps.live
     ends = time.monotonic() + turn.deps.settings.checkpoint_ms / 1000
     async with live.following(execution, turn.tenant) as topic:
-        reading = live.reading(topic, "" if reply.after == "-" else reply.after)
-        while not reading.over:
-            if reading.told and await _rests(turn, execution, reading.state):
+        follower = live.follower(topic, "" if reply.after == "-" else reply.after)
+        while not follower.over:
+            if follower.told and await _rests(turn, execution, follower.state):
                 yield event("waiting", await _waiting(turn, execution))
                 return
             if (left := ends - time.monotonic()) < 0:
                 told = {
                     "executionId": execution,
-                    "status": reading.state.status,
-                    "after": reading.after,
+                    "status": follower.state.status,
+                    "after": follower.after,
                     "links": links(execution),
                 }
                 yield event("open", told)
                 return
-            lines = await reading.next(min(left + 0.01, HEARTBEAT_S))
+            lines = await follower.next(min(left + 0.01, HEARTBEAT_S))
             if lines:
                 yield b"".join(event("progress", line.data, line=line.data["id"]) for line in lines)
             elif time.monotonic() < ends:

@@ -14,7 +14,7 @@ from services.ingress.streams import EventStream
 from shared.errors import BadRequest, Unavailable
 from shared.live import cursor as cursors
 from shared.live.cursor import Cursor
-from shared.live.feed import FeedReading, Filter
+from shared.live.feed import FeedFollower, Filter
 from shared.live.live import FORGOTTEN, Live
 from shared.live.log import Event
 from shared.live.topic import Dropped, Topic
@@ -55,17 +55,17 @@ async def _told(live: Live, topic: Topic, after: str, *, known: bool) -> AsyncGe
     yield streams.HELLO
     if not known:
         yield streams.event("reset", {"reason": UNKNOWN})
-    reading = live.reading(topic, after)
+    follower = live.follower(topic, after)
     try:
-        while not reading.over:
-            found = await reading.next(live.heartbeat_s)
+        while not follower.over:
+            found = await follower.next(live.heartbeat_s)
             yield b"".join(one.text for one in found) or streams.HEARTBEAT
     except Dropped as dropped:
         yield streams.event("dropped", {"reason": str(dropped)})
     except Unavailable:
         yield streams.event("dropped", {"reason": AWAY})
     else:
-        yield streams.event("end", {"executionId": topic.execution, "status": reading.state.status})
+        yield streams.event("end", {"executionId": topic.execution, "status": follower.state.status})
 
 
 async def tenant_events(request: Request) -> Response:
@@ -74,8 +74,8 @@ async def tenant_events(request: Request) -> Response:
     wanted, since = _filter(request), _cursor(request)
     async with AsyncExitStack() as stack:
         feed = await stack.enter_async_context(deps.live.feed(tenant))
-        missed, reading = await deps.live.resume(feed, wanted, since) if since else None, FeedReading(feed, wanted)
-        return EventStream(_fed(deps.live, missed, reading, reset=bool(since and missed is None)), stack.pop_all())
+        missed, follower = await deps.live.resume(feed, wanted, since) if since else None, FeedFollower(feed, wanted)
+        return EventStream(_fed(deps.live, missed, follower, reset=bool(since and missed is None)), stack.pop_all())
     raise AssertionError  # for the type checker: nothing above swallows an exception
 
 
@@ -104,23 +104,23 @@ def _filter(request: Request) -> Filter:
 
 
 async def _fed(
-    live: Live, missed: tuple[AsyncIterator[Event], FeedReading] | None, reading: FeedReading, *, reset: bool
+    live: Live, missed: tuple[AsyncIterator[Event], FeedFollower] | None, follower: FeedFollower, *, reset: bool
 ) -> AsyncGenerator[bytes, None]:
     try:
         if missed is None:
-            yield streams.hello(reading.cursor)
+            yield streams.hello(follower.cursor)
             if reset:
-                yield streams.event("reset", {"reason": FORGOTTEN}, line=reading.cursor)
+                yield streams.event("reset", {"reason": FORGOTTEN}, line=follower.cursor)
         else:
             yield streams.HELLO
             async for one in missed[0]:
                 yield one.text
-            reading = missed[1]
+            follower = missed[1]
         spoke = time.monotonic()
         while True:
-            found = await reading.next(live.heartbeat_s)
+            found = await follower.next(live.heartbeat_s)
             if found or time.monotonic() - spoke >= live.heartbeat_s:
-                yield b"".join(one.text for one in found) or streams.hello(reading.cursor)
+                yield b"".join(one.text for one in found) or streams.hello(follower.cursor)
                 spoke = time.monotonic()
     except Dropped as dropped:
         yield streams.event("dropped", {"reason": str(dropped)})

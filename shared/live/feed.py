@@ -77,7 +77,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         return wanted and (not self.executions or data["executionId"] in self.executions)
 
 
-class FeedReading:
+class FeedFollower:
     """One reader on its way through a feed."""
 
     def __init__(self, feed: Feed, wanted: Filter, at: Place | None = None) -> None:

@@ -14,9 +14,9 @@ from typing import Final
 
 from shared.errors import NotFound, TooMany, Unavailable
 from shared.live.cursor import SETTLED_MS, Cursor
-from shared.live.feed import Feed, FeedReading, Filter, missed
+from shared.live.feed import Feed, FeedFollower, Filter, missed
 from shared.live.log import Event, numbers
-from shared.live.topic import Bell, Reading, Topic
+from shared.live.topic import Bell, Follower, Topic
 from shared.logs import get_logger
 from shared.redisdb import keys
 from shared.redisdb.news import KEPT, Item, News, Opened, State
@@ -91,9 +91,9 @@ class Live:
                 if not topic.readers and self._topics.get(execution) is topic:
                     del self._topics[execution]
 
-    def reading(self, topic: Topic, after: str = "") -> Reading:
+    def follower(self, topic: Topic, after: str = "") -> Follower:
         """A new reader of it, behind the line `after`."""
-        return Reading(topic, self.news, after)
+        return Follower(topic, self.news, after)
 
     @asynccontextmanager
     async def feed(self, tenant: str) -> AsyncIterator[Feed]:
@@ -113,16 +113,16 @@ class Live:
                 if not feed.readers and self._feeds.get(tenant) is feed:
                     del self._feeds[tenant]
 
-    async def resume(self, feed: Feed, wanted: Filter, since: Cursor) -> "tuple[AsyncIterator[Event], FeedReading] | None":
+    async def resume(self, feed: Feed, wanted: Filter, since: Cursor) -> "tuple[AsyncIterator[Event], FeedFollower] | None":
         """What a reader with this cursor has missed, and how it goes on; None when that is not known any more."""
         if not await self._caught_up(since):
             return None
         # From one moment: what was told until now is read from the store, and what comes now is in the feed.
-        places, reading = dict(self._places), FeedReading(feed, wanted)
+        places, follower = dict(self._places), FeedFollower(feed, wanted)
         opened = await self.news.open()
         if any(_forgotten(since.behind(one)[:2], now) for one, now in opened.items()):
             return None
-        return _fitting(missed(self.news, feed.tenant, since, places), wanted), reading
+        return _fitting(missed(self.news, feed.tenant, since, places), wanted), follower
 
     async def _caught_up(self, since: Cursor) -> bool:
         """Another process may have told more than this one has read: then this one is a moment behind."""

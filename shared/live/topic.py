@@ -116,7 +116,7 @@ class Topic:
         return await self._news.has(self.execution, after)
 
 
-class Reading:
+class Follower:
     """One reader on its way through an execution's history: first what there was, then what comes."""
 
     def __init__(self, topic: Topic, news: News, after: str = "") -> None:

@@ -36,9 +36,9 @@ BIG = "x" * 10_000
 
 async def read(live: Live, topic: Topic, told: list[str]) -> None:
     """One reader, to the end."""
-    reading = live.reading(topic)
-    while not reading.over:
-        told += [str(one.data["id"]) for one in await reading.next(live.heartbeat_s)]
+    follower = live.follower(topic)
+    while not follower.over:
+        told += [str(one.data["id"]) for one in await follower.next(live.heartbeat_s)]
 
 
 async def test_a_thousand_readers_of_an_execution_are_one_reader_of_redis(stage: Stage) -> None:
