@@ -2,10 +2,11 @@
 -- that wait. `from` and `to` are statuses; false is none. A count that comes to nothing leaves.
 -- What is deleted takes the minutes along that are over: nothing of a tenant stays that has nothing any more.
 -- Of the latest 32 minutes the tally has `m<minute mod 32>`: <minute>:<begun>:<ended>:<of these failed>.
-local RESTING = {SUSPENDED = true, PAUSED = true, AWAITING_CONFIRMATION = true}
-local ENDS = {COMPLETED = 0, REJECTED = 0, CANCELLED = 0, FAILED = 1, TIMED_OUT = 1, COMPENSATED = 1, COMPENSATION_FAILED = 1}
 local function tally(counts, waiting, id, now, from, to)
   if from == to then return end
+  -- Not outside: a script's tables are made whenever it runs, and most commits move no status.
+  local RESTING = {SUSPENDED = true, PAUSED = true, AWAITING_CONFIRMATION = true}
+  local ENDS = {COMPLETED = 0, REJECTED = 0, CANCELLED = 0, FAILED = 1, TIMED_OUT = 1, COMPENSATED = 1, COMPENSATION_FAILED = 1}
   if from and redis.call('HINCRBY', counts, from, -1) <= 0 then redis.call('HDEL', counts, from) end
   if to then redis.call('HINCRBY', counts, to, 1) end
   if RESTING[to] and not RESTING[from] then
