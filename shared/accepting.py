@@ -1,6 +1,5 @@
 """From a request to a stored execution: look up the key, plan, validate, create, and hand its first message on."""
 
-import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -8,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from shared import tracing
 from shared.background import Background
 from shared.clock import new_execution_id
 from shared.errors import BadRequest, Conflict, Unprocessable
@@ -27,7 +27,9 @@ from shared.quota_keeper import Keeper
 from shared.redisdb import keys
 from shared.relay import Sender
 from shared.requests import Context, Execute, links, plan_summary, request_hash
+from shared.tally import Tally
 from shared.tools.registry import Registry
+from shared.tracing import NO_TRACER, Tracer
 
 log = get_logger()
 Planners = Literal["rules", "auto", "llm"]
@@ -96,11 +98,15 @@ class Acceptor:
         quota: Keeper | None = None,
         planners: Planners = "rules",
         policies: Policies = NO_POLICIES,
+        tracer: Tracer = NO_TRACER,
+        tally: Tally | None = None,
     ) -> None:
         """`background` sends the first message after the caller has its answer. `quota` None: nobody counts.
 
         Unless `planners` is "rules" the step executor has a model to ask.
         """
+        self._tracer = tracer
+        self._tally = tally or Tally()
         self._planners = planners
         self._policies = policies
         self._quota = quota
@@ -128,6 +134,12 @@ class Acceptor:
 
         Raises Repeating for words that ask for a schedule.
         """
+        with self._tracer.span("accept", facts={"intention.tenant": tenant}) as span:
+            taken = await self._take(tenant, request, key, at)
+            span.note({"intention.execution": taken.execution, "intention.created": taken.created})
+        return taken
+
+    async def _take(self, tenant: str, request: Execute, key: str, at: datetime | None) -> Accepted:
         fingerprint = request_hash(request)
         if key and (known := await self._known(tenant, key, fingerprint)):
             return known
@@ -147,6 +159,7 @@ class Acceptor:
         if stored.entry is not None:
             self._background.start(self._sender.send(stored.entry, "the first step"))
         self._sender.start(stored.commands, "another partition")
+        self._tally.accepted += 1
         log.info("execution.accepted", execution=birth.header.id, tenant=tenant, status=birth.header.status)
         return _new(birth, found)
 
@@ -213,7 +226,7 @@ class Acceptor:
         data = plans.encode(plan)
         blueprint = Blueprint(data)
         execution = new_execution_id(keys.spread(f"{tenant}/{key}") if key else None)
-        trace = secrets.token_hex(16)
+        trace = tracing.born()
         unconfirmed = request.confirm or bool(drafted.confirmations)
         fields = {"user": request.user_id, "text": request.words() or "", "summary": planned.summary if planned else ""}
         if planned:
@@ -233,7 +246,7 @@ class Acceptor:
 
     def _birth_of_words(self, tenant: str, request: Execute, words: Words, fingerprint: str, key: str) -> Birth:
         execution = new_execution_id(keys.spread(f"{tenant}/{key}") if key else None)
-        trace = secrets.token_hex(16)
+        trace = tracing.born()
         return Birth(
             header=Header(id=execution, tenant=tenant, plan="", status=Status.RECEIVED, trace=trace),
             notes=Notes(unconfirmed=True) if request.confirm else Notes(),

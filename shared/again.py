@@ -5,12 +5,12 @@ none of the new one's: it is not undone with it. So whoever asks must say that t
 """
 
 import hashlib
-import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from shared import tracing
 from shared.accepting import first_status, judged
 from shared.background import Background
 from shared.clock import new_execution_id
@@ -238,7 +238,7 @@ def _birth(x: Execution, new: New, fields: dict[str, str], key: str, origin: dic
         tenant=tenant,
         plan=Blueprint(new.plan).hash,
         status=first_status(unconfirmed=new.unconfirmed),
-        trace=secrets.token_hex(16),
+        trace=tracing.born(),
     )
     return Birth(
         header=header,

@@ -6,7 +6,7 @@ from typing import Final
 import httpx
 import msgspec
 
-from shared import signing
+from shared import signing, tracing
 from shared.logs import get_logger
 from shared.qstash import EXECUTE_PATH, Body
 from shared.settings import Settings
@@ -87,6 +87,8 @@ class ExecutorClient:
             lifetime=60,
         )
         headers = {"Intention-Signature": token, "Content-Type": "application/json", "Prefer": "respond-async"}
+        if parent := tracing.traceparent(tracing.current()):
+            headers[tracing.HEADER] = parent
         timeout = httpx.Timeout(ANSWER_S if self.reach.there else PROBE_ANSWER_S, connect=CONNECT_S)
         try:
             answer = await self._client.post(self._url, content=body, headers=headers, timeout=timeout)

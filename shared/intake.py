@@ -69,6 +69,8 @@ async def open_intake(engine: Engine, stack: AsyncExitStack) -> Intake:
         quota=engine.quota,
         planners=settings.planners,
         policies=policies,
+        tracer=engine.tracer,
+        tally=engine.tally,
     )
     schedules = RedisSchedules(engine.redis, strict=settings.durability == "strict")
     firing = Firing(schedules, acceptor, Reader(engine.redis))

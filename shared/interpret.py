@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from structlog.contextvars import bound_contextvars
 
+from shared import tracing
 from shared.dead_letters import letter_of_execution
 from shared.errors import IntentionError, Unavailable
 from shared.forecast import Usual
@@ -38,10 +39,23 @@ from shared.machine.decision import (
     apply,
     merge,
 )
-from shared.machine.events import Attempted, Event, NotSent, Patience, Report, Room, Signalled, Ticked, Woke
+from shared.machine.events import (
+    Attempted,
+    Event,
+    NotSent,
+    Outcome,
+    Patience,
+    Refused,
+    Report,
+    Room,
+    Signalled,
+    Ticked,
+    Unanswered,
+    Woke,
+)
 from shared.machine.plan import NO_PLAN, Blueprint
 from shared.machine.state import Advice, Asked, Execution, Flawed, Unreachable
-from shared.machine.status import Phase, Reason
+from shared.machine.status import Cell, Phase, Reason
 from shared.ports import (
     Clock,
     Committed,
@@ -61,6 +75,8 @@ from shared.ports import (
 from shared.quota import Level, floor_of
 from shared.quota_keeper import Keeper
 from shared.relay import Sender
+from shared.tally import Tally
+from shared.tracing import NO_TRACER, Fact, Span, Tracer
 
 log = get_logger()
 
@@ -92,6 +108,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """QStash's id of it; empty if it came another way."""
     queued_ms: int = 0
     """When it was queued, by the store's clock; 0: unknown."""
+    context: str = ""
+    """Of the span that sent it (see `shared.tracing`); empty: nothing says so. The segment's trace does not depend on it."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +199,8 @@ class Interpreter:
         planner: Planner | None = None,
         patience: Patience | None = None,
         owners: str = "",
+        tracer: Tracer = NO_TRACER,
+        tally: Tally | None = None,
     ) -> None:
         """`sender` hands continuations to QStash, coalesced over all segments of the process.
 
@@ -188,7 +208,10 @@ class Interpreter:
         message goes on without one. `progress` hears of what moves in executions that somebody watches. `lag` is told how long
         messages took. `planner` makes plans of words that were accepted without one; `patience`: what that may cost.
         `owners`: what the names of its leases begin with (`shared.places`).
+        `tracer` and `tally` are told what comes of segments and calls.
         """
+        self.tracer = tracer
+        self.tally = tally or Tally()
         self.lag = lag or Lag()
         self.planner = planner or NoPlanner()
         self.patience = patience or Patience()
@@ -220,14 +243,36 @@ class Interpreter:
                 if lease.why is No.TERMINAL and delivery.retried and self.quota:
                     self.quota.settle_soon(delivery.execution)
                 return self._no_lease(lease, delivery)
-            if delivery.queued_ms and not delivery.retried:
-                self.lag.add(lease.now_ms - delivery.queued_ms)
+            self._measure(lease, delivery)
             blueprint = await self._blueprint(lease)
             await self.guards.look()
-            with bound_contextvars(segment=lease.header.segment, trace=lease.header.trace):
+            header = lease.header
+            with (
+                bound_contextvars(segment=header.segment, trace=tracing.trace_id(header.trace)),
+                self.tracer.span(
+                    "segment", kind="consumer", parent=header.trace, link=delivery.context, facts=_of_segment(lease, delivery)
+                ) as span,
+            ):
+                if Cell.INTENDED.value.encode() in lease.cells:
+                    span.event("intention.taken_over")  # whoever had the lease died in the middle of a call
                 answer = await Segment(self, lease, blueprint, started_ms).run()
+                self._ended(answer, span, started_ms)
             await self.progress.settle(delivery.execution)
             return answer
+
+    def _measure(self, lease: Lease, delivery: Delivery) -> None:
+        if lease.fence == 1:
+            self.tally.started += 1
+        if delivery.queued_ms and not delivery.retried:
+            self.lag.add(lease.now_ms - delivery.queued_ms)
+            self.tally.lag_s.add(max(0, lease.now_ms - delivery.queued_ms) / 1000)
+
+    def _ended(self, answer: Answer, span: Span, started_ms: float) -> None:
+        span.note({"intention.result": answer.result})
+        if answer.status >= 500:
+            span.failed(answer.result)
+        self.tally.segments[answer.result] += 1
+        self.tally.segment_s.add((self.clock.monotonic_ms() - started_ms) / 1000)
 
     async def _count(self, delivery: Delivery) -> None:
         """Each delivery after the first costs a unit. Nothing waits for it: what is not counted now is with the next one."""
@@ -251,6 +296,7 @@ class Interpreter:
             await asyncio.sleep((lease.ms + 1) / 1000)
 
     def _no_lease(self, no: NoLease, delivery: Delivery) -> Answer:
+        self.tally.not_run[no.why.name.lower()] += 1
         log.info("segment.not_run", why=no.why.name.lower(), ms=no.ms, reason=delivery.reason)
         match no.why:
             case No.HELD:
@@ -281,6 +327,44 @@ class Interpreter:
                 self._blueprints.popitem(last=False)
         self._blueprints.move_to_end(lease.header.plan)
         return known
+
+
+def _of_segment(lease: Lease, delivery: Delivery) -> dict[str, Fact]:
+    header = lease.header
+    facts: dict[str, Fact] = {
+        "intention.execution": header.id,
+        "intention.tenant": header.tenant,
+        "intention.segment": header.segment,
+        "intention.fence": lease.fence,
+        "intention.reason": delivery.reason,
+    }
+    if delivery.message:
+        facts |= {
+            "messaging.system": "qstash",
+            "messaging.operation.type": "process",
+            "messaging.message.id": delivery.message,
+            "intention.retried": delivery.retried,
+        }
+    return facts
+
+
+def _of_call(start: Start, what: str) -> dict[str, Fact]:
+    return {
+        "intention.execution": start.execution,
+        "intention.tenant": start.tenant,
+        "intention.step": start.step,
+        "intention.attempt": start.intent.attempt,
+        "intention.call": what,
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": start.tool,
+    }
+
+
+def _outcome(outcome: Outcome) -> str:
+    """In few words, for whoever counts."""
+    names = {"NotSent": "not_sent"}
+    name = type(outcome).__name__
+    return names.get(name, name.lower())
 
 
 class Segment:
@@ -349,6 +433,7 @@ class Segment:
                     continue
                 stored = await self._store(kept, following)
                 if isinstance(stored, Lost):
+                    self.engine.tally.not_run["lost"] += 1
                     log.warning("segment.lost", message="another invocation owns this execution by now: nothing is started")
                     return Answer(status=503, result="lost", retry_after_s=1)
                 self._applied(decision.kept)
@@ -534,6 +619,7 @@ class Segment:
                 await self._publish(stored, "the end of the wait")
                 return Answer(status=200, result="suspended")
             case End():
+                self.engine.tally.ended[following.status] += 1
                 if self.engine.quota and self.lease.account:
                     self.engine.quota.settle_soon(self.lease.header.id)
                 return Answer(status=200, result=following.status)
@@ -545,6 +631,18 @@ class Segment:
             await self.engine.sender.send(stored.entry, what)
 
     async def _call(self, start: Start) -> Report:
+        what = "undo" if start.undo else "probe" if start.intent.probe else "run"
+        with self.engine.tracer.span(f"{what} {start.tool}", parent=self.x.header.trace, facts=_of_call(start, what)) as span:
+            report = await self._called(start)
+            outcome = _outcome(report.outcome)
+            if isinstance(report.outcome, Refused):
+                span.failed(report.outcome.code)
+            elif isinstance(report.outcome, NotSent | Unanswered):
+                span.failed(outcome)
+        self.engine.tally.step(start.tool, what, outcome, (report.ended_ms - report.started_ms) / 1000)
+        return report
+
+    async def _called(self, start: Start) -> Report:
         began = self.now_ms()
         deadline_ms = min(start.timeout_ms, self._start_ms + self.engine.limits.cutoff_ms - began)
         if deadline_ms <= 0 or began + deadline_ms > self.lease.until_ms:

@@ -13,11 +13,14 @@ from typing import Annotated, Any, Final
 import httpx
 import msgspec
 
+from shared import tracing
 from shared.circuit import Breaker
 from shared.logs import get_logger
 from shared.ports import Entry, Receipt
 from shared.quota import CALLBACK_UNITS
 from shared.settings import Settings
+from shared.tally import Tally
+from shared.tracing import NO_TRACER, Fact, Tracer
 
 log = get_logger()
 
@@ -76,11 +79,16 @@ _answers = msgspec.json.Decoder(list[_Answer])
 class QStashQueue:
     """See `shared.ports.Queue`. One for a process; `close` sends what is waiting."""
 
-    def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
-        """`client` needs no base URL; connections are reused."""
+    def __init__(
+        self, client: httpx.AsyncClient, settings: Settings, *, tracer: Tracer = NO_TRACER, tally: Tally | None = None
+    ) -> None:
+        """`client` needs no base URL; connections are reused. `tally` counts what came of each message."""
         self._client = client
         self._settings = settings
-        self._waiting: list[tuple[Entry, asyncio.Future[Receipt]]] = []
+        self._tracer = tracer
+        self._tally = tally or Tally()
+        self._waiting: list[tuple[Entry, str, asyncio.Future[Receipt]]] = []
+        """With the context of the span that publishes each."""
         self._task: asyncio.Task[None] | None = None
         self.breaker = Breaker("QStash", never="" if settings.token else "QSTASH_TOKEN is empty")
 
@@ -96,10 +104,21 @@ class QStashQueue:
 
     async def publish(self, entry: Entry) -> Receipt:
         """See the port."""
+        with self._tracer.span("publish message", kind="producer", parent=entry.trace, facts=_facts(entry)) as span:
+            receipt = await self._published(entry)
+            outcome = _outcome(receipt)
+            self._tally.published[outcome] += 1
+            if receipt.error:
+                span.failed(outcome)
+            else:
+                span.note({"messaging.message.id": receipt.message})
+        return receipt
+
+    async def _published(self, entry: Entry) -> Receipt:
         if not self._waiting and (away := self.breaker.refuses()):  # who comes while a probe gathers goes with it
             return Receipt(error=away, away=True)
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._waiting.append((entry, future))
+        self._waiting.append((entry, tracing.current(), future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._send_all())
         return await future
@@ -108,25 +127,25 @@ class QStashQueue:
         await asyncio.sleep(GATHER_S)
         while self._waiting:
             # Who ran out of time left the entry in the outbox. While QStash hangs, they would pile up before what is fresh.
-            live = [(entry, future) for entry, future in self._waiting if not future.done()]
+            live = [one for one in self._waiting if not one[-1].done()]
             some, self._waiting = live[:MOST_ITEMS], live[MOST_ITEMS:]
             if not some:
                 return
-            receipts = await self._send([entry for entry, _ in some])
+            receipts = await self._send([(entry, context) for entry, context, _ in some])
             if not self.breaker.there:  # those behind them need not find it out each for itself
                 some, self._waiting = some + self._waiting, []
                 receipts = [*receipts, *receipts[-1:] * (len(some) - len(receipts))]
-            for (_, future), receipt in zip(some, receipts, strict=True):
+            for (*_, future), receipt in zip(some, receipts, strict=True):
                 if not future.done():  # its caller may have run out of time
                     future.set_result(receipt)
 
-    async def _send(self, entries: Sequence[Entry]) -> list[Receipt]:
+    async def _send(self, entries: Sequence[tuple[Entry, str]]) -> list[Receipt]:
         away = True
         try:
             answer = await self._client.post(
                 f"{self._settings.qstash_url.rstrip('/')}/v2/batch",
                 headers={"Authorization": f"Bearer {self._settings.token}", "Content-Type": "application/json"},
-                content=_items.encode([item(entry, self._settings, time.time()) for entry in entries]),
+                content=_items.encode([item(entry, self._settings, time.time(), context) for entry, context in entries]),
                 timeout=httpx.Timeout(ANSWER_S, connect=PROBE_S) if self.breaker.there else PROBE_S,
             )
             if answer.is_success:
@@ -154,8 +173,25 @@ class QStashQueue:
                 await self._task
 
 
-def item(entry: Entry, settings: Settings, now_s: float) -> Item:
-    """The batch element for an entry. `now_s`: unix seconds, to make delays relative."""
+def _facts(entry: Entry) -> dict[str, Fact]:
+    return {
+        "messaging.system": "qstash",
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "publish",
+        "intention.execution": entry.execution,
+        "intention.segment": entry.segment,
+        "intention.reason": entry.reason,
+    }
+
+
+def _outcome(receipt: Receipt) -> str:
+    if receipt.error:
+        return "away" if receipt.away else "refused"
+    return "repeated" if receipt.deduplicated else "taken"
+
+
+def item(entry: Entry, settings: Settings, now_s: float, context: str = "") -> Item:
+    """The batch element for an entry. `now_s`: unix seconds, to make delays relative; `context`: of its trace."""
     headers = {
         "Content-Type": "application/json",
         "Upstash-Method": "POST",
@@ -173,11 +209,13 @@ def item(entry: Entry, settings: Settings, now_s: float) -> Item:
         headers["Upstash-Flow-Control-Key"] = "intention-executor"
         headers["Upstash-Flow-Control-Value"] = f"parallelism={settings.qstash_parallelism}"
     headers |= _delay(entry.not_before_ms, now_s)
+    if parent := tracing.traceparent(context):
+        headers[f"Upstash-Forward-{tracing.HEADER}"] = parent
     body = Body(
         execution_id=entry.execution,
         segment=entry.segment,
         reason=entry.reason,
-        trace_id=entry.trace,
+        trace_id=tracing.trace_id(entry.trace),
         queued_ms=entry.queued_ms,
     )
     return Item(

@@ -31,7 +31,10 @@ from shared.redisdb.tallies import Tallies
 from shared.relay import Acks, Relay, Sender
 from shared.returns import Returns
 from shared.settings import Settings, load
+from shared.tally import Tally
+from shared.telemetry.opening import open_tracer
 from shared.telling import Teller
+from shared.tracing import Tracer
 from shared.watchdog import Watchdog
 
 log = logs.get_logger()
@@ -61,12 +64,15 @@ class Engine:
     tallies: Tallies
     channel: Breaker | None
     """How it stands with Ably, as this process knows it; None without ABLY_API_KEY."""
+    tracer: Tracer
+    tally: Tally
     ably: Publisher | None
     """May publish on the engine's own channel, and the progress of executions; None without ABLY_API_KEY."""
 
 
-async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
-    """Connect; `stack` closes everything in reverse order. Needs no neighbour to be up."""
+async def open_engine(settings: Settings, stack: AsyncExitStack, service: str) -> Engine:
+    """Connect; `stack` closes everything in reverse order. Needs no neighbour to be up. `service`: how traces call it."""
+    tracer, tally = await open_tracer(settings, service, stack), Tally()
     redis = connect(settings.redis_url)
     stack.push_async_callback(redis.aclose)
     await check_layout(redis)
@@ -80,7 +86,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
     )
     acks = Acks(store)
     stack.push_async_callback(acks.close)
-    qstash = QStashQueue(client, settings)
+    qstash = QStashQueue(client, settings, tracer=tracer, tally=tally)
     stack.push_async_callback(qstash.close)
     executor = ExecutorClient(client, settings)
     direct = executor if settings.resume_direct else None
@@ -96,7 +102,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         stack.push_async_callback(channel.close)
     relay = Relay(store, queue, acks, channel)
     stack.push_async_callback(background.close)  # first to be closed: its work needs everything above
-    watchdog = Watchdog(store, relay, acks, direct, rate=max(1, settings.sweep_rate * settings.sweep_ms // 1000))
+    watchdog = Watchdog(store, relay, acks, direct, rate=max(1, settings.sweep_rate * settings.sweep_ms // 1000), tracer=tracer)
     sender = Sender(queue, acks, background, channel)
     between = open_between(redis, store, sender, settings)
     join(between, queue, watchdog)
@@ -123,6 +129,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack) -> Engine:
         quota=quota,
         tallies=tallies,
         channel=channel.breaker if channel else None,
+        tracer=tracer,
+        tally=tally,
         ably=publisher,
     )
 

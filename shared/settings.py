@@ -60,6 +60,8 @@ OWN_PREFIXES = (
     "OUTBOUND_",
     "LLM_",
     "MCP_",
+    "TELEMETRY_",
+    "METRICS_",
 )
 SECRET_PREFIX = "SECRET_"  # noqa: S105 - the beginning of a name
 """SECRET_CRM_TOKEN is what tools know as CRM_TOKEN."""
@@ -85,6 +87,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`local` accepts callers without a key from TRUSTED_CALLERS and QStash's public development keys; bound to loopback."""
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    telemetry: bool = False
+    """Traces by OpenTelemetry, to where the standard OTEL_EXPORTER_OTLP_ENDPOINT says; needs the extra `telemetry`."""
+    telemetry_flush_ms: Annotated[int, msgspec.Meta(ge=0, le=2_000)] = 0
+    """How long the end of an invocation waits until its spans are handed over, for hosts that freeze it then; 0: not at all."""
+    metrics: bool = False
+    """`GET /metrics` of each service, for Prometheus; needs the extra `telemetry`."""
+    metrics_token: Secret = Secret("")
+    """What a scraper must bring: `Authorization: Bearer ...`. Local mode takes TRUSTED_CALLERS without."""
+    metrics_tenants: bool = False
+    """Show the quota by tenant, and not only of all together."""
 
     intention_data: str = ".intention"
     """Where `make run` keeps the embedded server's files, pids and logs."""
@@ -378,6 +390,14 @@ def _check(settings: Settings) -> None:
     _check_keys(settings)
     _check_ably(settings)
     _check_model(settings)
+    _check_metrics(settings)
+
+
+def _check_metrics(settings: Settings) -> None:
+    if settings.metrics and not settings.metrics_token and not settings.local:
+        raise SettingsError("METRICS needs METRICS_TOKEN: numbers tell much about who uses this, and are for your scraper only")
+    if settings.metrics_token and not re.fullmatch(r"[!-~]{16,}", settings.metrics_token):
+        raise SettingsError("METRICS_TOKEN is not usable: at least 16 characters that a header takes, no blanks")
 
 
 def _check_tools(settings: Settings) -> None:

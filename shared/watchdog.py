@@ -19,6 +19,7 @@ from shared.logs import get_logger
 from shared.ports import Entry, Store
 from shared.redisdb import keys
 from shared.relay import Acks, Relay
+from shared.tracing import NO_TRACER, Fact, Tracer
 from shared.window import Window
 
 log = get_logger()
@@ -58,6 +59,7 @@ class Watchdog:
         *,
         rate: int,
         seconds: Callable[[], float] | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """`rate`: executions re-sent in one sweep at most, so that a backlog does not become a storm.
 
@@ -71,6 +73,7 @@ class Watchdog:
         """Since the start: `sweeps`; re-sent as `direct` calls, as `messages`, in vain (`unanswered`); `relayed`, `others`."""
         self.left = 0
         """Overdue at the latest sweep and not re-sent by it; of many this is a part."""
+        self._tracer = tracer
         self._store = store
         self._relay = relay
         self._acks = acks
@@ -202,13 +205,18 @@ class Watchdog:
         if entry is None:
             return False
         self.left = max(0, self.left - 1)
-        called = await self._called(entry)
+        facts: dict[str, Fact] = {"intention.execution": execution, "intention.segment": entry.segment}
+        with self._tracer.span("resend", parent=entry.trace, facts=facts):
+            await self._sent_again(entry)
+        return True
+
+    async def _sent_again(self, entry: Entry) -> None:
+        called, execution = await self._called(entry), entry.execution
         log.info("execution.resent", execution=execution, segment=entry.segment, direct=called)
         free = entry.cost == 0  # a direct call or nothing, and that was tried
         self.counts["direct" if called else "unanswered" if free else "messages"] += 1
         if not called and not free:
             await self._relay.send(entry)
-        return True
 
     async def _called(self, entry: Entry) -> bool:
         """Whether an executor took it, so that no message is needed."""

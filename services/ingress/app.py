@@ -34,6 +34,7 @@ from shared.logs import get_logger
 from shared.planner import Profile
 from shared.probes import probe_routes
 from shared.requests import Execute
+from shared.telemetry import serving
 
 log = get_logger()
 _execute = msgspec.json.Decoder(Execute)
@@ -114,7 +115,7 @@ async def ready(request: Request) -> None:
     await deps.reader.ping()
 
 
-def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+def build_app(lifespan: Lifespan[Starlette] | None = None, *, traced: bool = False) -> Starlette:
     """The routes; `app.state.deps` is set by the lifespan, or by a test."""
     return Starlette(
         routes=[
@@ -144,5 +145,6 @@ def build_app(lifespan: Lifespan[Starlette] | None = None) -> Starlette:
             *probe_routes(ready),
         ],
         exception_handlers=ERROR_HANDLERS,
+        middleware=serving.middleware(on=traced),
         lifespan=lifespan,
     )

@@ -31,6 +31,7 @@ from shared.schedules.firing import Firing
 from shared.settings import Settings
 from shared.telling import Teller
 from shared.tools.registry import Registry
+from shared.tracing import NO_TRACER, Tracer
 from shared.watchdog import Watchdog
 
 PAGE_LIMIT = 500
@@ -67,6 +68,7 @@ class Deps:
     channel: Breaker | None
     reach: Reach
     background: Background = field(default_factory=Background)
+    tracer: Tracer = NO_TRACER
 
 
 def known(request: Request) -> tuple[Deps, str]:

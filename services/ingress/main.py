@@ -19,16 +19,18 @@ from shared.redisdb.snapshots import Snapshots
 from shared.redisdb.talks import Talks
 from shared.runtime import open_engine, run
 from shared.settings import Settings
+from shared.telemetry import opening
 
 
 def create(settings: Settings) -> Starlette:
     """The application; connections open with its lifespan."""
     check(settings)
+    opening.check(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            engine = await open_engine(settings, stack)
+            engine = await open_engine(settings, stack, "ingress")
             intake = await open_intake(engine, stack)
             snapshots = Snapshots(engine.redis)
             live = Live(News(engine.redis), most=settings.streams_per_tenant)
@@ -61,11 +63,12 @@ def create(settings: Settings) -> Starlette:
                 channel=engine.channel,
                 reach=engine.executor.reach,
                 background=engine.background,
+                tracer=engine.tracer,
             )
             engine.qstash.announce()
             yield
 
-    return build_app(lifespan)
+    return build_app(lifespan, traced=settings.telemetry)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from shared import tracing
 from shared.errors import BadRequest
 from shared.planner import Profile
 from shared.redisdb.reader import StepView, View
@@ -42,7 +43,7 @@ def execution(view: View) -> dict[str, Any]:
         "phase": fields["phase"],
         "segment": int(fields["segment"]),
         "version": int(fields["ver"]),
-        "traceId": fields.get("trace"),
+        "traceId": tracing.trace_id(fields.get("trace", "")) or None,
         "lastMessageId": fields.get("message"),
         "wakesAt": moment(fields.get("wake_ms")) if fields["status"] == "SUSPENDED" else None,
         "deadline": moment(fields.get("deadline_ms")),

@@ -26,6 +26,7 @@ from shared.redisdb.reader import Reader
 from shared.redisdb.samples import Samples
 from shared.runtime import open_engine, run
 from shared.settings import Settings
+from shared.telemetry import opening
 
 log = logs.get_logger()
 SHORTEST: Final = 0.5
@@ -57,11 +58,12 @@ async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float, 
 def create(settings: Settings) -> Starlette:
     """The application; the watchdog's loop lives with its lifespan."""
     check(settings)
+    opening.check(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            engine = await open_engine(settings, stack)
+            engine = await open_engine(settings, stack, "resume")
             await open_intake(engine, stack)  # the watchdog's rounds start what is scheduled
             invariant = Invariant(Samples(engine.redis), tenants(settings), lambda: engine.watchdog.late_ms)
             engine.watchdog.take_along(invariant)

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from services.step_executor.callback import Callback, said_by
 from services.step_executor.measures import Measures
-from shared import signing
+from shared import signing, tracing
 from shared.background import Background
 from shared.callbacks import BadTicket
 from shared.called import Called
@@ -28,6 +28,7 @@ from shared.redisdb import keys
 from shared.redisdb.pings import Ping, Pings
 from shared.redisdb.reader import Reader
 from shared.settings import Settings
+from shared.tracing import NO_TRACER, Tracer
 from shared.verify import BODY_LIMIT, SignatureMiddleware
 from shared.watchdog import Watchdog
 
@@ -51,6 +52,7 @@ class Deps:
     pings: Pings
     measures: Measures
     clock: Clock
+    tracer: Tracer = NO_TRACER
     background: Background = field(default_factory=Background)
 
 
@@ -92,6 +94,7 @@ async def execute_step(request: Request) -> Response:
         retried=whole(request.headers.get("Upstash-Retried", "")) or 0,
         message=request.headers.get("Upstash-Message-Id", "") if request.state.caller == "qstash" else "",
         queued_ms=body.queued_ms,
+        context=tracing.read(request.headers.getlist(tracing.HEADER)),
     )
     deps.background.start(deps.watchdog.lazily())
     deps.background.start(deps.measures.share())
@@ -100,6 +103,7 @@ async def execute_step(request: Request) -> Response:
         deps.background.start(run)
         return Json({"result": "started"}, status_code=202)
     answer = await run
+    await deps.tracer.settle()
     took = int(time.monotonic() * 1000 - started_ms)
     log.info("segment.answered", execution=body.execution_id, status=answer.status, result=answer.result, took_ms=took)
     return _answered(answer)

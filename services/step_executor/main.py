@@ -27,6 +27,7 @@ from shared.redisdb.progress import RedisProgress
 from shared.redisdb.reader import Reader
 from shared.runtime import LIMITS, Engine, open_engine, run
 from shared.settings import Settings
+from shared.telemetry import opening
 from shared.tools import installation
 from shared.tools.installation import open_registry
 from shared.tools.registry import Registry, Runner
@@ -110,6 +111,8 @@ def interpreter(
             call_ms=engine.settings.llm_timeout_ms,
         ),
         owners=owners,
+        tracer=engine.tracer,
+        tally=engine.tally,
     )
 
 
@@ -122,11 +125,12 @@ async def _owners(engine: Engine) -> str:
 def create(settings: Settings) -> Starlette:
     """The application; connections open with its lifespan."""
     installation.check(settings, calls=True)
+    opening.check(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            engine = await open_engine(settings, stack)
+            engine = await open_engine(settings, stack, "step_executor")
             qstash = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
             registry = await open_registry(settings, stack, qstash=qstash, redis=engine.redis)
             clock = SystemClock()
@@ -140,6 +144,7 @@ def create(settings: Settings) -> Starlette:
                 reader=Reader(engine.redis),
                 pings=Pings(engine.redis),
                 clock=clock,
+                tracer=engine.tracer,
                 background=engine.background,
             )
             app.state.deps = deps

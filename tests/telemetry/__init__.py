@@ -1,0 +1,1 @@
+"""What others see of the engine: traces, metrics, logs of steps."""
