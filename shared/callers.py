@@ -35,9 +35,13 @@ class Callers:
             if kind.lower() == "bearer" and matches:
                 return matches[0]
             raise Unauthorized("this API key is not known: check the Authorization: Bearer header")
-        if self._local and self._trusted(request):
+        if self.trusted(request):
             return LOCAL_TENANT
         raise Unauthorized("send an API key: Authorization: Bearer <key> (setting API_KEYS)")
+
+    def trusted(self, request: Request) -> bool:
+        """Whether it needs no key: local mode, and an address of TRUSTED_CALLERS."""
+        return self._local and self._trusted(request)
 
     def _trusted(self, request: Request) -> bool:
         # The socket's address only: a forwarded header can be written by anybody.

@@ -1,7 +1,7 @@
 """What every composition root of the engine wires the same way: Redis, QStash, the outbox's relay and the watchdog."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -66,6 +66,8 @@ class Engine:
     """How it stands with Ably, as this process knows it; None without ABLY_API_KEY."""
     tracer: Tracer
     tally: Tally
+    channels: Mapping[str, Breaker]
+    """By name."""
     ably: Publisher | None
     """May publish on the engine's own channel, and the progress of executions; None without ABLY_API_KEY."""
 
@@ -131,6 +133,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack, service: str) -
         channel=channel.breaker if channel else None,
         tracer=tracer,
         tally=tally,
+        channels={"qstash": qstash.breaker} | ({"ably": channel.breaker} if channel else {}),
         ably=publisher,
     )
 

@@ -34,7 +34,8 @@ from shared.logs import get_logger
 from shared.planner import Profile
 from shared.probes import probe_routes
 from shared.requests import Execute
-from shared.telemetry import serving
+from shared.settings import Settings
+from shared.telemetry import scraping, serving
 
 log = get_logger()
 _execute = msgspec.json.Decoder(Execute)
@@ -115,8 +116,8 @@ async def ready(request: Request) -> None:
     await deps.reader.ping()
 
 
-def build_app(lifespan: Lifespan[Starlette] | None = None, *, traced: bool = False) -> Starlette:
-    """The routes; `app.state.deps` is set by the lifespan, or by a test."""
+def build_app(lifespan: Lifespan[Starlette] | None = None, settings: Settings | None = None) -> Starlette:
+    """The routes (without `settings`: those that need none); `app.state.deps` is set by the lifespan, or by a test."""
     return Starlette(
         routes=[
             Route("/api/execute", execute, methods=["POST"]),
@@ -142,9 +143,10 @@ def build_app(lifespan: Lifespan[Starlette] | None = None, *, traced: bool = Fal
             *site.ROUTES,
             *waits.ROUTES,
             *why.ROUTES,
+            *(scraping.routes(settings) if settings else ()),
             *probe_routes(ready),
         ],
         exception_handlers=ERROR_HANDLERS,
-        middleware=serving.middleware(on=traced),
+        middleware=serving.middleware(on=settings is not None and settings.telemetry),
         lifespan=lifespan,
     )

@@ -19,7 +19,7 @@ from shared.redisdb.snapshots import Snapshots
 from shared.redisdb.talks import Talks
 from shared.runtime import open_engine, run
 from shared.settings import Settings
-from shared.telemetry import opening
+from shared.telemetry import opening, scraping
 
 
 def create(settings: Settings) -> Starlette:
@@ -65,10 +65,11 @@ def create(settings: Settings) -> Starlette:
                 background=engine.background,
                 tracer=engine.tracer,
             )
+            app.state.exposition = scraping.open_exposition(engine, scraping.counted(engine))
             engine.qstash.announce()
             yield
 
-    return build_app(lifespan, traced=settings.telemetry)
+    return build_app(lifespan, settings)
 
 
 def main() -> None:

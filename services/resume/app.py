@@ -27,6 +27,7 @@ from shared.quota_keeper import Keeper
 from shared.redisdb import keys
 from shared.redisdb.reader import Reader
 from shared.settings import Settings
+from shared.telemetry import scraping
 from shared.verify import BODY_LIMIT, SignatureMiddleware
 from shared.watchdog import Watchdog
 
@@ -162,6 +163,7 @@ def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -
             Route("/api/health/invariant", invariant, methods=["GET"]),
             Route("/api/health/mesh", mesh_health, methods=["GET"]),
             Route("/api/health/watchdog", watching, methods=["GET"]),
+            *scraping.routes(settings),
             *probe_routes(ready),
         ],
         exception_handlers=ERROR_HANDLERS,

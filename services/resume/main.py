@@ -5,13 +5,14 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from starlette.applications import Starlette
 
 from services.resume.app import Deps, build_app
-from services.resume.subscriber.running import subscriber_of
+from services.resume.subscriber.running import Subscriber, subscriber_of
 from services.resume.webhook import Webhook
 from shared import logs
 from shared.archive import Archiver
@@ -26,7 +27,7 @@ from shared.redisdb.reader import Reader
 from shared.redisdb.samples import Samples
 from shared.runtime import open_engine, run
 from shared.settings import Settings
-from shared.telemetry import opening
+from shared.telemetry import opening, scraping
 
 log = logs.get_logger()
 SHORTEST: Final = 0.5
@@ -55,6 +56,10 @@ async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float, 
             log.exception("round.crashed", what=what)
 
 
+def _report_of(subscriber: Subscriber | None) -> Callable[[], dict[str, Any]] | None:
+    return subscriber.report if subscriber else None
+
+
 def create(settings: Settings) -> Starlette:
     """The application; the watchdog's loop lives with its lifespan."""
     check(settings)
@@ -81,6 +86,8 @@ def create(settings: Settings) -> Starlette:
                 subscriber=subscriber,
                 sweep_s=settings.sweep_ms / 1000,
             )
+            own = replace(scraping.counted(engine), hints=door.counts, mesh=_report_of(subscriber), invariant=invariant)
+            app.state.exposition = scraping.open_exposition(engine, own, shared=True)
             folder = Path(settings.archive_folder) if settings.archive_folder else None
             archiver = Archiver(engine.store, Reader(engine.redis), folder)
             rounds = Background()

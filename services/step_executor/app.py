@@ -28,6 +28,7 @@ from shared.redisdb import keys
 from shared.redisdb.pings import Ping, Pings
 from shared.redisdb.reader import Reader
 from shared.settings import Settings
+from shared.telemetry import scraping
 from shared.tracing import NO_TRACER, Tracer
 from shared.verify import BODY_LIMIT, SignatureMiddleware
 from shared.watchdog import Watchdog
@@ -186,6 +187,7 @@ def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -
             Route(EXECUTE_PATH, execute_step, methods=["POST"]),
             Route(PING_PATH, ping, methods=["POST"]),
             Route(CALLBACK_PATH + "/{token}", callback, methods=["POST"]),
+            *scraping.routes(settings),
             *probe_routes(ready),
         ],
         exception_handlers=ERROR_HANDLERS,

@@ -27,7 +27,7 @@ from shared.redisdb.progress import RedisProgress
 from shared.redisdb.reader import Reader
 from shared.runtime import LIMITS, Engine, open_engine, run
 from shared.settings import Settings
-from shared.telemetry import opening
+from shared.telemetry import opening, scraping
 from shared.tools import installation
 from shared.tools.installation import open_registry
 from shared.tools.registry import Registry, Runner
@@ -148,6 +148,7 @@ def create(settings: Settings) -> Starlette:
                 background=engine.background,
             )
             app.state.deps = deps
+            app.state.exposition = scraping.open_exposition(engine, scraping.counted(engine))
             engine.qstash.announce()
             yield
 

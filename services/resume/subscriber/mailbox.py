@@ -11,6 +11,7 @@ from services.resume.subscriber.progress import Mail, Progress
 from shared.errors import Unavailable
 from shared.logs import get_logger
 from shared.mesh import Hint, Malformed, hints_of
+from shared.pacing import Sparing
 
 log = get_logger()
 
@@ -38,6 +39,7 @@ class Mailbox:
         self._overflowed = overflowed
         self._queue: asyncio.Queue[Mail] = asyncio.Queue(room)
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._sparing = Sparing()
 
     @property
     def waiting(self) -> int:
@@ -87,11 +89,11 @@ class Mailbox:
             hints = hints_of(mail.channel, mail.id, mail.name, mail.data)
         except Malformed as error:
             counts.malformed += 1
-            log.warning("mesh.malformed", channel=mail.channel, id=mail.id, why=str(error))
+            self._sparing.say("mesh.malformed", channel=mail.channel, id=mail.id, why=str(error))
             return ()
-        except Exception:  # whatever a stranger can send must not end a worker
+        except Exception as error:  # noqa: BLE001 - whatever a stranger can send must not end a worker
             counts.malformed += 1
-            log.exception("mesh.malformed", channel=mail.channel, id=mail.id)
+            self._sparing.say("mesh.malformed", channel=mail.channel, id=mail.id, exc_info=error)
             return ()
         counts.ignored += not hints
         return hints

@@ -169,6 +169,18 @@ async def test_what_cannot_be_followed_is_told_once_and_harms_nothing(
     assert [f"id=bad-{number}" in line for number, line in enumerate(told)] == [True] * len(wrong)
 
 
+async def test_a_flood_of_what_cannot_be_followed_does_not_fill_the_log(
+    redis: Redis, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All are counted; a line tells of some, and how many were left out."""
+    async with listening(redis, server) as heard:
+        for number in range(100):
+            await server.publish(MESH, {"id": f"bad-{number}", "name": "CONTINUE_EXECUTION", "data": "no JSON"})
+        await eventually(lambda: heard.counts.malformed == 100, describe="all are counted")
+    told = [line for line in capsys.readouterr().out.splitlines() if "mesh.malformed" in line]
+    assert 0 < len(told) < 100
+
+
 async def test_a_narrow_channel_brings_its_own_event_only(redis: Redis, server: Server) -> None:
     """ABLY_EVENT_CHANNELS; the channel says whose publisher it was."""
     channel = f"{MESH}:local:paid"
