@@ -66,6 +66,8 @@ bench-curves: .venv/.dev ## What a step costs as plans and maps grow
 
 bench-readers: .venv/.dev ## What readers of events cost the engine: its throughput with 0, 200 and 2,000 of them
 	@$(BIN)/python -m bench.readers $(ARGS)
+bench-telemetry: .venv/.dev ## What traces cost a step, on and off in one run
+	@$(BIN)/python -m bench.telemetry
 
 bench-overdue: .venv/.dev ## The watchdog's curve when 100,000 executions are overdue at once
 	@$(BIN)/python -m bench.overdue $(ARGS)
@@ -90,3 +92,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
 .PHONY: help run setup doctor test lint types check lock bench bench-peers bench-qstash bench-curves bench-readers bench-overdue standstill sim planner-report mutants drill mesh chaos losses
+.PHONY: help run setup doctor test lint types check lock bench bench-peers bench-qstash bench-curves bench-overdue bench-telemetry standstill sim planner-report mutants drill mesh chaos losses

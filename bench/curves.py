@@ -133,7 +133,7 @@ async def main(sizes: list[int]) -> None:
     with TemporaryDirectory() as folder, start_valkey(Path(folder), "everysec") as valkey:
         async with connect(valkey.url) as redis:
             for _ in range(250):
-                if await _there(redis):
+                if await there(redis):
                     break
                 await asyncio.sleep(0.02)
             for name, shape in (("chain", chain), ("map", spread)):
@@ -142,7 +142,8 @@ async def main(sizes: list[int]) -> None:
                     print(name, "  ".join(f"{key} {value:,.2f}".removesuffix(".00") for key, value in row.items()), flush=True)
 
 
-async def _there(redis: Redis) -> bool:
+async def there(redis: Redis) -> bool:
+    """Whether it answers."""
     try:
         return bool(await redis.ping())
     except (OSError, RedisError):
