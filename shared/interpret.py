@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from structlog.contextvars import bound_contextvars
 
-from shared import tracing
+from shared import step_log, tracing
 from shared.dead_letters import letter_of_execution
 from shared.errors import IntentionError, Unavailable
 from shared.forecast import Usual
@@ -180,6 +180,10 @@ class Estimates:
 _UNPLANNED: Final = Blueprint(NO_PLAN)
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 class Interpreter:
     """Runs segments; one for a process. It remembers compiled plans and how long tools take, and nothing of an execution."""
 
@@ -201,6 +205,7 @@ class Interpreter:
         owners: str = "",
         tracer: Tracer = NO_TRACER,
         tally: Tally | None = None,
+        clean: step_log.Clean = _as_it_is,
     ) -> None:
         """`sender` hands continuations to QStash, coalesced over all segments of the process.
 
@@ -208,10 +213,11 @@ class Interpreter:
         message goes on without one. `progress` hears of what moves in executions that somebody watches. `lag` is told how long
         messages took. `planner` makes plans of words that were accepted without one; `patience`: what that may cost.
         `owners`: what the names of its leases begin with (`shared.places`).
-        `tracer` and `tally` are told what comes of segments and calls.
+        `tracer` and `tally` are told what comes of segments and calls. `clean` strikes secrets out of what tools log.
         """
         self.tracer = tracer
         self.tally = tally or Tally()
+        self.clean = clean
         self.lag = lag or Lag()
         self.planner = planner or NoPlanner()
         self.patience = patience or Patience()
@@ -394,6 +400,8 @@ class Segment:
         self._pending = Changes()
         self._began = False
         self._refused = False
+        self._logged: dict[int, tuple[bytes, ...]] = {}
+        """What ended calls have logged, until it is stored with their reports."""
 
     def now_ms(self) -> int:
         """Unix ms by the store's clock."""
@@ -492,6 +500,9 @@ class Segment:
         command = store.begin if first else store.commit
         self._began = True
         seen = max(self.x.seen, kept.seen)
+        if self._logged and kept:
+            kept = msgspec.structs.replace(kept, logs=self._logged)
+            self._logged = {}
         stored = await command(self.lease, ver=self.ver, seen=seen, kept=kept, going=going)
         self._tell(kept.history)
         self._pending = Changes()
@@ -643,6 +654,14 @@ class Segment:
         return report
 
     async def _called(self, start: Start) -> Report:
+        notebook = step_log.Notebook(self.now_ms, self.engine.clean)
+        step_log.take_notes(notebook)  # of this call alone: it has a task of its own
+        report = await self._answered(start)
+        if logged := notebook.logged(start.intent.attempt):
+            self._logged[start.cell] = (*self._logged.get(start.cell, ()), step_log.encode(logged))
+        return report
+
+    async def _answered(self, start: Start) -> Report:
         began = self.now_ms()
         deadline_ms = min(start.timeout_ms, self._start_ms + self.engine.limits.cutoff_ms - began)
         if deadline_ms <= 0 or began + deadline_ms > self.lease.until_ms:

@@ -6,16 +6,18 @@ carries it as `message`, so that both a query on `event` and a plain grep find t
 
 import logging
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
 
+Clean: TypeAlias = Callable[[str], str]
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure(*, service: str, format: str, level: str) -> None:  # noqa: A002 - the setting's own name
-    """Set up structlog for this process, once, before the first logger is used."""
+def configure(*, service: str, format: str, level: str, clean: Clean = str) -> None:  # noqa: A002 - the setting's own name
+    """Set up structlog for this process, once, before the first logger is used. `clean` strikes secrets out of each line."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -26,10 +28,11 @@ def configure(*, service: str, format: str, level: str) -> None:  # noqa: A002 -
         people = structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(), pad_event_to=22, exception_formatter=structlog.dev.plain_traceback
         )
-        renderer: list[Any] = [_for_people, people]
+        renderer: list[Any] = [_for_people, people, lambda _, __, line: clean(line)]
         factory: Any = structlog.PrintLoggerFactory(file=sys.stdout)
     else:
-        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
+        as_json = structlog.processors.JSONRenderer(serializer=_json)
+        renderer = [structlog.processors.format_exc_info, as_json, lambda _, __, line: clean(line.decode()).encode()]
         factory = structlog.BytesLoggerFactory(file=sys.stdout.buffer)
     structlog.configure(
         processors=[*shared, *renderer],

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from shared import dead_letters as dead
+from shared import step_log
 from shared.errors import Conflict
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Header, Notes, Signal
@@ -203,6 +204,9 @@ class _Record:
     output: bytes = b""
     large: dict[int, bytes] = field(default_factory=dict)
     """Outputs that are stored apart."""
+    logs: dict[int, list[bytes]] = field(default_factory=dict)
+    log_bytes: int = 0
+    log_full: bool = False
     order: dict[int, int] = field(default_factory=dict)
     account: Account | None = None
     attempts: dict[str, int] = field(default_factory=dict)
@@ -277,9 +281,20 @@ class _Record:
             self.order.setdefault(cell, ended_ms)
         for cell, text in written.large.items():
             self.large.setdefault(cell, text)
+        for cell, texts in written.logs.items():
+            for text in texts:
+                self.keep_log(cell, text)
         for cell, letter in written.cells.items():
             self.cells[cell] = letter
         self.history += written.lines
+
+    def keep_log(self, cell: int, text: bytes) -> None:
+        """As log.lua."""
+        if self.log_bytes + len(text) > step_log.MOST_OF_EXECUTION:
+            self.log_full = True
+            return
+        self.log_bytes += len(text)
+        self.logs[cell] = [*self.logs.get(cell, ()), text][-step_log.MOST_ATTEMPTS - 1 :]
 
     def adopt(self, going: Going) -> None:
         """The plan that was found for the words takes the place of none."""
@@ -317,6 +332,9 @@ class _Record:
         ended |= {"idem": self.made_by} if self.made_by else {}
         ended |= {"queued": self.queued} if self.queued else {}
         ended |= {"large": ",".join(map(str, self.large))} if self.large else {}
+        ended |= {"logs": ",".join(map(str, self.logs))} if self.logs else {}
+        ended |= {"log_bytes": str(self.log_bytes)} if self.log_bytes else {}
+        ended |= {"log_full": "1"} if self.log_full else {}
         cells = {"i": self.intents, "f": self.faults, "w": self.holds, "r": self.results}
         rare = {"notes": self.notes, "output": self.output, "refused": self.refused}
         return (
@@ -354,6 +372,7 @@ class _Written:
         self.large = {cell: apart for cell, (_, apart) in texts.items() if apart is not None}
         self.cells = {cell: ord(target.value) for cell, target in changes.cells.items()}
         self.lines = [_encode(line) for line in changes.history]
+        self.logs = changes.logs
 
     def __bool__(self) -> bool:
         texts = self.intents or self.faults or self.holds or self.notes or self.output or self.results
@@ -399,6 +418,10 @@ class MemoryStore:
     def history(self, execution: str) -> list[dict[str, Any]]:
         """What happened to it, in order."""
         return [wire.anything(text) for text in self._records[execution].history]
+
+    def logs(self, execution: str, cell: int) -> list[bytes]:
+        """What a cell's calls have logged, an attempt a text."""
+        return self._records[execution].logs.get(cell, [])
 
     def fields(self, execution: str) -> dict[str, str]:
         """Every field of its record, as text and by the names it has in Redis."""

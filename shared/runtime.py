@@ -24,6 +24,7 @@ from shared.executor_client import ExecutorClient
 from shared.hints import Hints
 from shared.qstash import QStashQueue
 from shared.quota_keeper import Keeper, Paid
+from shared.redaction import Scrubber, secrets_of
 from shared.redisdb.connect import check_layout, connect, fsync_of
 from shared.redisdb.quota import RedisLedger
 from shared.redisdb.store import RedisStore
@@ -154,7 +155,8 @@ def run(name: str, create: Callable[[Settings], ASGIApp], *, address: Callable[[
     """
     try:
         settings = load(os.environ)
-        logs.configure(service=name, format=settings.log_format, level=settings.log_level)
+        clean = Scrubber(secrets_of(settings)).line
+        logs.configure(service=name, format=settings.log_format, level=settings.log_level, clean=clean)
         where, number = address(settings)
         http.serve(create(settings), host=where, port=number, name=name, port_setting=port)
     except SettingsError as error:

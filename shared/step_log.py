@@ -25,9 +25,11 @@ MOST_ATTEMPTS: Final = 10
 MOST_OF_EXECUTION: Final = 1_048_576
 """Bytes of all that an execution's steps have logged; more is not kept."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+encode = msgspec.json.Encoder().encode
+"""Of what an attempt has logged."""
 
 
-class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line."""
 
     at_ms: int
@@ -37,7 +39,7 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, Any] = {}
 
 
-class Logged(msgspec.Struct, frozen=True, kw_only=True):
+class Logged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one attempt logged."""
 
     attempt: int
@@ -46,7 +48,7 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
     """There was more than is kept of one attempt."""
 
 
-Text: TypeAlias = Callable[[str], str]
+decode = msgspec.json.Decoder(Logged).decode
 Clean: TypeAlias = Callable[[Any], Any]
 
 

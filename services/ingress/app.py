@@ -86,6 +86,12 @@ async def get_items(request: Request) -> Response:
     return Json({"items": views.steps(found, execution), "total": total, "next": after if after < total else None})
 
 
+async def get_logs(request: Request) -> Response:
+    """What the calls of one step have logged, of each attempt; `lines` oldest first, `truncated` if there was more."""
+    deps, tenant = edge.known(request)
+    return Json(await deps.step_logs.of(request.path_params["id"], tenant, request.path_params["step"]))
+
+
 async def get_profile(request: Request) -> Response:
     """A user's stored profile."""
     deps, tenant = edge.known(request)
@@ -125,6 +131,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None, settings: Settings | 
             Route("/api/executions/{id}", get_execution, methods=["GET"]),
             Route("/api/executions/{id}/history", get_history, methods=["GET"]),
             Route("/api/executions/{id}/steps/{step}/output", get_output, methods=["GET"]),
+            Route("/api/executions/{id}/steps/{step}/logs", get_logs, methods=["GET"]),
             Route("/api/executions/{id}/steps/{step}/items", get_items, methods=["GET"]),
             Route("/api/users/{user}/profile", get_profile, methods=["GET"]),
             Route("/api/users/{user}/profile", put_profile, methods=["PUT"]),

@@ -24,6 +24,7 @@ from shared.redisdb.latencies import Latencies
 from shared.redisdb.reader import Reader
 from shared.redisdb.schedules import RedisSchedules
 from shared.redisdb.snapshots import Snapshots
+from shared.redisdb.step_logs import StepLogs
 from shared.redisdb.talks import Talks
 from shared.redisdb.tallies import Tallies
 from shared.relay import Sender
@@ -49,6 +50,7 @@ class Deps:
     store: Store
     sender: Sender
     reader: Reader
+    step_logs: StepLogs
     profiles: Profiles
     registry: Registry
     callers: Callers

@@ -16,6 +16,7 @@ from shared.redisdb.latencies import Latencies
 from shared.redisdb.news import News
 from shared.redisdb.reader import Reader
 from shared.redisdb.snapshots import Snapshots
+from shared.redisdb.step_logs import StepLogs
 from shared.redisdb.talks import Talks
 from shared.runtime import open_engine, run
 from shared.settings import Settings
@@ -44,6 +45,7 @@ def create(settings: Settings) -> Starlette:
                 store=engine.store,
                 sender=engine.sender,
                 reader=Reader(engine.redis),
+                step_logs=StepLogs(engine.redis),
                 profiles=intake.profiles,
                 registry=intake.registry,
                 callers=Callers(settings),

@@ -20,6 +20,7 @@ from shared.planner.llm.planner import ModelPlanner
 from shared.ports import Progress as ProgressPort
 from shared.profiles import Profiles
 from shared.progress import Progress
+from shared.redaction import Scrubber, secrets_of
 from shared.redisdb.latencies import Latencies
 from shared.redisdb.pings import Pings
 from shared.redisdb.places import next_number
@@ -113,6 +114,7 @@ def interpreter(
         owners=owners,
         tracer=engine.tracer,
         tally=engine.tally,
+        clean=Scrubber(secrets_of(engine.settings)).value,
     )
 
 

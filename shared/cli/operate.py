@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import click
 import httpx
@@ -210,6 +211,13 @@ def why(shell: Shell, *, execution: str) -> None:
     """What an execution waits for, and who moves it."""
     found = shell.api.ask("GET", f"/api/executions/{execution}/why")
     shell.show(found, shown.why(found))
+
+
+@_verb("logs", _ID, _STEP)
+def logs(shell: Shell, *, execution: str, step: str) -> None:
+    """What the calls of a step have logged; of one item of a map: step.3."""
+    found = shell.api.ask("GET", f"/api/executions/{shell.api.get(execution)['id']}/steps/{quote(step, safe='')}/logs")
+    shell.show(found, shown.logs(found))
 
 
 @_verb("approvals")

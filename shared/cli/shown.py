@@ -1,7 +1,10 @@
 """Executions as lines for a terminal. Pure."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec import json
 
 OUTCOMES: Final = {
     "COMPLETED": 0,
@@ -114,6 +117,19 @@ def why(found: dict[str, Any]) -> Iterator[str]:
         yield f"  the watchdog looks at it by {found['dueAt']}"
     if found["lastMessageId"]:
         yield f"  last message: {found['lastMessageId']}"
+
+
+def logs(found: dict[str, Any]) -> Iterator[str]:
+    """What a step has logged."""
+    for line in found["lines"]:
+        at = datetime.fromtimestamp(line["at_ms"] / 1000, UTC).isoformat(timespec="milliseconds")
+        facts = "".join(f"  {name}={json.encode(value).decode()}" for name, value in line["fields"].items())
+        lane = "undo, " if line.get("undo") else ""
+        yield f"{at}  {lane}attempt {line['attempt']}  {line['level']:<7} {line['message']}{facts}"
+    if found["truncated"]:
+        yield "there was more than is kept"
+    elif not found["lines"]:
+        yield "nothing was logged"
 
 
 def approval(found: dict[str, Any]) -> str:

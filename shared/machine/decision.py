@@ -43,6 +43,8 @@ class Changes(msgspec.Struct, kw_only=True):
     """What the execution gives; None for nothing."""
     history: list[Line] = []
     commands: list[Command] = []
+    logs: dict[int, tuple[bytes, ...]] = {}
+    """What calls have logged, by cell, an attempt a text. Nothing is decided by it, and it is stored with what is."""
     seen: int = 0
     progress: bool = False
     """Something came of this segment: the count of fruitless ones starts again."""
@@ -211,6 +213,7 @@ def merge(first: Changes, second: Changes) -> Changes:
         output=first.output if second.output is None else second.output,
         history=first.history + second.history,
         commands=first.commands + second.commands,
+        logs={cell: first.logs.get(cell, ()) + second.logs.get(cell, ()) for cell in first.logs | second.logs},
         seen=max(first.seen, second.seen),
         progress=first.progress or second.progress,
     )

@@ -67,6 +67,11 @@ def large_value(execution: str, cell: int) -> str:
     return f"ie:{{p{partition_of(execution)}}}:b:{execution}:{cell}"
 
 
+def step_log(execution: str, cell: int) -> str:
+    """List: what the latest calls of one step have logged, an attempt an element."""
+    return f"ie:{{p{partition_of(execution)}}}:l:{execution}:{cell}"
+
+
 def history(execution: str) -> str:
     """Stream: what happened, in order."""
     return f"ie:{{p{partition_of(execution)}}}:h:{execution}"

@@ -607,10 +607,10 @@ class RedisStore(Commanding):
         return [name.decode() for name in found]
 
     async def purge(self, execution: str) -> bool:
-        """See the port. What names the keys is read first: tenant, Idempotency-Key, outputs that are stored apart."""
+        """See the port. What names the keys is read first: tenant, Idempotency-Key, outputs that are stored apart, logs."""
         pp = keys.partition_of(execution)
-        found = await self._fields(execution, ["tenant", "large", "idem"])
-        tenant, large, idem = (value.decode() if value else "" for value in found)
+        found = await self._fields(execution, ["tenant", "large", "idem", "logs"])
+        tenant, large, idem, logs = (value.decode() if value else "" for value in found)
         reply = await self._run(
             "purge",
             [
@@ -627,8 +627,9 @@ class RedisStore(Commanding):
                 keys.waiting(pp, tenant),
                 *([idem] if idem else []),
                 *(keys.large_value(execution, int(cell)) for cell in large.split(",") if cell),
+                *(keys.step_log(execution, int(cell)) for cell in logs.split(",") if cell),
             ],
-            [execution, tenant, execution.rpartition("_")[2], _TERMINAL, dead.prefix_of(execution), large],
+            [execution, tenant, execution.rpartition("_")[2], _TERMINAL, dead.prefix_of(execution), large, logs],
         )
         return bool(reply[0] == 0)
 

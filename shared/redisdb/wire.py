@@ -67,6 +67,12 @@ class Apart:
         self.keys.append(keys.large_value(self._execution, cell))
         return text, [self._before + len(self.keys), cell, apart]
 
+    def log(self, cell: int, texts: Sequence[bytes]) -> list[str | bytes | int]:
+        """What write.lua is told of what a cell's calls have logged."""
+        self.keys.append(keys.step_log(self._execution, cell))
+        number = self._before + len(self.keys)
+        return [part for text in texts for part in (number, f"log:{cell}", text)]
+
     def plan(self, text: bytes) -> list[str | bytes | int]:
         """What write.lua is told of a plan that takes the place of none."""
         self.keys.append(keys.plan(self._execution))
@@ -191,6 +197,8 @@ def written(
         text, told = apart.field(cell, result) if apart else (_encode(result), [])
         once += (f"r:{cell}", text, f"c:{cell}", result.ended_ms)
         large += told
+    if apart:
+        large += [part for cell, texts in changes.logs.items() for part in apart.log(cell, texts)]
     cells: list[str | bytes | int] = [part for run in _runs(changes.cells) for part in run]
     lines: list[str | bytes | int] = [_encode(line) for line in changes.history]
     queued = queue_texts(commands)

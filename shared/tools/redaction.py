@@ -7,6 +7,7 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from shared import step_log
 from shared.tools.registry import Call, TookOver, ToolFunction, ToolNotSent, ToolRefused, ToolUnanswered
 
 MARK: Final = "***"
@@ -51,6 +52,7 @@ class Redactor:
             return function
 
         async def called(call: Call, **args: Any) -> Any:
+            step_log.also_clean(self.value)
             try:
                 output = await function(call, **args)
             except (TimeoutError, asyncio.CancelledError):

@@ -11,6 +11,7 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
+from shared import step_log
 from shared.callbacks import Addresses
 from shared.logs import get_logger
 from shared.machine import refs
@@ -37,6 +38,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Where this attempt may be called back, for a tool that returns TookOver."""
     tenant: str = ""
     """For whom: which hosts may be asked depends on it."""
+
+    def log(self, message: str, *, level: step_log.Level = "info", **fields: Any) -> None:
+        """Keep a line with this attempt, for who looks at the step. Bounded, without secrets; costs nothing that is waited for.
+
+        `fields` are JSON, or become texts. Nothing is kept where no execution is run (the kit, `intention tools check`).
+        """
+        step_log.write(message, level, fields)
 
 
 class ToolRefused(Exception):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.machine.decision import Changes, Line
@@ -63,6 +64,16 @@ async def test_ok_then_already_with_the_same_answer(store: Twice, kind: str) -> 
     _, ver, entry, watched = store.last.reply
     assert store.last.again == [3, 0, ver, entry, [], watched]
     assert bool(entry) is (kind in {"leave", "suspend"})
+
+
+async def test_logs_of_a_step_are_stored_once(store: Twice) -> None:
+    """In a list of the cell's own, whose name the record keeps (see log.lua)."""
+    await created(store)
+    await commit(store, "leave", kept=msgspec.structs.replace(done(0), logs={0: (b"one", b"two"), 3: (b"three",)}))
+    assert store.last.codes == (0, 3)
+    redis: Any = store.redis
+    assert await redis.lrange(keys.step_log(EXE, 0), 0, -1) == [b"one", b"two"]
+    assert await fields(store, "logs", "log_bytes", "log_full") == [b"0,3", b"11", None]
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])

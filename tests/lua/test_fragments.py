@@ -1,7 +1,7 @@
 """What scripts share: clock.lua, outbox.lua, write.lua, letters.lua; each seen through a command that includes it.
 
 bury.lua is seen in test_dead_letter.py, scheduled.lua in test_schedule_claim.py, delivery.lua in test_event_*.py,
-slots.lua in test_slot_*.py, pay.lua in test_quota_count.py,
+slots.lua in test_slot_*.py, pay.lua in test_quota_count.py, log.lua in test_commit.py,
 ledger.lua in test_quota_admit.py.
 """
 
@@ -21,6 +21,7 @@ from tests.support.stores import Twice, everything
 
 SCRIPTS = {Path(item.name).stem for item in (resources.files("shared.redisdb") / "lua").iterdir()}
 FRAGMENTS = {"news", "tally", "clock", "outbox", "pay", "write", "letters", "bury", "scheduled", "delivery", "slots", "ledger"}
+FRAGMENTS = {"clock", "outbox", "pay", "write", "letters", "bury", "scheduled", "delivery", "slots", "ledger", "log"}
 
 
 def test_every_script_has_a_file_of_tests() -> None:

@@ -30,7 +30,7 @@ SAMPLES: dict[str, Any] = {
     "beside": f"ie:{{p{PP}}}:due",
 }
 """An argument of each name that a key function takes."""
-TYPES = {"Hash": "hash", "String": "string", "Stream": "stream", "Sorted set": "zset"}
+TYPES = {"Hash": "hash", "String": "string", "Stream": "stream", "Sorted set": "zset", "List": "list"}
 NOT_KEYS = {"partition_of", "partition_of_schedule", "spread", "all_partitions", "identity", "tag_of", "record_prefix"}
 
 FUNCTIONS = {

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.machine.decision import Changes
@@ -36,7 +37,8 @@ async def finished(store: Twice, status: Status = Status.COMPLETED) -> None:
     await buried(store)
     await buried(store, letter(segment=7))
     lease = await leased(store)
-    await store.commit(lease, ver=lease.ver, seen=1, kept=done(), going=ends(lease, status))
+    kept = msgspec.structs.replace(done(), logs={0: (b"logged",)})
+    await store.commit(lease, ver=lease.ver, seen=1, kept=kept, going=ends(lease, status))
     await store.relay_ack([(entry, "msg_1"), (woken, "msg_2")])
 
 

@@ -38,6 +38,8 @@ async def everything(redis: Any) -> dict[str, Any]:
                 value: Any = await redis.hgetall(name)
             case b"zset":
                 value = await redis.zrange(name, 0, -1, withscores=True)
+            case b"list":
+                value = await redis.lrange(name, 0, -1)
             case b"stream":
                 value = [fields for _, fields in await redis.xrange(name)]
             case _:

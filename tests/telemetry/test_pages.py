@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped] # the locked release ships no types
 
 from shared.telemetry.names import METRICS
 

@@ -15,6 +15,7 @@
 --@include clock
 --@include pay
 --@include outbox
+--@include log
 --@include write
 --@include letters
 --@include bury

@@ -8,6 +8,7 @@
 --@include clock
 --@include pay
 --@include outbox
+--@include log
 --@include write
 --@include news
 --@include tally

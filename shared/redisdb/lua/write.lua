@@ -7,6 +7,9 @@
 --   n, (key number, cell, text)*n   outputs too large for the record, each under KEYS[key number], once; `large` names their cells
 --                           (a cell of 'plan': the plan that was found for words, in the place of none)
 -- Returns the position behind it, the ids of the first and the last line of the history and the new status (nil without one). `seq` spreads lines of one millisecond by itself: XADD with '*'.
+--                           (a cell of 'plan': the plan that was found for words, in the place of none;
+--                           of 'log:<cell>': what an attempt has logged, see log.lua)
+-- Returns the position behind it. `seq` spreads lines of one millisecond by itself: XADD with '*'.
 local function write(x, cells, h, obz, obh, now, at)
   local status
   for _, command in ipairs({'HSET', 'HSETNX'}) do
@@ -36,7 +39,10 @@ local function write(x, cells, h, obz, obh, now, at)
   count = tonumber(ARGV[at])
   at = at + 1
   for _ = 1, count do
-    if ARGV[at + 1] == 'plan' then
+    local logged = string.match(ARGV[at + 1], '^log:(%d+)$')
+    if logged then
+      keep_log(x, KEYS[tonumber(ARGV[at])], logged, ARGV[at + 2])
+    elseif ARGV[at + 1] == 'plan' then
       redis.call('SET', KEYS[tonumber(ARGV[at])], ARGV[at + 2])
     elseif redis.call('SET', KEYS[tonumber(ARGV[at])], ARGV[at + 2], 'NX') then
       local others = redis.call('HGET', x, 'large')
