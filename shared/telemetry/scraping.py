@@ -16,8 +16,6 @@ from shared.settings import Settings
 from shared.telemetry.counted import Counted
 from shared.telemetry.standing import Shared
 
-PATH = "/metrics"
-
 
 def routes(settings: Settings) -> list[Route]:
     """None where the setting is off: nobody learns that there could be one."""
@@ -31,7 +29,7 @@ def routes(settings: Settings) -> list[Route]:
         _check(request, settings, callers)
         return Response(await request.app.state.exposition.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    return [Route(PATH, metrics, methods=["GET"])]
+    return [Route("/metrics", metrics, methods=["GET"])]
 
 
 def _check(request: Request, settings: Settings, callers: Callers) -> None:
