@@ -42,20 +42,37 @@ class Traced:
         tracer: Tracer = scope["app"].state.deps.tracer
         parent = tracing.read(Headers(scope=scope).getlist(tracing.HEADER))
         facts: dict[str, Fact] = {"http.request.method": "POST", "http.route": route, "url.scheme": scope.get("scheme", "http")}
-        with tracer.span(f"POST {route}", kind="server", parent=parent, facts=facts) as span:
-            await self._app(scope, receive, _watching(send, span))
+        answer = _Answer(send)
+        with tracer.span(f"POST {route}", kind="server", parent=parent, facts=facts) as answer.span:
+            await self._app(scope, receive, answer)
         await tracer.settle()
+        await answer.end()
 
 
-def _watching(send: Send, span: Span) -> Send:
-    async def told(message: Message) -> None:
+class _Answer:
+    """Notes the status, and holds the end back until the span is handed over: a host may freeze the process right behind it."""
+
+    span: Span
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._last: Message | None = None
+
+    async def __call__(self, message: Message) -> None:
+        """See ASGI's `send`."""
         if message["type"] == "http.response.start":
-            span.note({"http.response.status_code": message["status"]})
+            self.span.note({"http.response.status_code": message["status"]})
             if message["status"] >= _WORST:
-                span.failed(str(message["status"]))
-        await send(message)
+                self.span.failed(str(message["status"]))
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._last = message
+        else:
+            await self._send(message)
 
-    return told
+    async def end(self) -> None:
+        """Now."""
+        if self._last is not None:
+            await self._send(self._last)
 
 
 def middleware(*, on: bool) -> list[Middleware]:
