@@ -34,6 +34,7 @@ from shared.machine.plan import Blueprint, PlanDraft
 from shared.machine.state import Header
 from shared.machine.status import Status
 from shared.ports import Birth, Created
+from shared.redisdb.connect import connect
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Sender
 from shared.tally import Tally
@@ -109,7 +110,7 @@ async def main(rounds: int) -> None:
     with TemporaryDirectory() as folder, start_valkey(Path(folder), "everysec") as valkey, sink() as url:
         os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = url
         tracer = OtelTracer("bench", version="0", flush_ms=0)
-        async with Redis.from_url(valkey.url) as redis:
+        async with connect(valkey.url) as redis:
             for _ in range(250):
                 if await there(redis):
                     break
