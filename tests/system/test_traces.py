@@ -82,6 +82,23 @@ async def test_an_execution_with_a_kill_in_the_middle_is_one_trace_that_tells_of
     assert {span.span for span in segments} & inner, "calls stand below their segments"
 
 
+async def test_an_execution_that_only_ablys_hints_carry_on_is_one_trace(tmp_path: Path, collector: Collector) -> None:
+    """A hint has no room for a trace, and none is needed: QStash takes nothing, and the watchdog calls nobody."""
+    settings = traced(collector, RESUME_DIRECT="false", QUOTA_PROFILE="none", STEPS_PER_MESSAGE="1")
+    async with System(tmp_path, **settings) as system:
+        await system.kill("qstash_dev")
+        execution = await system.run_plan(work(3, 0.01))
+        await system.ended(execution, within=60)
+        spans = await spans_of(collector, execution, result="COMPLETED")
+
+    (accept,) = collector.named("accept")
+    segments = [span for span in spans if span.name == "segment"]
+    assert {(span.trace, span.parent) for span in segments} == {(accept.trace, accept.span)}
+    assert {span.facts["intention.reason"] for span in segments} == {"resumed"}
+    assert {span.trace for span in spans} == {accept.trace}
+    assert "away" in {span.error for span in spans if span.name == "publish message"}
+
+
 async def test_errors_are_statuses_and_no_argument_or_answer_leaves_the_engine(tmp_path: Path, collector: Collector) -> None:
     """A step that is refused, an undo, and words that nobody else may read."""
     secret = "words-that-are-nobodys-business"
