@@ -66,6 +66,7 @@ bench-curves: .venv/.dev ## What a step costs as plans and maps grow
 
 bench-readers: .venv/.dev ## What readers of events cost the engine: its throughput with 0, 200 and 2,000 of them
 	@$(BIN)/python -m bench.readers $(ARGS)
+
 bench-telemetry: .venv/.dev ## What traces cost a step, on and off in one run
 	@$(BIN)/python -m bench.telemetry
 
@@ -91,5 +92,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run setup doctor test lint types check lock bench bench-peers bench-qstash bench-curves bench-readers bench-overdue standstill sim planner-report mutants drill mesh chaos losses
-.PHONY: help run setup doctor test lint types check lock bench bench-peers bench-qstash bench-curves bench-overdue bench-telemetry standstill sim planner-report mutants drill mesh chaos losses
+.PHONY: help run test setup doctor lint types check sim planner-report mutants bench bench-peers bench-qstash bench-curves bench-readers bench-telemetry bench-overdue standstill drill mesh chaos losses lock

@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from bench.curves import CONTRACTS, LIMITS, Instant, Taken, _there, chain
+from bench.curves import CONTRACTS, LIMITS, Instant, Taken, there, chain
 from bench.processes import ROOT, free_port, running, start_valkey
 from shared.clock import SystemClock, new_execution_id
 from shared.interpret import Delivery, Interpreter
@@ -232,7 +232,7 @@ async def main(sizes: list[int], count: int, sagas: int) -> None:
         words = [sys.executable, "-m", "services.ingress.main"]
         async with connect(valkey.url) as redis:
             for _ in range(250):
-                if await _there(redis):
+                if await there(redis):
                     break
                 await asyncio.sleep(0.02)
             with running(words, f"http://127.0.0.1:{port}", folder=ROOT, **environment) as ingress:

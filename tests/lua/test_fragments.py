@@ -20,8 +20,21 @@ from tests.support.executions import EXE, NONE, NOW, PP, RETENTION_MS, created, 
 from tests.support.stores import Twice, everything
 
 SCRIPTS = {Path(item.name).stem for item in (resources.files("shared.redisdb") / "lua").iterdir()}
-FRAGMENTS = {"news", "tally", "clock", "outbox", "pay", "write", "letters", "bury", "scheduled", "delivery", "slots", "ledger"}
-FRAGMENTS = {"clock", "outbox", "pay", "write", "letters", "bury", "scheduled", "delivery", "slots", "ledger", "log"}
+FRAGMENTS = {
+    "news",
+    "tally",
+    "clock",
+    "outbox",
+    "pay",
+    "write",
+    "letters",
+    "bury",
+    "scheduled",
+    "delivery",
+    "slots",
+    "ledger",
+    "log",
+}
 
 
 def test_every_script_has_a_file_of_tests() -> None:

@@ -1,14 +1,12 @@
 -- Delete all of a finished execution whose retention is over. The archiver has copied it before.
 -- KEYS: 1 record  2 cells  3 plan  4 history  5 inbox  6 listing  7 retire  8 dead letters' times  9 dead letters
---       10 tally  11 waiting  12... what else goes: its Idempotency-Key's, outputs that are stored apart
---       10... what else goes: its Idempotency-Key's, outputs that are stored apart, logs of its steps
+--       10 tally  11 waiting  12... what else goes: its Idempotency-Key's, outputs that are stored apart, logs of its steps
 -- ARGV: 1 now  2 execution id  3 tenant (the listing is that tenant's)  4 listing member  5 terminal statuses
 --       6 what the ids of its dead letters begin with  7 the cells whose outputs are among KEYS, as the record names them
 --       8 the cells whose logs are, likewise
 -- Returns: {0 PURGED} | {1 NOT_DUE} (or it has other outputs by now) | {2 RUNNING, status} (reopened meanwhile) | {3 ABSENT} (nothing to delete; never a tombstone)
 --@include clock
 --@include tally
-local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'large')
 local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'large', 'logs')
 if not r[2] then
   redis.call('ZREM', KEYS[7], ARGV[2])
