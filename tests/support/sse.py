@@ -79,7 +79,7 @@ async def listening(client: httpx.AsyncClient, url: str, **headers: str) -> Asyn
             raise AssertionError(f"{answer.status_code}: {answer.text}")
         reading = asyncio.create_task(found.read(answer))
         try:
-            await eventually(lambda: found.comments, describe="the stream has begun")
+            await eventually(lambda: found.comments, within=60, describe="the stream has begun")
             yield found
         finally:
             reading.cancel()

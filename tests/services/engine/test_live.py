@@ -57,7 +57,7 @@ async def line(redis: Redis, execution: str, number: int) -> str:
 
 async def ended(found: Listener) -> None:
     """Wait until the server ends the stream."""
-    await eventually(lambda: found.over, describe="the stream has ended")
+    await eventually(lambda: found.over, within=60, describe="the stream has ended")
 
 
 async def test_history_comes_first_and_then_what_happens_until_the_end(
@@ -66,7 +66,7 @@ async def test_history_comes_first_and_then_what_happens_until_the_end(
     """Each line as the history gives it, once and in order; the last event says how it ended, and the stream is over."""
     execution = await stage.create(chain(12))
     async with listening(client, place.of(execution), **AUTH) as found:
-        await eventually(lambda: found.ids, describe="the line that there was")
+        await eventually(lambda: found.ids, within=60, describe="the line that there was")
         assert (await stage.run(execution)).status == 200
         await ended(found)
     lines = await stage.reader.history(execution, "acme")
@@ -120,11 +120,11 @@ async def test_lines_of_many_writers_come_in_order_without_gap_or_repeat_however
             last = {"Last-Event-ID": pieces[-1]} if pieces else {}
             async with listening(client, place.of(execution), **AUTH, **last) as found:
                 wanted = min(total + 1 - len(pieces), 37)
-                await eventually(lambda: len(found.ids) >= wanted, describe=f"{wanted} more lines")  # noqa: B023 - awaited here
+                await eventually(lambda: len(found.ids) >= wanted, within=60, describe=f"{wanted} more lines")  # noqa: B023 - awaited here
                 pieces += found.ids[:wanted]
         await writers
         lines = await history(stage, execution)
-        await eventually(lambda: len(stays.ids) == len(lines), describe="all lines")
+        await eventually(lambda: len(stays.ids) == len(lines), within=60, describe="all lines")
     assert pieces == stays.ids == lines
 
 
@@ -150,7 +150,7 @@ async def test_a_long_history_is_read_in_pages_and_then_followed(
     for number in range(1_700):
         await redis.xadd(keys.history(execution), {"l": f'{{"event":"noted","detail":{{"n":{number}}}}}'})
     async with listening(client, place.of(execution), **AUTH) as found:
-        await eventually(lambda: len(found.ids) == 1_701, describe="all that there was")
+        await eventually(lambda: len(found.ids) == 1_701, within=60, describe="all that there was")
         await stage.run(execution)
         await ended(found)
     entries: Any = await redis.xrange(keys.history(execution))
@@ -168,7 +168,7 @@ async def test_after_a_reopen_a_new_connection_goes_on(stage: Stage, place: Plac
     await stage.redis.hset(name, "status", "EXECUTING")
     async with listening(client, place.of(execution), **AUTH, **{"Last-Event-ID": found.last_id}) as again:
         added = await line(stage.redis, execution, 1)
-        await eventually(lambda: again.ids, describe="the line after the end")
+        await eventually(lambda: again.ids, within=60, describe="the line after the end")
         assert again.ids == [added]
         assert not again.over
         await stage.redis.hset(name, "status", "COMPENSATED")
@@ -185,7 +185,7 @@ async def test_another_tenants_execution_is_not_there(stage: Stage, place: Place
             answer = await client.get(place.of(asked), headers=OTHER)
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
         assert (await client.get(place.of(execution), headers={"Authorization": "Bearer wrong"})).status_code == 401
-    await eventually(lambda: place.live.readers == 0, describe="nobody follows")
+    await eventually(lambda: place.live.readers == 0, within=60, describe="nobody follows")
 
 
 async def test_a_cursor_that_is_no_id_is_refused_by_name(stage: Stage, place: Place, client: httpx.AsyncClient) -> None:
@@ -209,10 +209,10 @@ async def test_a_reader_that_leaves_is_freed_and_the_last_one_ends_the_reading(
         with socket.create_connection((host, int(port))) as raw:
             request = f"GET /api/executions/{execution}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n"
             raw.sendall(request.encode())
-            await eventually(lambda: place.live.readers == 2, describe="two follow")
-        await eventually(lambda: place.live.readers == 1, describe="one has gone")
-    await eventually(lambda: place.live.readers == 0, describe="nobody follows")
-    await eventually(lambda: not place.live.running, describe="the reading has ended")
+            await eventually(lambda: place.live.readers == 2, within=60, describe="two follow")
+        await eventually(lambda: place.live.readers == 1, within=60, describe="one has gone")
+    await eventually(lambda: place.live.readers == 0, within=60, describe="nobody follows")
+    await eventually(lambda: not place.live.running, within=60, describe="the reading has ended")
 
 
 async def test_more_streams_than_a_tenant_may_have_are_refused(stage: Stage, place: Place, client: httpx.AsyncClient) -> None:
@@ -226,6 +226,6 @@ async def test_more_streams_than_a_tenant_may_have_are_refused(stage: Stage, pla
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "too_many_streams")
         assert "STREAMS_PER_TENANT" in answer.json()["error"]["message"]
         assert (await client.get(place.of(execution), headers=OTHER)).status_code == 404
-    await eventually(lambda: place.live.readers == 0, describe="nobody follows")
+    await eventually(lambda: place.live.readers == 0, within=60, describe="nobody follows")
     async with listening(client, place.of(execution), **AUTH) as found:
         assert found.status == 200

@@ -95,7 +95,7 @@ async def whole(raw: socket.socket) -> Listener:
     """Everything that was sent to it, until the server ends it."""
     raw.setblocking(False)  # noqa: FBT003 - the standard library's
     loop, data = asyncio.get_running_loop(), b""
-    while not data.endswith(b"0\r\n\r\n") and (more := await asyncio.wait_for(loop.sock_recv(raw, 1 << 20), 20)):
+    while not data.endswith(b"0\r\n\r\n") and (more := await asyncio.wait_for(loop.sock_recv(raw, 1 << 20), 60)):
         data += more
     body, found = data.partition(b"\r\n\r\n")[2], Listener()
     text = b""
@@ -113,7 +113,7 @@ async def test_a_slow_reader_is_dropped_with_a_reason_goes_on_later_and_holds_no
     """What it was told is without a gap; another reader was told everything meanwhile."""
     execution = await stage.create(chain(1))
     async with silent(place, f"/api/executions/{execution}/events") as raw:
-        await eventually(lambda: place.live.readers == 1, describe="it follows")
+        await eventually(lambda: place.live.readers == 1, within=60, describe="it follows")
         async with listening(client, place.of(execution), **AUTH) as quick:
             for _ in range(160):
                 pipe = redis.pipeline(transaction=False)
@@ -121,7 +121,7 @@ async def test_a_slow_reader_is_dropped_with_a_reason_goes_on_later_and_holds_no
                     pipe.xadd(keys.history(execution), {"l": json.dumps({"event": "noted", "detail": BIG})})
                 await pipe.execute()
                 added = await line(redis, execution, 1)
-                await eventually(lambda: added in quick.ids, describe="the quick one has it")  # noqa: B023 - awaited here
+                await eventually(lambda: added in quick.ids, within=60, describe="the quick one has it")  # noqa: B023 - awaited here
             lines = await history(stage, execution)
             rest: Any = await redis.xrange(keys.history(execution))
             assert quick.ids == [entry.decode() for entry, _ in rest]
@@ -132,7 +132,7 @@ async def test_a_slow_reader_is_dropped_with_a_reason_goes_on_later_and_holds_no
     assert slow.ids == quick.ids[: len(slow.ids)]
     assert lines[0] == slow.ids[0]
     async with listening(client, place.of(execution), **AUTH, **{"Last-Event-ID": slow.last_id}) as again:
-        await eventually(lambda: len(slow.ids) + len(again.ids) == len(quick.ids), describe="the rest")
+        await eventually(lambda: len(slow.ids) + len(again.ids) == len(quick.ids), within=60, describe="the rest")
         assert slow.ids + again.ids == quick.ids
 
 
@@ -154,13 +154,13 @@ async def test_a_store_that_is_away_for_a_moment_costs_readers_nothing(tmp_path:
                     listening(client, f"{url}/api/events", **AUTH) as feed,
                 ):
                     before = await line(redis, execution, 1)
-                    await eventually(lambda: before in found.ids and before in feed.ids, describe="a line")
+                    await eventually(lambda: before in found.ids and before in feed.ids, within=60, describe="a line")
                     server.kill()
                     answer = await client.get(here.of(other), headers=AUTH, timeout=20)
                     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
                     server.start()
                     after = await line(redis, execution, 2)
-                    await eventually(lambda: after in found.ids and after in feed.ids, describe="the line after it")
+                    await eventually(lambda: after in found.ids and after in feed.ids, within=60, describe="the line after it")
                     assert found.ids == await history(stage, execution)
                     assert not found.over
                 live.leave()

@@ -47,7 +47,7 @@ async def test_everything_of_a_tenant_is_told_each_execution_in_order(
         executions = [await stage.create(chain(5), partition=pp) for pp in ("00", "0a", "0a", "3f")]
         await asyncio.gather(*map(stage.run, executions))
         wanted = await histories(stage, *executions)
-        await eventually(lambda: by_execution(found) == wanted, describe="every line of each, in order")
+        await eventually(lambda: by_execution(found) == wanted, within=60, describe="every line of each, in order")
         assert others.told == []
     for execution in executions:
         last = [data for data in found.lines if data["executionId"] == execution][-1]
@@ -74,7 +74,7 @@ async def test_a_reader_that_comes_back_is_told_exactly_what_it_missed(
     while sum(len(one.lines) for one in pieces) < total:
         done = sum(len(one.lines) for one in pieces)
         async with listening(client, f"{place.url}/api/events", **AUTH, **{"Last-Event-ID": cursor}) as found:
-            await eventually(lambda: len(found.lines) >= min(total - done, 29), describe="more lines")  # noqa: B023 - awaited
+            await eventually(lambda: len(found.lines) >= min(total - done, 29), within=60, describe="more lines")  # noqa: B023 - awaited
             told = [one for one in found.told if not one.name][:29]
             found.told[:] = told
             cursor = told[-1].id
@@ -93,11 +93,11 @@ async def test_a_cursor_in_the_middle_of_a_commits_lines_goes_on_behind_that_lin
         ids: list[Any] = [await redis.xadd(keys.history(execution), {"l": '{"event":"noted"}'}) for _ in range(3)]
         told: Any = {"x": execution, "a": ids[0], "z": ids[2]}
         await redis.xadd(keys.news(keys.partition_of(execution)), told)
-        await eventually(lambda: len(found.lines) == 3, describe="three lines")
+        await eventually(lambda: len(found.lines) == 3, within=60, describe="three lines")
         for number, one in enumerate(list(found.told)):
             async with listening(client, f"{place.url}/api/events?after={one.id}", **AUTH) as again:
                 added = await line(redis, execution, number)
-                await eventually(lambda: added in again.ids, describe="the newest")  # noqa: B023 - awaited here
+                await eventually(lambda: added in again.ids, within=60, describe="the newest")  # noqa: B023 - awaited here
                 assert again.ids[: 2 - number] == [entry.decode() for entry in ids[number + 1 :]]
 
 
@@ -115,8 +115,8 @@ async def test_a_feed_can_be_of_some_executions_or_of_those_in_some_status(
         for execution in (one, two):
             await stage.run(execution)
         whole = await histories(stage, one, two)
-        await eventually(lambda: by_execution(of_one) == {one: whole[one][1:]}, describe="the lines of one")
-        await eventually(lambda: {data["executionId"] for data in over.lines} == {one, two}, describe="both ends")
+        await eventually(lambda: by_execution(of_one) == {one: whole[one][1:]}, within=60, describe="the lines of one")
+        await eventually(lambda: {data["executionId"] for data in over.lines} == {one, two}, within=60, describe="both ends")
         assert {data["status"] for data in over.lines} == {"COMPLETED"}
         assert none.lines == []
     answer = await client.get(f"{url}?status=DONE", headers=AUTH)
@@ -131,15 +131,15 @@ async def test_a_cursor_that_is_no_longer_known_is_reset_and_goes_on_from_now(
     url = f"{place.url}/api/events"
     async with listening(client, url, **AUTH) as found:
         await line(redis, execution, 1)
-        await eventually(lambda: found.lines, describe="a line")
+        await eventually(lambda: found.lines, within=60, describe="a line")
     await redis.xtrim(keys.news(keys.partition_of(execution)), maxlen=0, approximate=False)
     for number in range(3):
         await line(redis, execution, number)
     for cursor in (found.told[0].id, cursors.text(Cursor(1, {}))):
         async with listening(client, url, **AUTH, **{"Last-Event-ID": cursor}) as again:
-            await eventually(lambda: again.named("reset"), describe="it is told so")
+            await eventually(lambda: again.named("reset"), within=60, describe="it is told so")
             added = await line(redis, execution, 9)
-            await eventually(lambda: added in again.ids, describe="what comes then")  # noqa: B023 - awaited here
+            await eventually(lambda: added in again.ids, within=60, describe="what comes then")  # noqa: B023 - awaited here
             assert [again.told[0].name, found.ids[0] in again.ids] == ["reset", False]
     answer = await client.get(f"{url}?after=yesterday!", headers=AUTH)
     assert (answer.status_code, answer.json()["error"]["details"]["at"]) == (400, "after")
@@ -154,7 +154,7 @@ async def test_a_quiet_feed_says_its_place_with_every_sign_of_life(
     async with listening(client, f"{place.url}/api/events?status=FAILED", **AUTH) as found:
         before = found.last_id
         await line(redis, execution, 1)
-        await eventually(lambda: found.last_id != before, describe="its place has moved on")
+        await eventually(lambda: found.last_id != before, within=60, describe="its place has moved on")
         assert found.told == []
 
 

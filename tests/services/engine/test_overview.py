@@ -144,7 +144,7 @@ async def test_what_is_known_of_the_channels_stands_in_one_place(redis: Redis, s
     async def away() -> bool:
         return (await overview(site))["channels"]["qstash"]["there"] is False
 
-    await eventually(away, describe="its message found nobody")
+    await eventually(away, within=60, describe="its message found nobody")
     app = await site.app("resume")
     await app.state.deps.watchdog.sweep()
     seconds, micros = await redis.time()
