@@ -15,12 +15,13 @@ from shared.logs import get_logger
 from shared.machine import plan as plans
 from shared.machine.accept import Limits, PlanRefused, accept
 from shared.machine.plan import NO_PLAN, Blueprint, Effect, Plan, PlanDraft, Undo
-from shared.machine.state import Header, Notes
+from shared.machine.state import Header, Notes, Replan
 from shared.machine.status import Status
+from shared.machine.versions import extended, placed
 from shared.planner import Clarification, Planned, Profile, Repeated, plan_text
 from shared.planner.scan import tidy
 from shared.policies import NO_POLICIES, Mark, Policies, Verdict
-from shared.ports import Birth, Created, Exists, KeyConflict, Store, Words
+from shared.ports import Birth, Created, Exists, KeyConflict, Stopped, Store, Words
 from shared.profiles import Profiles
 from shared.quota import Demand, demand_of
 from shared.quota_keeper import Keeper
@@ -141,13 +142,17 @@ class Acceptor:
 
     async def _take(self, tenant: str, request: Execute, key: str, at: datetime | None) -> Accepted:
         fingerprint = request_hash(request)
+        if request.replan and self._planners == "rules":
+            text = "$.replan: no model is set here that could make another plan (LLM_MODEL, LLM_API_KEY): leave it out"
+            raise Unprocessable(text, code="no_model", at="$.replan")
         if key and (known := await self._known(tenant, key, fingerprint)):
             return known
-        found = await self._found(tenant, request, at or request.context.now or datetime.now(UTC))
+        moment = at or request.context.now or datetime.now(UTC)
+        found = await self._found(tenant, request, moment)
         if isinstance(found, Words):
             born, want = self._birth_of_words(tenant, request, found, fingerprint, key), UNPLANNED
         else:
-            born, want = self._birth(tenant, request, found, fingerprint, key), demand_of(found.plan)
+            born, want = self._birth(tenant, request, found, moment, fingerprint, key), demand_of(found.plan)
         birth = await self._admitted(born, want, request)
         stored = await self._store.create(birth)
         if not isinstance(stored, Created) and self._quota and birth.allowance:
@@ -168,8 +173,7 @@ class Acceptor:
         text = request.words()
         if text is None or self._planners == "rules" or "${" in tidy(text):  # what looks like a reference is never planned
             return await self.draft(tenant, request, at=at)
-        timezone = _zone(request.context.timezone) if request.context.timezone else ""
-        words = Words(text=text, user=request.user_id, timezone=timezone, at_ms=int(at.timestamp() * 1000))
+        words = _words(request, text, at)
         asks = {"clarification_needed", "plan_refused"} if self._planners == "llm" else {"clarification_needed"}
         try:
             drafted = await self.draft(tenant, request, at=at)
@@ -221,7 +225,7 @@ class Acceptor:
         except PlanRefused as error:
             raise _refused(error) from error
 
-    def _birth(self, tenant: str, request: Execute, drafted: Drafted, fingerprint: str, key: str) -> Birth:
+    def _birth(self, tenant: str, request: Execute, drafted: Drafted, at: datetime, fingerprint: str, key: str) -> Birth:
         plan, planned = drafted.plan, drafted.planned
         data = plans.encode(plan)
         blueprint = Blueprint(data)
@@ -235,9 +239,10 @@ class Acceptor:
             header=Header(
                 id=execution, tenant=tenant, plan=blueprint.hash, status=first_status(unconfirmed=unconfirmed), trace=trace
             ),
-            notes=Notes(unconfirmed=unconfirmed),
+            notes=_notes(request, unconfirmed=unconfirmed),
             plan=data,
             cells=blueprint.first_cells(),
+            words=_words(request, request.words() or "", at) if request.replan else None,
             fields=fields,
             timeout_ms=plan.timeout_ms or 0,
             request_hash=fingerprint,
@@ -249,7 +254,7 @@ class Acceptor:
         trace = tracing.born()
         return Birth(
             header=Header(id=execution, tenant=tenant, plan="", status=Status.RECEIVED, trace=trace),
-            notes=Notes(unconfirmed=True) if request.confirm else Notes(),
+            notes=_notes(request, unconfirmed=request.confirm),
             plan=NO_PLAN,
             cells="",
             words=words,
@@ -257,6 +262,16 @@ class Acceptor:
             request_hash=fingerprint,
             idempotency_key=key,
         )
+
+
+def _words(request: Execute, text: str, at: datetime) -> Words:
+    """What a planner is told of what was said."""
+    timezone = _zone(request.context.timezone) if request.context.timezone else ""
+    return Words(text=text, user=request.user_id, timezone=timezone, at_ms=int(at.timestamp() * 1000))
+
+
+def _notes(request: Execute, *, unconfirmed: bool) -> Notes:
+    return Notes(unconfirmed=unconfirmed, replan=Replan(most=request.replan.most) if request.replan else None)
 
 
 def validated(draft: PlanDraft, registry: Registry, limits: Limits) -> Plan:
@@ -270,6 +285,19 @@ def ruled(draft: PlanDraft, registry: Registry, limits: Limits, policies: Polici
     if found.problems:
         raise PlanRefused(found.problems)
     return found.plan, any(mark.kind == "confirmation" for mark in found.marks)
+
+
+def ruled_again(
+    stopped: Stopped, draft: PlanDraft, registry: Registry, limits: Limits, policies: Policies, tenant: str
+) -> tuple[Plan, bool]:
+    """The next version of a plan that failed, as `ruled` has the first; nothing of the steps before is changed. PlanRefused."""
+    size, contracts = len(stopped.plan.steps), registry.contracts()
+    plan = extended(stopped.plan, stopped.cells, draft, contracts=contracts, check_args=registry.check_args, limits=limits)
+    found = policies.judge(plan, tenant)
+    if found.problems:
+        raise PlanRefused(placed(found.problems, size))
+    whole = msgspec.structs.replace(found.plan, steps=(*plan.steps[:size], *found.plan.steps[size:]))
+    return whole, any(mark.kind == "confirmation" for mark in found.marks)
 
 
 def judged(policies: Policies, plan: Plan, tenant: str) -> Verdict:

@@ -96,7 +96,7 @@ def check(found: Snapshot, asked: Again) -> list[str]:
 def kept(x: Execution, step: str) -> list[int]:
     """The steps that a fork from `step` takes as given: settled, and not behind it. Unprocessable for no step of the plan."""
     start = x.blueprint.index.get(step)
-    if start is None:
+    if start is None or x.blueprint.plan.steps[start].replaced:
         raise Unprocessable(f"$.step: there is no step {step!r}", code="no_such_step", at="$.step")
     behind, new = {start}, [start]
     while new:
@@ -122,7 +122,8 @@ def forked(x: Execution, step: str, outputs: Mapping[int, Any], now_ms: int) -> 
     _check_size(x, results)
     steps = tuple(_given(one) if cell in given else one for cell, one in enumerate(x.blueprint.plan.steps))
     data = plans.encode(msgspec.structs.replace(x.blueprint.plan, steps=steps))
-    where = {cell: x.cell(cell).value for cell in given}
+    replaced = {cell: Cell.SKIPPED.value for cell, one in enumerate(x.blueprint.plan.steps) if one.replaced}
+    where = {cell: x.cell(cell).value for cell in given} | replaced
     first = Blueprint(data)
     cells = "".join(where.get(cell) or _first(first, cell, x, set(given)) for cell in range(first.size))
     return New(plan=data, cells=cells + "." * first.size, given=results)

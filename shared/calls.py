@@ -95,6 +95,8 @@ def _calls_of(plan: Plan, place: str, path: tuple[str, ...], among: tuple[Mappin
     inside = (*among, {step.name: step for step in plan.steps})
     for number, step in enumerate(plan.steps):
         at, names = f"{place}.steps[{number}]", (*path, step.name)
+        if step.replaced and not (step.tool and cost_of(plan.contracts[step.tool]).failed):
+            continue  # it never happened; what failing cost was spent all the same
         if step.tool:
             yield Called(
                 at=at, path=names, among=inside, step=step, tool=step.tool, args=step.args,

@@ -68,6 +68,7 @@ from shared.ports import (
     NoLease,
     Planner,
     Progress,
+    Stopped,
     Store,
     ToolRunner,
     Words,
@@ -145,6 +146,7 @@ class NoPlanner:
         until_s: float,  # noqa: ARG002 - the port's
         problems: Sequence[str],  # noqa: ARG002 - the port's
         before: Flawed | None,  # noqa: ARG002 - the port's
+        stopped: Stopped | None = None,  # noqa: ARG002 - the port's
     ) -> Advice:
         """See the port."""
         question = {"field": "plan", "question": "This installation has no planner for these words: what are the steps?"}
@@ -182,6 +184,9 @@ _UNPLANNED: Final = Blueprint(NO_PLAN)
 
 def _as_it_is(value: Any) -> Any:
     return value
+def _lost() -> Answer:
+    log.warning("segment.lost", message="another invocation owns this execution by now: nothing is started")
+    return Answer(status=503, result="lost", retry_after_s=1)
 
 
 class Interpreter:
@@ -251,6 +256,8 @@ class Interpreter:
                 return self._no_lease(lease, delivery)
             self._measure(lease, delivery)
             blueprint = await self._blueprint(lease)
+            if blueprint is None:
+                return _lost()
             await self.guards.look()
             header = lease.header
             with (
@@ -316,7 +323,8 @@ class Interpreter:
             case _:
                 return Answer(status=200, result=no.why.name.lower())
 
-    async def _blueprint(self, lease: Lease) -> Blueprint:
+    async def _blueprint(self, lease: Lease) -> Blueprint | None:
+        """The plan of the lease; None if another owner has stored a version since, so that this lease is over."""
         if not lease.header.plan:
             return _UNPLANNED
         known = self._blueprints.get(lease.header.plan)
@@ -325,6 +333,8 @@ class Interpreter:
             if data is None:
                 raise IntentionError(f"the plan of {lease.header.id} is gone", code="plan_missing")
             known = Blueprint(data)
+            if known.hash != lease.header.plan and await self._replaced(lease, known.hash):
+                return None
             if known.hash != lease.header.plan:  # what was accepted, priced and confirmed was another plan
                 log.error("plan.changed", alert=True, hash=known.hash, accepted=lease.header.plan)
                 raise IntentionError(f"the plan of {lease.header.id} is not the one that was accepted", code="plan_changed")
@@ -333,6 +343,11 @@ class Interpreter:
                 self._blueprints.popitem(last=False)
         self._blueprints.move_to_end(lease.header.plan)
         return known
+
+    async def _replaced(self, lease: Lease, stored: str) -> bool:
+        """Whether the record itself names the plan that is stored beside it, and no longer the lease's."""
+        now = await self.store.peek(lease.header.id, tenant=lease.header.tenant)
+        return now is not None and now.header.plan == stored
 
 
 def _of_segment(lease: Lease, delivery: Delivery) -> dict[str, Fact]:
@@ -444,6 +459,7 @@ class Segment:
                     self.engine.tally.not_run["lost"] += 1
                     log.warning("segment.lost", message="another invocation owns this execution by now: nothing is started")
                     return Answer(status=503, result="lost", retry_after_s=1)
+                    return _lost()
                 self._applied(decision.kept)
                 if isinstance(stored, Flags):
                     self.ver = stored.ver
@@ -709,6 +725,19 @@ class Segment:
             until_s=max(0.0, (asked.until_ms - self.now_ms()) / 1000),
             problems=self.x.notes.asking.problems,
             before=before,
+            stopped=await self._stopped() if self.x.header.plan else None,
+        )
+
+    async def _stopped(self) -> Stopped:
+        """The plan as it failed, with what its steps gave: an output that is gone is not told."""
+        x, replan = self.x, self.x.notes.replan
+        done = [cell for cell in range(x.blueprint.size) if x.cell(cell) is Cell.DONE]
+        outputs = await self.engine.store.load_results(x.header.id, done)
+        return Stopped(
+            plan=x.blueprint.plan,
+            cells=bytes(x.cells[: x.blueprint.size]),
+            outputs={x.name_of(cell): output for cell, output in outputs.items()},
+            failed=replan.failed if replan else (),
         )
 
     async def _stop_calls(self) -> None:

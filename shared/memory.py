@@ -297,7 +297,7 @@ class _Record:
         self.logs[cell] = [*self.logs.get(cell, ()), text][-step_log.MOST_ATTEMPTS - 1 :]
 
     def adopt(self, going: Going) -> None:
-        """The plan that was found for the words takes the place of none."""
+        """The plan that was found takes the place of none, or of the version before."""
         if (found := going.adopted) is None:
             return
         self.plan, self.cells = found.plan, bytearray(found.cells.encode())

@@ -1,6 +1,6 @@
 """What the engine needs of the world. Each docstring is a promise: who acks, what survives a crash, what a second call does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Protocol, TypeAlias
 
@@ -8,7 +8,8 @@ import msgspec
 
 from shared.machine.decision import Changes, Command, Line, Start
 from shared.machine.events import Outcome
-from shared.machine.state import Adopted, Advice, Fault, Flawed, Header, Hold, Intent, Notes, Result, Signal
+from shared.machine.plan import Plan
+from shared.machine.state import Adopted, Advice, Failure, Fault, Flawed, Header, Hold, Intent, Notes, Result, Signal
 from shared.machine.status import Status
 from shared.quota import Account, Allowance
 
@@ -256,7 +257,7 @@ class Going(msgspec.Struct, frozen=True, kw_only=True):
     not_before_ms: int = 0
     need: tuple[int, ...] = ()
     adopted: Adopted | None = None
-    """The plan that was found for the words: it becomes the execution's, with its cells."""
+    """The plan that was found for the words, or its next version: it becomes the execution's, with its cells."""
     deadline_ms: int = 0
     """When the whole execution times out; of an adopted plan."""
     floor: int = 0
@@ -530,6 +531,17 @@ class Progress(Protocol):
         ...
 
 
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that failed, as it stands. What partners said in it is data."""
+
+    plan: Plan
+    cells: bytes
+    """Where its steps stand."""
+    outputs: Mapping[str, Any]
+    """Of the steps that are done, as far as they are kept, by name."""
+    failed: tuple[Failure, ...]
+
+
 class Planner(Protocol):
     """Makes a plan of words. It changes nothing in the world, so that asking again costs money and no more."""
 
@@ -543,10 +555,12 @@ class Planner(Protocol):
         until_s: float,
         problems: Sequence[str],
         before: Flawed | None,
+        stopped: Stopped | None = None,
     ) -> Advice:
         """What call number `call` says, within `until_s` seconds; only the rules are asked unless `model`.
 
         Whatever the model does is in the answer. `problems` of an earlier answer, and that answer if this process has it.
+        With `stopped` the plan that is found is its next version (`versions.follows`); the rules have none.
         """
         ...
 

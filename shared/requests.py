@@ -21,6 +21,12 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The moment they were said, with its offset; the moment they arrive if it is left out."""
 
 
+class Replanning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How often a plan may be made anew after a failure."""
+
+    most: Annotated[int, msgspec.Meta(ge=1, le=3)] = 1
+
+
 class Execute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
     """`POST /api/execute`: words (`intent` or `input`), or a plan."""
 
@@ -31,6 +37,9 @@ class Execute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     context: Context = Context()
     priority: Literal["normal", "low"] = "normal"
     """`low` waits (429) when messages get scarce, before anything else does."""
+
+    replan: Replanning | None = None
+    """After a partner's refusal the model may be asked for other steps; None: what is done is undone."""
 
     confirm: bool = False
     """Nothing starts before `POST /api/executions/{id}/confirm` names the plan's hash."""

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.machine.state import Fault, Hold
-from shared.machine.status import TERMINAL, Cell, Reason, Status
+from shared.machine.state import Execution, Fault, Hold
+from shared.machine.status import TERMINAL, Cause, Cell, Reason, Status
 from shared.ports import MESSAGE, Entry, Refusal
 from shared.redisdb.snapshots import Snapshot
 
@@ -119,12 +119,12 @@ def _whole(found: Snapshot, *, direct: bool) -> Iterator[Wait]:
     if x.notes.paused:
         yield Wait(kind="pause", owner="person", text=f"{x.notes.paused} has paused it, and somebody must resume it")
     if x.header.status is Status.AWAITING_CONFIRMATION:
-        detail = {"planHash": x.header.plan}
-        yield Wait(
-            kind="confirmation", owner="person", text="its plan must be confirmed by its hash, or rejected", detail=detail
-        )
+        yield _confirmation(x)
     if not x.header.plan and x.header.reason is Reason.BACKOFF:
         text = f"its words have no plan yet: the model gave no answer {x.notes.asking.calls} time(s), and is asked again"
+        yield Wait(kind="planning", owner="time", text=text, until_ms=found.wake_ms)
+    if x.header.plan and x.header.cause is Cause.FAILED and x.notes.asking.calls and x.header.reason is Reason.BACKOFF:
+        text = f"a step was refused, and the model gave no other plan {x.notes.asking.calls} time(s): it is asked again"
         yield Wait(kind="planning", owner="time", text=text, until_ms=found.wake_ms)
     if x.header.reason is Reason.UNDELIVERABLE:
         text = "segments came to nothing again and again: look at its dead letters, and resend it"
@@ -140,6 +140,17 @@ def _whole(found: Snapshot, *, direct: bool) -> Iterator[Wait]:
     if found.unseen and not found.held:
         kinds = sorted({signal.kind for signal in found.unseen})
         yield Wait(kind="inbox", owner="queue", text=f"what arrived is taken up next ({', '.join(kinds)})")
+
+
+def _confirmation(x: Execution) -> Wait:
+    detail: dict[str, Any] = {"planHash": x.header.plan}
+    replan = x.notes.replan
+    if replan is None or not replan.made:
+        text = "its plan must be confirmed by its hash, or rejected"
+    else:
+        text = f"version {replan.made + 1} of its plan must be confirmed by its hash; a no undoes what is done"
+        detail |= {"version": replan.made + 1, "differences": msgspec.to_builtins(replan.asks)}
+    return Wait(kind="confirmation", owner="person", text=text, detail=detail)
 
 
 def _letters(found: Snapshot) -> Iterator[Wait]:

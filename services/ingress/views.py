@@ -47,7 +47,7 @@ def execution(view: View) -> dict[str, Any]:
         "lastMessageId": fields.get("message"),
         "wakesAt": moment(fields.get("wake_ms")) if fields["status"] == "SUSPENDED" else None,
         "deadline": moment(fields.get("deadline_ms")),
-        "plan": {"hash": fields["plan"], "summary": fields.get("summary") or None, "sources": sources},
+        "plan": {"hash": fields["plan"], "summary": fields.get("summary") or None, "sources": sources, **_version(view)},
         "output": view.output,
         "questions": view.output.get("questions") if fields["status"] == "REJECTED" and isinstance(view.output, dict) else None,
         "undo": view.undo,
@@ -60,6 +60,13 @@ def execution(view: View) -> dict[str, Any]:
         "doneSteps": view.done_steps,
         "nextSteps": view.next_step,
     }
+
+
+def _version(view: View) -> dict[str, Any]:
+    """Which version of its plan runs; and of one that waits for a yes, what a person must know before."""
+    replan = view.notes.replan
+    asks = replan.asks if replan and view.notes.unconfirmed else ()
+    return {"version": replan.made + 1 if replan else 1, "differences": msgspec.to_builtins(asks)}
 
 
 def _step(step: dict[str, Any], execution: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from services.step_executor.app import Deps, build_app
 from services.step_executor.measures import Measures
 from shared import policy_file
-from shared.accepting import ruled
+from shared.accepting import ruled, ruled_again
 from shared.clock import SystemClock
 from shared.guards import SharedGuards, Watched
 from shared.intake import plan_limits
@@ -76,6 +76,7 @@ def open_planner(engine: Engine, registry: Registry, stack: AsyncExitStack) -> M
         model=model,
         tools=registry,
         accept=lambda draft, tenant: ruled(draft, registry, limits, policies, tenant),
+        extend=lambda stopped, draft, tenant: ruled_again(stopped, draft, registry, limits, policies, tenant),
         profile_of=Profiles(engine.redis, seeded=settings.local).get,
     )
 

@@ -6,10 +6,11 @@ from shared.machine.plan import Contract, Effect, Plan, Step, Undo
 from shared.machine.shapes import Problem
 
 
-def stands_before_failure(plan: Plan, place: str = "plan") -> Iterator[Problem]:
+def stands_before_failure(plan: Plan, place: str = "plan", *, over: frozenset[str] = frozenset()) -> Iterator[Problem]:
     """Effects that cannot be taken back, made before or beside something that may still fail, which `leave: true` consents to.
 
-    Only what a tool's contract says cannot be undone counts; sleeps, and waits that go on without an answer, never fail.
+    Only what a tool's contract says cannot be undone counts; sleeps, and waits that go on without an answer, never fail. Nor
+    do the steps that are `over`.
     """
     for number, step in enumerate(plan.steps):
         at = f"{place}.steps[{number}]"
@@ -17,7 +18,7 @@ def stands_before_failure(plan: Plan, place: str = "plan") -> Iterator[Problem]:
             yield from stands_before_failure(step.child, f"{at}.child")
         if not _stands(step, plan.contracts):
             continue
-        if later := _fails_after(plan.steps, step):
+        if later := _fails_after(plan.steps, step, over):
             yield Problem(
                 f"{at}.undo",
                 f"{step.tool or step.name} cannot be undone, and {later} may still fail after it; "
@@ -27,7 +28,7 @@ def stands_before_failure(plan: Plan, place: str = "plan") -> Iterator[Problem]:
 
 def _stands(step: Step, contracts: Mapping[str, Contract]) -> bool:
     """Whether the step does something that could not be taken back, and nobody consented to."""
-    if step.undo:
+    if step.undo or step.replaced:
         return False
     if step.child:
         return any(_stands(one, step.child.contracts) for one in step.child.steps)
@@ -35,12 +36,12 @@ def _stands(step: Step, contracts: Mapping[str, Contract]) -> bool:
     return contract is not None and contract.effect is not Effect.PURE and contract.undo is Undo.NONE
 
 
-def _fails_after(steps: Sequence[Step], effect: Step) -> str:
+def _fails_after(steps: Sequence[Step], effect: Step, over: frozenset[str]) -> str:
     """Something that may fail when the effect is there already; empty if there is nothing."""
     if effect.map and effect.map.min_successful != 0:
         return "another of its items"
-    before = _ancestors(steps, effect.name)
-    later = (step for step in steps if step.name != effect.name and step.name not in before)
+    before = _ancestors(steps, effect.name) | over | {effect.name}
+    later = (step for step in steps if step.name not in before)
     return next((step.name for step in later if _may_fail(step)), "")
 
 

@@ -3,7 +3,7 @@
 from itertools import islice
 from typing import Any, assert_never
 
-from shared.machine import asking, children, maps, outcomes, refs, undoing, values, waits
+from shared.machine import asking, children, maps, outcomes, refs, replanning, undoing, values, waits
 from shared.machine.decision import (
     Adopt,
     AskModel,
@@ -65,7 +65,7 @@ def _take(draft: Draft, event: Event) -> None:
             pass
         case _:
             assert_never(event)
-    if not draft.header.plan:
+    if not draft.header.plan or replanning.wanted(draft):
         asking.hear(draft)
     if draft.header.status is Status.PAUSED and not draft.notes.paused:  # resumed, before this segment or in it
         draft.move(Status.AWAITING_CONFIRMATION if draft.notes.unconfirmed and draft.header.plan else _running(draft.header))
@@ -163,6 +163,8 @@ def _unconfirmed(draft: Draft) -> Next | None:
     if draft.notes.rejected:
         return _end(draft, Status.REJECTED)
     if draft.header.cause:
+        if replanning.called_off(draft):
+            draft.move(Status.EXECUTING)
         return None
     look_ms = draft.now_ms + AUDIT_MS
     look_ms = min(look_ms, draft.header.deadline_ms) if draft.header.deadline_ms else look_ms
@@ -225,6 +227,8 @@ def _output(draft: Draft, template: Any) -> Any:
 def _stopping(draft: Draft, room: Room) -> Next:
     if draft.running():
         return Wait()  # drain: what is INTENDED may finish, nothing new starts
+    if replanning.wanted(draft) and (found := _replanning(draft, room)) is not None:
+        return found
     if draft.header.phase is Phase.FORWARD:
         if load := waits.take_overtaken(draft):
             return load
@@ -239,6 +243,31 @@ def _stopping(draft: Draft, room: Room) -> Next:
     if undoing.order_missing(draft):
         return undoing.load_order(draft)
     return _undo_next(draft, room)
+
+
+def _replanning(draft: Draft, room: Room) -> Next | None:
+    """Another plan is looked for, in a segment of its own; None when there is none, and what is done is to be undone."""
+    if why := replanning.hindrance(draft):
+        replanning.give_up(draft, why)
+        return None
+    if room.started and not draft.notes.asking.calls:
+        return _leave(draft, room, "another plan")
+    found = asking.look(draft, room)
+    match found:
+        case asking.Later():
+            return _suspend(draft, Reason.BACKOFF, found.at_ms, timed=True)
+        case asking.NoRoom():
+            return _leave(draft, room, "another plan")
+        case Asked():
+            replanning.give_up(draft, replanning.why_none(draft, found))
+            return None
+        case Adopted():
+            adopt = replanning.adopt(draft, found, look_ms=draft.now_ms + AUDIT_MS)
+            if adopt is None:
+                replanning.give_up(draft, "somebody has acted upon it since it was asked for")
+            return adopt
+        case _:
+            return found
 
 
 def _await_last(draft: Draft, room: Room) -> Next:
@@ -320,13 +349,18 @@ def _suspend(draft: Draft, reason: Reason, wake_at_ms: int, *, timed: bool, frui
     return Suspend(reason=reason, wake_at_ms=wake_at_ms, timed=timed, changes=changes)
 
 
-def _leave(draft: Draft, room: Room) -> Leave | Suspend:
-    """Checkpoint. A segment that did nothing never asks for the next one at once: that would go on for ever."""
+def _leave(draft: Draft, room: Room, then: str = "") -> Leave | Suspend:
+    """Checkpoint. A segment that did nothing never asks for the next one at once: that would go on for ever.
+
+    `then`: what comes next, where that is none of the plan's steps.
+    """
     if not room.started and not draft.kept.progress and not draft.changed():
         wait_ms = IDLE_SEGMENT_MS << min(max(draft.header.stalled - 1, 0), 6)
         return _suspend(draft, Reason.BACKOFF, draft.now_ms + wait_ms, timed=True, fruitless=True)
     if room.unpaid:
         return _suspend(draft, Reason.QUOTA, draft.now_ms + QUOTA_MS, timed=False)
+    if then:
+        return Leave(next_step=then, need=(), changes=Changes())
     undo = draft.header.phase is Phase.UNDO
     cells = [undoing.next_cell(draft)] if undo else list(islice(startable(draft, room), 8))
     names = [draft.name(cell) for cell in cells if cell is not None]

@@ -4,6 +4,7 @@ from typing import assert_never
 
 import msgspec
 
+from shared.machine import replanning
 from shared.machine.draft import Draft
 from shared.machine.events import Accepted, Done, NotSent, Refused, Report, Unanswered
 from shared.machine.limits import CALLBACK_MS, give_back
@@ -83,11 +84,13 @@ def adopt(draft: Draft, cell: int) -> None:
 def _refused(draft: Draft, report: Report, intent: Intent, outcome: Refused) -> None:
     if intent.probe and outcome.code == NEVER_HAPPENED:
         _never_happened(draft, report, intent, outcome)
-    elif _retryable(_policy(draft, report.cell), outcome):
+        return
+    if _retryable(_policy(draft, report.cell), outcome):
         after = outcome.retry_after_ms
         _try_again(draft, report, intent, outcome.code, outcome.message, doubt=intent.doubt, retry_after_ms=after)
     else:
         _give_up(draft, report, intent, outcome.code, outcome.message, doubt=intent.doubt)
+    replanning.note(draft, report.cell, outcome)
 
 
 def _retryable(policy: Retry, outcome: Refused) -> bool:

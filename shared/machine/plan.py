@@ -221,6 +221,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sleep: Sleep | None = None
     wait: WaitFor | None = None
     child: "Plan | None" = None
+    replaced: bool = False
+    """An earlier version's, which never happened and never will: it failed, or had not begun, when this version was made."""
 
     @property
     def special(self) -> bool:
@@ -314,9 +316,13 @@ class Blueprint:
         return Undo.NONE if own.leave else Undo.CALL
 
     def first_cells(self) -> str:
-        """The cells of a new execution: steps without needs are ready."""
-        first = ("." if needs else "o" if special else "r" for needs, special in zip(self.needs, self.special, strict=True))
-        return "".join(first) + "." * self.size
+        """The cells of a new execution: steps without needs are ready, and what a version replaced is skipped."""
+        return "".join(map(self._first, range(self.size))) + "." * self.size
+
+    def _first(self, step: int) -> str:
+        if self.plan.steps[step].replaced:
+            return "k"
+        return "." if self.needs[step] else "o" if self.special[step] else "r"
 
 
 def is_address(ref: refs.Ref, step: str, called: Collection[str]) -> bool:

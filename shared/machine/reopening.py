@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.machine import undoing
+from shared.machine import replanning, undoing
 from shared.machine.decision import Changes, Line, apply, merge
 from shared.machine.draft import Draft
 from shared.machine.starting import hash_of_args
@@ -149,6 +149,7 @@ def _running_again(x: Execution, action: str, step: str, by: str, now_ms: int) -
         raise NotReopened(f"its parent {x.notes.parent.execution} was told how it ended: retry the parent's step")
     draft = _opened(x, Status.EXECUTING, action, step, by, now_ms)
     draft.note(no_undo=False, paused="")
+    replanning.forget(draft)
     _put_back(draft)
     return draft
 
@@ -162,7 +163,10 @@ def _one_that_failed(draft: Draft, x: Execution, step: str) -> int:
 
 
 def _stopped(draft: Draft, x: Execution, cell: int) -> bool:
-    return cell < x.blueprint.size and x.cell(cell) is Cell.FAILED and not draft.step(cell).may_fail
+    if cell >= x.blueprint.size:
+        return False
+    step = draft.step(cell)
+    return x.cell(cell) is Cell.FAILED and not (step.may_fail or step.replaced)
 
 
 def _put_back(draft: Draft) -> None:
@@ -172,7 +176,9 @@ def _put_back(draft: Draft) -> None:
         hold = x.holds.get(cell)
         if _stopped(draft, x, cell):
             _try_again(draft, cell, hold)
-        elif x.cell(cell) is Cell.SKIPPED and hold is not None:  # a step that is skipped by its condition has never waited
+        elif (
+            x.cell(cell) is Cell.SKIPPED and hold is not None and not draft.step(cell).replaced
+        ):  # a step that is skipped by its condition has never waited
             _wait_again(draft, cell, hold)
 
 

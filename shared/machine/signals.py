@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from shared.machine import children, limits, waits
+from shared.machine import children, limits, replanning, waits
 from shared.machine.draft import Draft
 from shared.machine.starting import hash_of_args
 from shared.machine.state import Early, Hold, Result, Signal
@@ -74,6 +74,7 @@ def _cancel(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
     draft.say("execution.cancelled_by", by=_actor(payload), message=str(payload.get("reason", ""))[:500])
     draft.blame(Cause.CANCELLED)
     draft.note(paused="", no_undo=payload.get("undo") is False)
+    replanning.forget(draft)
 
 
 def _pause(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
@@ -158,6 +159,7 @@ def _confirm(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
     if payload.get("plan_hash") != draft.header.plan:
         raise Misfit("another plan was confirmed than is waiting: its hash differs")
     draft.note(unconfirmed=False)
+    replanning.signed(draft)
     draft.say("plan.confirmed", by=_actor(payload), plan_hash=draft.header.plan)
 
 
@@ -171,7 +173,8 @@ def _to_confirm(draft: Draft) -> None:
 def _reject(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
     if not payload.get("step"):
         _to_confirm(draft)
-        draft.note(rejected=True)
+        if not replanning.rejected(draft):
+            draft.note(rejected=True)
         draft.say("plan.rejected", by=_actor(payload), message=str(payload.get("note", ""))[:1000])
         return
     cell, _hold = _held(draft, payload, Reason.APPROVAL)

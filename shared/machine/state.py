@@ -68,6 +68,38 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was wrong with the latest answer: the next call is told."""
 
 
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """A step that a partner refused for good, and what it said: data, whoever wrote it."""
+
+    step: str
+    code: str
+    message: str = ""
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """What another version of a plan does differently, so that a person must say yes to it."""
+
+    step: str
+    """A step of the new version, or one of the old that nothing takes the place of; empty for the plan as a whole."""
+    field: str
+    before: Any = None
+    after: Any = None
+
+
+class Replan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How often a plan may be made anew after a failure, and how far that has come."""
+
+    most: int
+    made: int = 0
+    """New versions so far: the plan's version is one more."""
+    failed: tuple[Failure, ...] = ()
+    """What stopped the version that runs, while nobody has decided whether it is undone."""
+    asks: tuple[Difference, ...] = ()
+    """Of the latest version, what a person is, or was, asked about."""
+    confirmed: bool = False
+    """A person has signed a version: every further one must be signed, too."""
+
+
 class Notes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What only some executions have, and what every segment must know of: loaded whole, and small."""
 
@@ -90,6 +122,8 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many executions it is a child, a child's child … of."""
     input: Any = None
     asking: Asking = Asking()
+    replan: Replan | None = None
+    """None: a failure is undone, and no other plan is asked for."""
 
 
 class Slot(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -43,7 +43,8 @@ MOVES: Final = MappingProxyType(
         ),
         _S.PLANNED: frozenset({_S.EXECUTING}),
         _S.AWAITING_CONFIRMATION: frozenset({_S.EXECUTING, _S.PAUSED, _S.REJECTED, _S.CANCELLED, _S.TIMED_OUT}),
-        _S.EXECUTING: frozenset({_S.SUSPENDED, _S.PAUSED, _S.COMPENSATING, _S.COMPLETED}) | _ENDS_EMPTY,
+        _S.EXECUTING: frozenset({_S.SUSPENDED, _S.PAUSED, _S.AWAITING_CONFIRMATION, _S.COMPENSATING, _S.COMPLETED})
+        | _ENDS_EMPTY,
         _S.SUSPENDED: frozenset({_S.PLANNING, _S.EXECUTING, _S.COMPENSATING}),
         _S.PAUSED: frozenset({_S.PLANNING, _S.AWAITING_CONFIRMATION, _S.EXECUTING, _S.COMPENSATING}),
         _S.COMPENSATING: frozenset({_S.SUSPENDED, _S.PAUSED}) | _ENDS_UNDONE,
@@ -53,6 +54,7 @@ MOVES: Final = MappingProxyType(
 """From each status, where it may go. A terminal status is left only by the store's explicit `reopen`.
 
 What is accepted with its plan begins as PLANNED; RECEIVED and PLANNING are for words that a model is to plan (`asking`).
+EXECUTING awaits a confirmation when a new version of its plan does (`replanning`).
 What rests is PLANNING, EXECUTING or COMPENSATING again before anything else becomes of it; one commit may store several moves.
 """
 

@@ -44,6 +44,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of a map that was spread: how many items stand where."""
     child: str = ""
     """The execution that it runs as."""
+    replaced: bool = False
+    """Another version of the plan has other steps in its place."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -292,6 +294,7 @@ def _step(step: Step, number: int, layout: Layout, cells: bytes, part: Sequence[
         hold=hold_view(hold) if hold and where in {Cell.WAITING, Cell.GRANTED} else None,
         items=_items(layout, number, cells),
         child=hold.child if hold else "",
+        replaced=step.replaced,
     )
 
 

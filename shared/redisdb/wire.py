@@ -74,7 +74,7 @@ class Apart:
         return [part for text in texts for part in (number, f"log:{cell}", text)]
 
     def plan(self, text: bytes) -> list[str | bytes | int]:
-        """What write.lua is told of a plan that takes the place of none."""
+        """What write.lua is told of a plan that takes the place of none, or of the version before."""
         self.keys.append(keys.plan(self._execution))
         return [self._before + len(self.keys), "plan", text]
 

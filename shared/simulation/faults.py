@@ -22,7 +22,7 @@ STREAMS: Final = {
     "mesh": ("refused", "drop", "late", "duplicate"),
     "call": ("refused", "busy", "busy_for_long", "not_sent", "lost", "landed", "late", "very_late", "slow"),
     "sweep": ("kill", "freeze"),
-    "model": ("slow", "busy", "flawed", "refused", "asks"),
+    "model": ("slow", "busy", "flawed", "refused", "asks", "more", "fewer", "again"),
     "moment": PEOPLE,
 }
 """What can happen to the n-th event of each stream. `moment` counts virtual tenths of a second."""

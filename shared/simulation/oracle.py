@@ -105,6 +105,7 @@ class Oracle:
         facts = self.facts.setdefault(execution, Facts(self.scenario))
         if self._plans.get(execution) != seen.plan:  # words get theirs later, and a failover may take it back
             must(execution not in self._plans or self._may_change(execution, seen), "a plan never changes", execution)
+            self._versioned(execution, seen)
             self._plans[execution], self._blueprints[execution] = seen.plan, Blueprint(seen.plan)
         check = _CHECKS.get(name)
         if check is not None:
@@ -117,8 +118,24 @@ class Oracle:
         self._kept(known, seen)
 
     def _may_change(self, execution: str, seen: Seen) -> bool:
-        """Only from none to one; where a failover happened, also back."""
-        return self._plans[execution] == NO_PLAN or (seen.plan == NO_PLAN and self.scenario.has("failover"))
+        """Only from none to one, and from one version to the next; where a failover happened, also back."""
+        most = self.scenario.setting.replans
+        version = seen.notes.replan is not None and 0 < seen.notes.replan.made <= most
+        return self._plans[execution] == NO_PLAN or version or self.scenario.has("failover")
+
+    def _versioned(self, execution: str, seen: Seen) -> None:
+        """A version keeps what is done; what does other things than the one before waits for a yes."""
+        replan, before = seen.notes.replan, self._blueprints.get(execution)
+        if before is None or not before.size or replan is None or not replan.made or self.scenario.has("failover"):
+            return
+        after, size = Blueprint(seen.plan), before.size
+        known = zip(before.plan.steps, after.plan.steps, seen.cells, strict=False)
+        same = all(now == was if where == ord("d") else now.name == was.name for was, now, where in known)
+        must(same and after.size > size, "a version keeps what is done", f"{execution} as {seen.cells!r}")
+        old = [step.tool for step, now in zip(before.plan.steps, after.plan.steps, strict=False) if step != now]
+        new = [step.tool for step in after.plan.steps[size:]]
+        asked = replan.confirmed or Counter(old) - Counter(pure=99) != Counter(new) - Counter(pure=99)
+        must(not asked or seen.notes.unconfirmed, "a person is asked", f"{execution} goes on with {new} for {old}")
 
     def _acquired(self, _: Known, facts: Facts, seen: Seen, *call: Any) -> None:
         """Whoever got the lease had something to do."""
@@ -139,6 +156,8 @@ class Oracle:
         facts.sent.add(kwargs["kind"])
         if kwargs["kind"] in {"pause", "resume", *_STOPS}:
             facts.paused = kwargs["kind"] == "pause"
+        if kwargs["kind"] == "reject" and seen.status is Status.AWAITING_CONFIRMATION and seen.inbox == seen.seen + 1:
+            facts.vetoed = True  # nothing that came before it says otherwise
         if kwargs["kind"] in {"skip", "settle", "callback"}:
             facts.supplied.add(str(kwargs["payload"].get("step", "")))
         known.signals[seen.inbox] = self.now_ms
@@ -168,6 +187,8 @@ class Oracle:
         changes: Changes = going.changes
         forward = [cell for cell in changes.intents if not layout.is_undo(cell)]
         stopped = forward and facts.cancelled
+        unsigned = forward and seen.notes.unconfirmed
+        must(not unsigned, "nothing starts before the yes", f"cells {forward} of {seen.header.id} were intended")
         must(not stopped, "no start after a cancel", f"cells {forward} of {seen.header.id} were intended")
         must(not facts.paused or not changes.intents, "a pause is heard", f"{seen.header.id} starts {list(changes.intents)}")
         facts.intents |= {(one.key, one.attempt, one.probe, one.asked) for one in changes.intents.values()}

@@ -37,6 +37,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether plans wait until somebody confirms them."""
     words: bool = False
     """Whether plans come as words, which the model plans in their first segment."""
+    replans: int = 0
+    """How often the model may make a plan anew after a failure."""
     finally_: str = ""
     """What people do with executions that wait for one: `cancel` or `answer`; nothing if empty."""
 
@@ -278,6 +280,36 @@ def _worded(dice: random.Random, seed: int) -> Scenario:
     return Scenario(seed=seed, plans=(draft,), setting=setting, faults=tuple(faults))
 
 
+def _replanned(dice: random.Random, seed: int) -> Scenario:
+    """Plans of which a partner refuses a step, and other ones that a model makes, while everybody may fail or interfere."""
+    names = "abcd"[: dice.choice((2, 3, 3, 4))]
+    steps = tuple(call(dice, name, names[:number]) for number, name in enumerate(names))
+    draft = PlanDraft(steps=steps, timeout_ms=dice.choice((None, None, None, None, 4_000, 30_000)))
+    faults = [
+        Fault(stream="call", kind="refused", at=dice.randrange(1, len(names) + 3)) for _ in range(dice.choice((1, 1, 2, 3)))
+    ]
+    streams = [dice.choice(("model", "model", "step", "command", "message", "call")) for _ in range(dice.choice((0, 1, 2, 4)))]
+    faults += [_fault(dice, stream, _kind(dice, stream), len(names), 1) for stream in streams]
+    if dice.random() < 0.5:
+        faults.append(Fault(stream="model", kind=dice.choice(("more", "fewer", "again")), at=dice.choice((1, 1, 2))))
+    kinds = ("answer", "answer", "pause", "resume", "cancel", "resend", "hint", "skip", "edit")
+    faults += [
+        Fault(stream=dice.choice(("moment", "step")), kind=dice.choice(kinds), at=dice.randrange(1, 40))
+        for _ in range(dice.choice((0, 0, 1, 2)))
+    ]
+    setting = Setting(
+        replans=dice.choice((1, 1, 2)),
+        words=dice.random() < 0.3,
+        confirm=dice.random() < 0.2,
+        parallel=dice.choice((1, 8)),
+        steps_per_message=dice.choice((0, 0, 1)),
+        qstash=dice.random() < 0.9,
+        strict=dice.random() < 0.8,
+        finally_=dice.choice((ANSWER, ANSWER, ANSWER, "cancel", "")),
+    )
+    return Scenario(seed=seed, plans=(draft,), setting=setting, faults=tuple(faults))
+
+
 def _stopped_parents(dice: random.Random, seed: int) -> Scenario:
     """A plan that stops while its child sleeps, waits or works, or before the child is born."""
     inner = tuple(dice.choice((call, waiting, sleeping))(dice, name, "ab"[:number]) for number, name in enumerate("ab"))
@@ -299,6 +331,7 @@ _THEMES: Final[Sequence[tuple[float, Callable[[random.Random, int], Scenario]]]]
     (0.05, _stopped_parents),
     (0.04, _confirmed),
     (0.04, _worded),
+    (0.06, _replanned),
 )
 """Runs about one thing that chance alone would meet too seldom: (share of the seeds, maker)."""
 

@@ -33,6 +33,8 @@ class Facts:
     cancelled: bool = False
     paused: bool = False
     reopened: bool = False
+    vetoed: bool = False
+    """Somebody has said no to the plan."""
     stalled: int = 0
     """Fruitless segments before the latest one, with it."""
     ended_ms: int = 0
@@ -84,6 +86,7 @@ def judge(case: Case) -> None:
         over = status in TERMINAL - {Status.REJECTED}
         fine = status is not Status.COMPLETED and (not over or case.seen.header.cause)
         must(fine, "a cancel counts", f"{case.name} was cancelled and is {status}")
+    must(not (case.facts.vetoed and status is Status.COMPLETED), "a no counts", f"{case.name} is COMPLETED after a no")
     for part in case.parts:
         _part(case, part)
     consistent(case)
@@ -110,7 +113,7 @@ def _completed(case: Case) -> None:
     cells = [Cell(chr(cell)) for cell in seen.cells[: case.blueprint.size]]
     must(all(cell in SETTLED for cell in cells), "completed whole", f"{case.name} is COMPLETED as {seen.cells!r}")
     failed = [part for part in case.parts if part.cell < case.blueprint.size and part.where is Cell.FAILED]
-    allowed = all(part.step.may_fail for part in failed)
+    allowed = all(part.step.may_fail or part.step.replaced for part in failed)
     must(allowed, "completed whole", f"{case.name} is COMPLETED, and {[part.name for part in failed]} failed")
     late = facts.ended_ms - seen.header.deadline_ms if seen.header.deadline_ms else 0
     fine = late <= ENDS_LATE_MS or facts.scenario.has(*DELAYS, "reply_lost") or facts.scenario.setting.twice
@@ -211,7 +214,9 @@ def _waits(case: Case) -> None:
         case Status.PAUSED:
             fair = "pause" in case.facts.sent
         case Status.AWAITING_CONFIRMATION:
-            fair = case.facts.scenario.setting.confirm and not case.facts.sent & {"confirm", "reject"}
+            replan = case.seen.notes.replan
+            first = case.facts.scenario.setting.confirm and not case.facts.sent & {"confirm", "reject"}
+            fair = first or (replan is not None and replan.made > 0 and case.seen.notes.unconfirmed)
         case Status.SUSPENDED if header.reason in WAITS:
             fair = WAITS[header.reason](case)
         case _:

@@ -15,10 +15,11 @@ from shared.interpret import Answer, Delivery, Limits
 from shared.machine import accept as accepting
 from shared.machine import plan as plans
 from shared.machine.events import Patience
-from shared.machine.plan import Blueprint, PlanDraft
-from shared.machine.state import Header, Notes
+from shared.machine.plan import Blueprint, Plan, PlanDraft
+from shared.machine.state import Header, Notes, Replan
 from shared.machine.status import Status
-from shared.ports import Accepted, Birth, Created, Entry, Exists, Words
+from shared.machine.versions import extended
+from shared.ports import Accepted, Birth, Created, Entry, Exists, Stopped, Words
 from shared.redisdb import keys
 from shared.simulation import loop, peek, processes
 from shared.simulation.ably import Ably
@@ -119,7 +120,7 @@ class World:
             noise=self.noise,
             timeline=self.timeline,
         )
-        self.model = Model(faults=self.faults, noise=self.noise, timeline=self.timeline)
+        self.model = Model(faults=self.faults, noise=self.noise, timeline=self.timeline, extend=self._extended)
         self.executions: list[str] = []
         self.broken: Broken | None = None
         self.over = False
@@ -312,13 +313,18 @@ class World:
         self.executions.append(execution)
         self.timeline.say("ingress", f"has accepted {execution}")
 
+    def _extended(self, stopped: Stopped, draft: PlanDraft) -> Plan:
+        check = self.registry.check_args
+        return extended(stopped.plan, stopped.cells, draft, contracts=self._contracts, check_args=check, limits=_PLAN)
+
     def _birth(self, number: int, draft: PlanDraft) -> Birth:
         plan = accepting.accept(draft, contracts=self._contracts, check_args=self.registry.check_args, limits=_PLAN)
         data = plans.encode(plan)
         blueprint = Blueprint(data)
         key = f"key {number}"
         execution = f"exe_{keys.spread(f'{TENANT}/{key}')}_{self.scenario.seed & (1 << 96) - 1:024x}{number:08x}"
-        notes = Notes(unconfirmed=self.scenario.setting.confirm)
+        most = self.scenario.setting.replans
+        notes = Notes(unconfirmed=self.scenario.setting.confirm, replan=Replan(most=most) if most else None)
         if self.scenario.setting.words:
             self.model.plans[number] = data
             return Birth(
@@ -337,6 +343,7 @@ class World:
             notes=notes,
             plan=data,
             cells=blueprint.first_cells(),
+            words=Words(text=str(number), user="somebody", at_ms=EPOCH_MS) if most else None,
             fields={},
             timeout_ms=plan.timeout_ms or 0,
             request_hash=blueprint.hash,
@@ -458,7 +465,7 @@ class World:
     def _spent(self) -> None:
         """Calls to a model cost money, and are bounded whoever dies in them; a failover may forget that one was counted."""
         most = max(self.model.asked.values(), default=0)
-        if most > Patience().calls and not self.scenario.has("failover"):
+        if most > Patience().calls * (1 + self.scenario.setting.replans) and not self.scenario.has("failover"):
             raise Broken("calls to the model are bounded", f"{most} for one execution")
 
     def _cost(self) -> None:

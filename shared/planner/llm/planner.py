@@ -12,13 +12,15 @@ from shared.machine import plan as plans
 from shared.machine.accept import PlanRefused
 from shared.machine.plan import Blueprint, Contract, Plan, PlanDraft
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
-from shared.planner.llm import answer
+from shared.planner.llm import answer, failed
 from shared.planner.llm.said import Said
 from shared.planner.model import Clarification, Profile
 from shared.planner.pipeline import plan_text
-from shared.ports import Words
+from shared.ports import Stopped, Words
 
 PROMPT: Final = files(__package__).joinpath("prompt.md").read_text(encoding="utf-8")
+REPLAN: Final = files(__package__).joinpath("replan.md").read_text(encoding="utf-8")
+NO_RULES: Final = Asked(questions=({"field": "plan", "question": "The rules make no other plan.", "candidates": []},))
 CHARACTERS_A_TOKEN: Final = 4
 
 
@@ -65,10 +67,12 @@ class ModelPlanner:
         model: Model | None,
         tools: Tools,
         accept: Callable[[PlanDraft, str], tuple[Plan, bool]],
+        extend: Callable[[Stopped, PlanDraft, str], tuple[Plan, bool]],
         profile_of: Callable[[str, str], Awaitable[Profile | None]],
     ) -> None:
         """`model` None: only the rules plan. `accept` is the one validator, for a tenant, and says whether
-        its policies want the plan confirmed: PlanRefused names what is wrong."""
+        its policies want the plan confirmed: PlanRefused names what is wrong. `extend` is the same for a next version."""
+        self._extend = extend
         self._model = model
         self._tools = tools
         self._accept = accept
@@ -84,40 +88,49 @@ class ModelPlanner:
         until_s: float,
         problems: Sequence[str],
         before: Flawed | None,
+        stopped: Stopped | None = None,
     ) -> Advice:
         """See the port."""
         profile = await self._profile_of(tenant, words.user) or Profile()
         if words.timezone:
             profile = msgspec.structs.replace(profile, timezone=words.timezone)
         now = datetime.fromtimestamp(words.at_ms / 1000, UTC)
-        instead = self._by_rules(words.text, profile, now, tenant)
+        instead = self._by_rules(words.text, profile, now, tenant) if stopped is None else NO_RULES
         if self._model is None or not model:
             why = "the model is not asked any more" if self._model else "no model is configured here"
             return Advice(call=call, said=Unreachable(message=why, retryable=False), instead=instead)
-        messages = self._messages(words.text, profile, now, problems, before)
+        messages = self._messages(words.text, profile, now, problems, before, stopped)
         found = await self._model.ask(messages, answer.schema(self._tools.contracts()), until_s)
         if isinstance(found, Unreachable):
             return Advice(call=call, said=found, tokens=_asked(messages), instead=instead)
         return Advice(
             call=call,
-            said=self._read(found, words.text, profile, tenant),
+            said=self._read(found, words.text, profile, tenant, stopped),
             tokens=found.tokens,
             detail=found.detail,
             instead=instead,
         )
 
     def _messages(
-        self, text: str, profile: Profile, now: datetime, problems: Sequence[str], before: Flawed | None
+        self,
+        text: str,
+        profile: Profile,
+        now: datetime,
+        problems: Sequence[str],
+        before: Flawed | None,
+        stopped: Stopped | None,
     ) -> list[dict[str, str]]:
         """The rules, then all that is data in one document; then what was wrong the last time."""
-        said = {
+        said: dict[str, Any] = {
             "tools": self._described(),
             "now": _spoken(now, profile.timezone),
             "profile": answer.shown(profile, text),
             "words": text,
         }
+        if stopped is not None:
+            said |= failed.told(stopped, failed.hidden(profile))
         messages = [
-            {"role": "system", "content": PROMPT},
+            {"role": "system", "content": REPLAN if stopped else PROMPT},
             {"role": "user", "content": msgspec.json.encode(said, enc_hook=str).decode()},
         ]
         if before is not None and before.answer:
@@ -138,16 +151,27 @@ class ModelPlanner:
                 found.append({"name": name, "does": tool.summary, "args": msgspec.json.schema(tool.args), **facts})
         return found
 
-    def _read(self, said: Said, words: str, profile: Profile, tenant: str) -> Adopted | Asked | Flawed:
+    def _read(self, said: Said, words: str, profile: Profile, tenant: str, stopped: Stopped | None) -> Adopted | Asked | Flawed:
         if said.cut:
             return answer.flawed(["the answer was cut off at its longest: make a shorter plan"], said.text)
-        found = answer.read(said.text, words=words, profile=profile)
+        heard = words if stopped is None else failed.said_before(stopped, words, profile)
+        found = answer.read(said.text, words=heard, profile=profile)
         if not isinstance(found, answer.Draft):
             return found
         try:
+            if stopped is not None:
+                return self._extended(stopped, found, said.text, profile, tenant)
             return self._adopted(found.plan, found.summary, found.sources, tenant)
         except PlanRefused as error:
             return answer.flawed([f"{problem.at}: {problem.message}" for problem in error.problems], said.text)
+
+    def _extended(self, stopped: Stopped, found: answer.Draft, text: str, profile: Profile, tenant: str) -> Adopted | Flawed:
+        if names := failed.half_hidden(found.plan, failed.hidden(profile)):
+            return answer.flawed([f"{name}: a value such as @phone stands for a whole argument" for name in names], text)
+        plan, confirm = self._extend(stopped, found.plan, tenant)
+        data = plans.encode(plan)
+        fields = {"summary": found.summary} if found.summary else {}
+        return Adopted(plan=data, hash=plans.hash_of(data), cells="", fields=fields, confirm=confirm)
 
     def _adopted(self, draft: PlanDraft, summary: str, sources: Any, tenant: str) -> Adopted:
         plan, confirm = self._accept(draft, tenant)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.responses import Response, StreamingResponse
 
-from shared.accepting import ruled
+from shared.accepting import ruled, ruled_again
 from shared.intake import plan_limits
 from shared.machine.plan import Plan
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
@@ -49,6 +49,7 @@ async def planner(base_url: str, policies: Policies = NO_POLICIES) -> AsyncItera
                 model=model,
                 tools=registry,
                 accept=lambda draft, tenant: ruled(draft, registry, limits, policies, tenant),
+                extend=lambda stopped, draft, tenant: ruled_again(stopped, draft, registry, limits, policies, tenant),
                 profile_of=profile_of,
             )
         finally:

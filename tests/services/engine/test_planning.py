@@ -12,7 +12,7 @@ from shared.machine.events import Patience
 from shared.machine.plan import NO_PLAN, Blueprint, Plan
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Header, Notes, Unreachable
 from shared.machine.status import Status
-from shared.ports import Accepted, Birth, Created, Going, Words
+from shared.ports import Accepted, Birth, Created, Going, Stopped, Words
 from shared.redisdb import keys
 from shared.redisdb.snapshots import Snapshots
 from shared.why import why
@@ -53,6 +53,7 @@ class SimulatedPlanner:
         until_s: float,
         problems: Sequence[str],
         before: Flawed | None,  # noqa: ARG002 - the port's
+        stopped: Stopped | None = None,  # noqa: ARG002 - the port's
     ) -> Advice:
         """See the port."""
         assert (words, tenant) == (WORDS, TENANT)

@@ -8,7 +8,7 @@ from tests.simulation.mutants.loading import Patch
 STORE, RUN, RELAY, DOG = "shared.memory", "shared.interpret", "shared.relay", "shared.watchdog"
 DECIDE, STARTING, OUTCOMES = "shared.machine.decide", "shared.machine.starting", "shared.machine.outcomes"
 UNDOING, STATE, DRAFT = "shared.machine.undoing", "shared.machine.state", "shared.machine.draft"
-ASKING = "shared.machine.asking"
+ASKING, REPLANNING = "shared.machine.asking", "shared.machine.replanning"
 TOWN, SIGNALS = "shared.simulation.town", "shared.machine.signals"
 
 
@@ -348,6 +348,13 @@ MACHINE_MUTANTS: Sequence[Mutant] = (
         "calls=asking.calls + 1)",
     ),
     _one("a plan of the model needs no yes", ASKING, "confirm = draft.notes.unconfirmed", "confirm = False"),
+    _one("a version needs no yes", REPLANNING, "confirm = found.confirm or plan.confirmed or bool(asks)", "confirm = False"),
+    _one("who signed a plan signs no next version", REPLANNING, "found.confirm or plan.confirmed or", "found.confirm or"),
+    _one("a version is not held against what is done", REPLANNING, "    if not follows(", "    if False and not follows("),
+    _one("a plan is made anew without end", REPLANNING, "    if plan.made >= plan.most:", "    if False:"),
+    _one("a plan is made anew while others are under way", REPLANNING, "if where in _UNDER_WAY or (", "if False and ("),
+    _one("a cancel does not end the search for another plan", SIGNALS, "    replanning.forget(draft)\n", ""),
+    _one("a no to a version is not heard", REPLANNING, "    draft.blame(Cause.FAILED)\n    return True", "    return True"),
     Mutant(
         "completed one step too early",
         (
