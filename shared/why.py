@@ -149,7 +149,7 @@ def _confirmation(x: Execution) -> Wait:
         text = "its plan must be confirmed by its hash, or rejected"
     else:
         text = f"version {replan.made + 1} of its plan must be confirmed by its hash; a no undoes what is done"
-        detail |= {"version": replan.made + 1, "differences": msgspec.to_builtins(replan.asks)}
+        detail |= {"version": replan.made + 1, "differences": [msgspec.to_builtins(one) for one in replan.asks]}
     return Wait(kind="confirmation", owner="person", text=text, detail=detail)
 
 

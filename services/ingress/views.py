@@ -66,7 +66,7 @@ def _version(view: View) -> dict[str, Any]:
     """Which version of its plan runs; and of one that waits for a yes, what a person must know before."""
     replan = view.notes.replan
     asks = replan.asks if replan and view.notes.unconfirmed else ()
-    return {"version": replan.made + 1 if replan else 1, "differences": msgspec.to_builtins(asks)}
+    return {"version": replan.made + 1 if replan else 1, "differences": [msgspec.to_builtins(one) for one in asks]}
 
 
 def _step(step: dict[str, Any], execution: str) -> dict[str, Any]:

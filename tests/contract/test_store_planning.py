@@ -1,18 +1,20 @@
 """Store, planning: words without a plan, and the commit that gives them one."""
 
+import msgspec
 import pytest
 
 from shared.machine import plan as plans
 from shared.machine.decision import Changes, Line
 from shared.machine.plan import NO_PLAN, Contract, Effect, Plan, Retry, Step
-from shared.machine.state import Adopted, Asking, Header, Notes
-from shared.machine.status import Status
+from shared.machine.state import Adopted, Asking, Header, Notes, Result
+from shared.machine.status import Cell, Status
 from shared.ports import Birth, Committed, Created, Flags, Going, Lease, Lost, No, NoLease, Words
 from tests.support.executions import ALLOWANCE, EXE, NOTHING, NOW, PP, Clocked, ask, created, later, leased, signalled, standing
 
 WORDS = Words(text="dinner for two", user="ann", timezone="Europe/Berlin", at_ms=NOW)
 STEP = Step(name="a", tool="look", args={}, needs=(), retry=Retry(), timeout_ms=1_000)
-PLAN = plans.encode(Plan(steps=(STEP,), contracts={"look": Contract(version="1", effect=Effect.PURE)}))
+CONTRACTS = {"look": Contract(version="1", effect=Effect.PURE)}
+PLAN = plans.encode(Plan(steps=(STEP,), contracts=CONTRACTS))
 FOUND = Adopted(plan=PLAN, hash=plans.hash_of(PLAN), cells="r.", fields={"summary": "Look.", "sources": "[]"})
 
 
@@ -115,3 +117,50 @@ async def test_purging_takes_the_plan_along(store: Clocked) -> None:
     assert await store.purge(EXE)
     assert await store.load_plan(EXE) is None
     assert await store.load_words(EXE) is None
+
+
+LATER = plans.encode(
+    Plan(steps=(msgspec.structs.replace(STEP, replaced=True), msgspec.structs.replace(STEP, name="b")), contracts=CONTRACTS)
+)
+NEXT = Adopted(plan=LATER, hash=plans.hash_of(LATER), cells="fr..", fields={"summary": "Look elsewhere."})
+
+
+async def planned(store: Clocked) -> Lease:
+    """It has a plan, whose step has failed, and its next lease."""
+    lease = await worded(store)
+    await store.commit(lease, ver=lease.ver, seen=0, kept=NOTHING, going=adopting(lease, deadline_ms=NOW + 60_000))
+    return await leased(store, owner="b" * 32)
+
+
+async def test_the_next_version_takes_the_place_of_the_plan(store: Clocked) -> None:
+    """Bytes, hash and more cells; what was stored of the old steps, the words and the deadline are as they were."""
+    lease = await planned(store)
+    done = Result(output={"n": 1}, attempt=1, started_ms=NOW, ended_ms=NOW)
+    kept = Changes(results={0: done}, cells={0: Cell.DONE})
+    going = Going(kind="leave", message=True, reason="planned", adopted=NEXT, deadline_ms=NOW + 60_000)
+    going = msgspec.structs.replace(going, changes=Changes(header=standing(lease, Status.EXECUTING)))
+    answer = await store.commit(lease, ver=lease.ver, seen=0, kept=kept, going=going)
+    assert isinstance(answer, Committed)
+    assert (await store.load_plan(EXE), await store.load_words(EXE)) == (LATER, WORDS)
+    after = await leased(store, owner="c" * 32)
+    assert (after.header.plan, after.header.deadline_ms, after.cells) == (NEXT.hash, NOW + 60_000, b"fr..")
+    assert await store.load_results(EXE, [0]) == {0: {"n": 1}}
+
+
+async def test_the_same_version_sent_twice_is_stored_once(store: Clocked) -> None:
+    """The second is told the first answer, with the same message."""
+    lease = await planned(store)
+    going = Going(kind="leave", message=True, reason="planned", adopted=NEXT)
+    first = await store.commit(lease, ver=lease.ver, seen=0, kept=NOTHING, going=going)
+    again = await store.commit(lease, ver=lease.ver, seen=0, kept=NOTHING, going=going)
+    assert again == first
+    assert await store.load_plan(EXE) == LATER
+
+
+async def test_no_version_is_stored_over_a_cancel(store: Clocked) -> None:
+    """The plan that runs stays the one that is undone."""
+    lease = await planned(store)
+    await signalled(store)
+    going = Going(kind="leave", message=True, reason="planned", adopted=NEXT)
+    assert isinstance(await store.commit(lease, ver=lease.ver, seen=0, kept=NOTHING, going=going), Flags)
+    assert await store.load_plan(EXE) == PLAN
