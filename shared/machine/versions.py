@@ -25,7 +25,7 @@ _PEOPLES: Final = ("when", "join", "may_fail", "approve", "map", "sleep", "wait"
 """Of a step, beside its arguments: what somebody thought about, and must know of when it is gone."""
 CAREFUL: Final = frozenset(
     "time date day days when start end until at hour hours minute minutes duration nights arrival departure "  # when
-    "party size people guests persons seats adults children kids count quantity "  # how many
+    "party size people guests persons passengers seats rooms tickets adults children kids count quantity "  # how many
     "price prices amount cost costs cents fee total budget currency tip".split()  # how much
 )
 """An argument with one of these words in its name is never changed without a person: `start_time`, `party_size`."""

@@ -74,6 +74,8 @@ REFUSED: list[tuple[str, Any, int, str, str]] = [
     ("unknown field", {"intnt": "Book a table"}, 400, "$", "intnt"),
     ("nothing asked", {"userId": "ann"}, 400, "$", "exactly one of intent, input or plan"),
     ("two things asked", {"intent": "x", "plan": {"steps": [step("a")]}}, 400, "$", "exactly one"),
+    ("another plan without a model", {"intent": "Book a table", "replan": {}}, 422, "$.replan", "no model is set here"),
+    ("too many other plans", {"intent": "Book a table", "replan": {"most": 9}}, 400, "$.replan.most", "<= 3"),
     ("not an object", [1, 2], 400, "$", "Expected `object`"),
 ]
 
