@@ -167,9 +167,10 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
 def demand_of(plan: Plan) -> Demand:
     """What of a plan can be seen before it runs. The items of a map are not known yet: more is asked for as it goes."""
-    undoable = sum(bool(step.undo) or _undone(plan, step) for step in plan.steps)
-    waits = sum(bool(step.sleep or step.wait or step.approve or step.child) for step in plan.steps)
-    return Demand(steps=len(plan.steps), undoable=undoable, waits=waits)
+    steps = [step for step in plan.steps if not step.replaced]
+    undoable = sum(bool(step.undo) or _undone(plan, step) for step in steps)
+    waits = sum(bool(step.sleep or step.wait or step.approve or step.child) for step in steps)
+    return Demand(steps=len(steps), undoable=undoable, waits=waits)
 
 
 def floor_of(plan: Plan, *, per_message: int) -> int:

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -357,12 +357,21 @@ def confirm(shell: Shell, *, execution: str, plan_hash: str | None, yes: bool, w
     shell.after(execution, told, wait_s)
 
 
+def _in_words(found: dict[str, Any]) -> Iterator[str]:
+    """The plan that waits for a yes; of a next version also what it does differently."""
+    for step in found["steps"]:
+        rests = " (replaced)" if step.get("replaced") else " (done)" if step["status"] == "DONE" else ""
+        yield f"  {step['name']}: {step.get('tool') or 'waits'}{rests}"
+    for one in found["plan"].get("differences", []):
+        yield f"  differs in {one['step'] or 'the plan'}: {one['field']} was {one['before']}, is {one['after']}"
+
+
 def _seen_plan(shell: Shell, execution: str, *, yes: bool) -> str:
     found = shell.api.get(execution)
     if found["status"] != "AWAITING_CONFIRMATION":
         raise click.ClickException(f"it is {found['status']}: its plan does not wait to be confirmed")
     if not yes:
-        click.echo("\n".join(f"  {step['name']}: {step.get('tool') or 'waits'}" for step in found["steps"]), err=True)
+        click.echo("\n".join(_in_words(found)), err=True)
         click.confirm("this plan?", abort=True, err=True)
     return str(found["plan"]["hash"])
 

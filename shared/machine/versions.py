@@ -24,11 +24,14 @@ _SHOWN: Final = 200
 _PEOPLES: Final = ("when", "join", "may_fail", "approve", "map", "sleep", "wait", "limits", "undo", "deadline_ms")
 """Of a step, beside its arguments: what somebody thought about, and must know of when it is gone."""
 CAREFUL: Final = frozenset(
-    "time date day days when start end until at hour hours minute minutes duration nights arrival departure "  # when
+    "time times datetime date dates day days when arrival departure "  # when
+    "start end until at hour hours minute minutes duration nights "  # when
     "party size people guests persons passengers seats rooms tickets adults children kids count quantity "  # how many
+    "to cc bcc recipient recipients email phone contact "  # to whom: what a partner says must not name them
     "price prices amount cost costs cents fee total budget currency tip".split()  # how much
 )
-"""An argument with one of these words in its name is never changed without a person: `start_time`, `party_size`."""
+"""An argument with one of these words in its name is never changed without a person: `start_time`, `partySize`."""
+_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
 def gone(plan: Plan, cells: Sequence[int]) -> frozenset[int]:
@@ -135,7 +138,7 @@ def _speaks_of(output: Any, names: set[str]) -> bool:
 
 
 def differences(before: Plan, after: Plan) -> tuple[Difference, ...]:
-    """What a person must say yes to: another time, size or price, another call that does something, one that is left out.
+    """What a person must say yes to: another time, size, price or recipient, an effect more, or one less.
 
     A new step takes the place of the first replaced one of its tool (or its kind) that has none yet. What changes nothing in
     the world is looked up freely.
@@ -167,14 +170,25 @@ def _matters(step: Step, plan: Plan) -> bool:
 
 
 def _changed(before: Step, after: Step) -> Iterator[Difference]:
-    for name in sorted({*before.args, *after.args}):
-        was, now = before.args.get(name), after.args.get(name)
-        if was != now and not CAREFUL.isdisjoint(name.lower().replace("-", "_").split("_")):
-            yield Difference(step=after.name, field=name, before=was, after=now)
+    old, new = dict(_careful(before.args)), dict(_careful(after.args))
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            yield Difference(step=after.name, field=name, before=old.get(name), after=new.get(name))
     for name in _PEOPLES:
         was, now = getattr(before, name), getattr(after, name)
         if was != now and not (name == "approve" and was is None):
             yield Difference(step=after.name, field=name, before=msgspec.to_builtins(was), after=msgspec.to_builtins(now))
+
+
+def _careful(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Arguments, and what stands in them, that have one of those words in their name; with their places."""
+    named = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for name, inner in named:
+        at = f"{place}.{name}" if place else str(name)
+        if CAREFUL.isdisjoint(word.lower() for word in _WORD.findall(str(name))):
+            yield from _careful(inner, at)
+        else:
+            yield at, inner
 
 
 def _dearer(old: Sequence[Step], new: Sequence[Step], contracts: Mapping[str, Contract]) -> Iterator[Difference]:

@@ -189,6 +189,23 @@ def test_another_time_size_or_price_is_shown_before_and_after() -> None:
     ]
 
 
+def test_another_recipient_is_shown() -> None:
+    """Above all one that a partner's answer would name."""
+    before = plan(call("find", "pure"), call("tell", "idem", "find", to="+1555", text="x"))
+    other = call("tell2", "idem", "find", to="${find.note}", text="y")
+    assert asked(other, cells="df", before=before) == [("tell2", "to", "+1555", "${find.note}")]
+
+
+def test_names_are_read_as_people_write_them() -> None:
+    """Also within an argument; a name that only holds such a word's letters is another."""
+    before = plan(call("a", partySize=2, slot={"startTime": "19:00", "room": 4}, runtime=1), call("b"))
+    other = call("a2", partySize=3, slot={"startTime": "20:00", "room": 5}, runtime=2)
+    assert asked(other, call("b2"), cells="f.", before=before) == [
+        ("a2", "partySize", 2, 3),
+        ("a2", "slot.startTime", "19:00", "20:00"),
+    ]
+
+
 def test_what_is_added_or_left_out_is_shown() -> None:
     """A look is free, in both directions."""
     assert asked(*NEW, call("more", "idem")) == [("more", "step", None, "idem")]

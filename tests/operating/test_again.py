@@ -1,9 +1,11 @@
 """Restarts and forks: what is given, what runs once more, and that what stands is said."""
 
+import msgspec
 import pytest
 
 from shared.again import GIVEN_BYTES, MOST_GIVEN, Again, Fork, check, forked, kept, standing
 from shared.errors import Conflict, Unprocessable
+from shared.machine import plan as plans
 from shared.machine.decision import End, StartSteps, apply
 from shared.machine.events import Done, Refused
 from shared.machine.plan import Blueprint
@@ -135,3 +137,22 @@ def test_another_version_is_not_repeated() -> None:
     """Whoever asks must have seen it."""
     with pytest.raises(Conflict, match="moved on"):
         check(snapshot(Status.COMPLETED, "ddddd", plan=PLAN), Again(accept_effects=True, version=4))
+
+
+def replanned(cells: str) -> Execution:
+    """After `b` failed, `b2` and `c2` took its place and `c`'s; their cells, and all others."""
+    steps = ("a idem", "b idem a", "c idem b", "b2 idem a", "c2 idem b2")
+    plan = blueprint(*steps).plan
+    marked = tuple(msgspec.structs.replace(step, replaced=step.name in {"b", "c"}) for step in plan.steps)
+    return ended(cells, Blueprint(plans.encode(msgspec.structs.replace(plan, steps=marked))))
+
+
+def test_what_a_version_replaced_runs_in_no_fork() -> None:
+    """Neither what failed nor what had not begun, wherever the fork begins."""
+    for step in ("a", "b2", "c2"):
+        fork = born(replanned("dfkdf"), step)
+        assert {chr(fork.cells[1]), chr(fork.cells[2])} == {"k"}
+    fork = born(replanned("dfkdf"), "c2")
+    assert starts(outcome_of(fork, woke())[0]) == ["c2"]
+    with pytest.raises(Unprocessable, match="no step 'b'"):
+        kept(replanned("dfkdf"), "b")

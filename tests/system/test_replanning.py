@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.responses import Response
 
 from tests.services.engine.scripted_model import KEY, Script, refuses, says, scripted
 from tests.services.engine.support import Taken
+from tests.system.command_line import around, run
 from tests.system.harness import QUICK, System, until
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("replanning")]
@@ -134,13 +136,15 @@ async def test_another_table_at_the_same_time_is_taken_at_once(thinking: tuple[S
     assert KEY not in json.dumps([ended, await system.history(execution)])
 
 
-async def test_another_time_is_asked_about_with_the_difference(thinking: tuple[System, Script]) -> None:
+async def test_another_time_is_asked_about_with_the_difference(thinking: tuple[System, Script], tmp_path: Path) -> None:
     """And taken with a yes to exactly that plan; a yes to the one before is refused."""
     system, _ = thinking
     execution = await asked(system, "later")
     found = await waiting(system, execution)
     assert found["plan"]["differences"] == [{"step": "table2", "field": "time", "before": "19:00", "after": "21:30"}]
     assert await system.effects(execution) == {"ride": 1}
+    shown = await run("confirm", execution, cwd=tmp_path, environ=around(system))
+    assert "differs in table2: time was 19:00, is 21:30" in shown.err
     path = f"/api/executions/{execution}"
     (told,) = await lines(system, execution, "plan.replanned")
     stale = await system.post(f"{path}/confirm", {"planHash": told["before"]})
