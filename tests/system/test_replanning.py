@@ -48,6 +48,8 @@ HOSTILE = (
 async def model(request: Taken) -> Response:
     """What it says depends on the case, and for some on how often it heard of it."""
     document = json.loads(json.loads(request.body)["messages"][1]["content"])
+    if "plan" not in document:
+        return await says({"steps": steps("words"), "summary": "Ride, table, message."})(request)
     case = document["plan"][0]["args"]["pickup"]
     HEARD[case] += 1
     times = HEARD[case]
@@ -76,14 +78,18 @@ async def thinking(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tu
         SLOW.set()
 
 
-async def asked(system: System, case: str, **more: Any) -> str:
+def steps(case: str) -> list[dict[str, Any]]:
     """A ride, a table that is not to be had, a message."""
-    steps = [
+    return [
         {"name": "ride", "tool": "book_ride", "args": RIDE | {"pickup": case}},
         {"name": "table", "tool": "reserve_table", "args": TABLE, "needs": ["ride"]},
         {"name": "tell", "tool": "send_message", "args": TELL, "needs": ["table"]},
     ]
-    body = {"plan": {"steps": steps}, "userId": "test-user", "replan": {"most": 1}, **more}
+
+
+async def asked(system: System, case: str, **more: Any) -> str:
+    """As a plan; what its caller is told is its id."""
+    body = {"plan": {"steps": steps(case)}, "userId": "test-user", "replan": {"most": 1}, **more}
     answer = await system.post("/api/execute", body)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
@@ -134,6 +140,20 @@ async def test_another_table_at_the_same_time_is_taken_at_once(thinking: tuple[S
     document = json.loads(script.asked[-1]["messages"][1]["content"])
     assert document["failed"][0]["step"] == "table"
     assert KEY not in json.dumps([ended, await system.history(execution)])
+
+
+async def test_words_that_the_model_planned_are_planned_again(thinking: tuple[System, Script]) -> None:
+    """It is told them once more; version 1 was its own."""
+    system, script = thinking
+    words = "something nice, somehow, and tell +15551234567"
+    answer = await system.post("/api/execute", {"intent": words, "userId": "test-user", "replan": {}})
+    assert (answer.status_code, answer.json()["plan"]) == (202, None), answer.text
+    ended = await system.ended(answer.json()["id"], within=40)
+    assert (ended["status"], ended["plan"]["version"]) == ("COMPLETED", 2)
+    assert await system.effects(ended["id"]) == ALL
+    told = [json.loads(one["messages"][1]["content"]) for one in script.asked[-2:]]
+    assert [one["words"] for one in told] == [words, words]
+    assert ["plan" in one for one in told] == [False, True]
 
 
 async def test_another_time_is_asked_about_with_the_difference(thinking: tuple[System, Script], tmp_path: Path) -> None:
