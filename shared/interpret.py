@@ -457,8 +457,6 @@ class Segment:
                 stored = await self._store(kept, following)
                 if isinstance(stored, Lost):
                     self.engine.tally.not_run["lost"] += 1
-                    log.warning("segment.lost", message="another invocation owns this execution by now: nothing is started")
-                    return Answer(status=503, result="lost", retry_after_s=1)
                     return _lost()
                 self._applied(decision.kept)
                 if isinstance(stored, Flags):

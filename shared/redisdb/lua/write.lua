@@ -5,12 +5,10 @@
 --   n, line*n               history
 --   n, (id, entry)*n        commands for the outbox (see put_commands in outbox.lua)
 --   n, (key number, cell, text)*n   outputs too large for the record, each under KEYS[key number], once; `large` names their cells
---                           (a cell of 'plan': the plan that was found for words, in the place of none;
+--                           (a cell of 'plan': the plan, in the place of none or of the version before;
 --                           of 'log:<cell>': what an attempt has logged, see log.lua)
 -- Returns the position behind it, the ids of the first and the last line of the history and the new status (nil without one).
 -- `seq` spreads lines of one millisecond by itself: XADD with '*'.
---                           (a cell of 'plan': the plan, in the place of none or of the version before)
--- Returns the position behind it. `seq` spreads lines of one millisecond by itself: XADD with '*'.
 local function write(x, cells, h, obz, obh, now, at)
   local status
   for _, command in ipairs({'HSET', 'HSETNX'}) do
