@@ -65,8 +65,8 @@ class Reservation(msgspec.Struct, frozen=True):
     name: str
 
     def call(self, key: str, now: dt.datetime) -> Call:
-        """422 for a party that no table holds, a time off the half hour, a date gone by; 404 for an unknown restaurant."""
-        moment = table_time(self.date, self.time)
+        """422 for a party that no table holds, a date gone by; 404 for an unknown restaurant."""
+        moment = time_at(self.date, self.time)
         party_size(self.party_size)
         _text("name", self.name, 200)
         if (restaurant := named(self.restaurant)) is None:
@@ -182,15 +182,6 @@ def body_hash(body: msgspec.Struct) -> str:
 def party_size(value: int) -> int:
     """A party that a table can hold, or 422."""
     return int(_between("party_size", value, 1, MAX_PARTY))
-
-
-def table_time(date: str, time: str) -> Moment:
-    """When a meal can begin: a date and a half hour, or 422."""
-    moment = time_at(date, time)
-    if moment.minute % 30:
-        nearest = [f"{moment.hour:02}:00", f"{moment.hour:02}:30"]
-        raise InvalidValue("time: tables are given on the half hour", at="$.time", nearest=nearest)
-    return moment
 
 
 def time_at(date: str, time: str) -> Moment:

@@ -104,13 +104,15 @@ DATE_MONTH_DAY: Final = rule(rf"{_ON}(?:{_WEEKDAY},?\s+)?{_MONTH}\s+(?:the\s+)?{
 DATE_OF_MONTH: Final = rule(rf"{BEGIN}on\s+(?:{_WEEKDAY},?\s+)?the\s+(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th){END}")
 DATE_WEEKDAY: Final = rule(rf"{_ON}(?:(?P<which>this\s+coming|this|next|coming)\s+)?{_WEEKDAY}{END}")
 DATE_RELATIVE: Final = rule(rf"{_ON}(?P<relative>{any_of(lexicon.RELATIVE_DAYS)}){END}")
+DATE_WEEKEND: Final = rule(rf"{BEGIN}(?:(?:on|at|for|over)\s+)?(?:(?:the|this|this\s+coming|coming|next)\s+)?weekend{END}")
 DATE_IN_DAYS: Final = rule(rf"{BEGIN}in\s+(?P<count>an?\b|{NUMBER})\s+(?P<unit>{any_of(lexicon.DAY_UNITS)}){END}")
 DATE_TONIGHT: Final = rule(rf"{_ON}(?:tonight|this\s+(?P<part>{any_of(lexicon.PARTS)})){END}")
 PART_OF_DAY: Final = rule(rf"{BEGIN}(?:in\s+the\s+|at\s+|for\s+the\s+)?(?P<part>{any_of(lexicon.PARTS)}){END}")
 
 # -- times -----------------------------------------------------------------------------------------------------------------
 
-_AT: Final = rf"{BEGIN}(?:(?:at|for)\s+)?"
+_ABOUT: Final = r"(?<!for\s)(?:around|about)\s+"  # "for about 6" is a party
+_AT: Final = rf"{BEGIN}(?:(?:at|for)\s+)?(?:{_ABOUT})?"
 _HALF_DAY: Final = r"(?P<half>[ap])\.?m\b\.?"
 _HOUR: Final = rf"(?P<hour>[0-9]{{1,2}}|{any_of(NUMBERS)})"
 _HALF_DAY_MAYBE: Final = rf"(?:\s*{_HALF_DAY})?"
@@ -129,7 +131,9 @@ TIME_PAST: Final = rule(
 )
 TIME_NAMED: Final = rule(rf"{_AT}(?:12\s+|twelve\s+)?(?P<name>{any_of(lexicon.NAMED_TIMES)}|(?a:midnight)){END}")
 TIME_OCLOCK: Final = rule(rf"{_AT}(?<![\w.,:/+$-]){_HOUR}\s*o'?clock{END}{_HALF_DAY_MAYBE}")
-TIME_AT: Final = rule(rf"{BEGIN}at\s+(?P<hour>{NUMBER})(?:\s+(?P<words>{any_of(NUMBERS)}){END})?{_FOLLOWED}")
+TIME_AT: Final = rule(
+    rf"{BEGIN}(?:at\s+(?:{_ABOUT})?|{_ABOUT})(?P<hour>{NUMBER})(?:\s+(?P<words>{any_of(NUMBERS)}){END})?{_FOLLOWED}"
+)
 TIME_NOW: Final = rule(rf"{BEGIN}(?:right\s+now|now){END}")
 
 # -- people ----------------------------------------------------------------------------------------------------------------
@@ -181,7 +185,7 @@ TITLE_WORDS: Final = re.compile(r"\s*([^\x00\x01,;.!?\"]+)")
 TO_CALENDAR: Final = rule(rf"{BEGIN}(?:to|in|into|on)\s+(?:my|the|our)\s+(?:calendar|diary|agenda){END}")
 ARTICLE: Final = rule(r"^(?:a|an|the|my|our)\s+")
 NOUN_WITH: Final = re.compile(
-    r"\b(?P<noun>[a-z]+)(?P<with>\s+with\s+(?:[A-Z][\w'-]*|my\s+[a-z]+|the\s+[a-z]+)(?:(?:\s*,|\s+and)?\s+[A-Z][\w'-]*)*)?"
+    r"\b(?P<noun>[A-Za-z][a-z]*)(?P<with>\s+with\s+(?:[A-Z][\w'-]*|my\s+[a-z]+|the\s+[a-z]+)(?:(?:\s*,|\s+and)?\s+[A-Z][\w'-]*)*)?"
 )
 
 # -- between requests ------------------------------------------------------------------------------------------------------
@@ -210,6 +214,7 @@ APPROVAL: Final = rule(
     rf"|{BEGIN}(?:but\s+)?(?:with|subject\s+to)\s+(?:my|our)\s+approval{END})"
     rf"|{BEGIN}(?:wait\s+for|ask\s+(?:me\s+)?for|get)\s+(?:my|our|me\s+to)\s+(?:{_YES}|approve|agree|confirm)(?:\s+it)?{END}"
     rf"|{BEGIN}ask\s+(?:me|us)\s+(?:for\s+)?(?:approval|permission){END}"
+    rf"|{BEGIN}{_BUT}(?:ask|check\s+with)\s+(?:me|us)(?=\s*(?:[,;.]|$|then\b))"
 )
 _IT: Final = r"(?:that|this|it|they|that\s+one|that\s+time|the\s+first(?:\s+one)?|the\s+restaurant)"
 _TAKEN: Final = r"(?:full|taken|unavailable|fully\s+booked|booked\s+out|not\s+(?:possible|available|free))"
@@ -263,7 +268,9 @@ SPAN: Final = rule(
 WEEKDAY_WORD: Final = rule(rf"{BEGIN}{any_of(lexicon.WEEKDAY_WORDS)}{END}")
 EVERY: Final = rule(
     rf"{BEGIN}(?:on\s+)?(?:(?:every|each)\s+(?:(?:(?P<count>{NUMBER})\s+)?(?P<often>minutes|hours|minute|hour)"
-    rf"|(?P<which>single\s+day|day|weekday|working\s+day|workday|weekend|morning|afternoon|evening|night|week|month|year)"
+    rf"|(?P<which>(?:first|second|third|fourth|last|other)\s+(?:day|week|month|{any_of(lexicon.WEEKDAY_WORDS)})"
+    r"(?:\s+(?:of|in)\s+(?:the|each|every)\s+month)?|single\s+day|day|weekday|working\s+day|workday|weekend"
+    r"|morning|afternoon|evening|night|week|month|year)"
     rf"|(?P<days>{any_of(lexicon.WEEKDAY_WORDS)}"
     rf"(?:\s*(?:,|and|or|&|,\s*and)\s*(?:every\s+|each\s+)?{any_of(lexicon.WEEKDAY_WORDS)})*))"
     rf"|(?P<daily>daily|weekly|monthly|hourly)"

@@ -58,7 +58,10 @@ MONTH_WORDS: Final = {
     "june": 6, "jun": 6, "july": 7, "jul": 7, "august": 8, "aug": 8, "september": 9, "sept": 9, "sep": 9,
     "october": 10, "oct": 10, "november": 11, "nov": 11, "december": 12, "dec": 12,
 }  # fmt: skip
-RELATIVE_DAYS: Final = {"the day after tomorrow": 2, "day after tomorrow": 2, "tomorrow": 1, "today": 0, "yesterday": -1}
+RELATIVE_DAYS: Final = {
+    "the day after tomorrow": 2, "day after tomorrow": 2, "tomorrow": 1, "today": 0, "yesterday": -1,
+    "tmrw": 1, "tmr": 1, "tomorow": 1, "tommorow": 1, "tommorrow": 1,
+}  # fmt: skip
 DAY_UNITS: Final = {"day": 1, "days": 1, "week": 7, "weeks": 7}
 MINUTE_UNITS: Final = {"minute": 1, "minutes": 1, "min": 1, "mins": 1, "hour": 60, "hours": 60, "hr": 60, "hrs": 60}
 OFFSET_UNITS: Final = {**MINUTE_UNITS, "day": 1440, "days": 1440, "week": 10_080, "weeks": 10_080}
@@ -86,7 +89,7 @@ DINNERS: Final = frozenset({"dinner", "supper", ""})
 
 PEOPLE_NOUNS: Final = (
     "people person persons guests guest adults adult kids kid children child babies baby infants infant toddlers toddler "
-    "diners pax grown-ups men women"
+    "diners pax ppl grown-ups men women"
 ).split()
 RELATIONS: Final = (
     "wife husband partner girlfriend boyfriend fiancee fiance spouse mother father mum mom dad sister brother son daughter "
@@ -145,13 +148,15 @@ BODY_INTRODUCERS: Final = ("that", "saying", "to say", "saying that", "to say th
 POLITE_PHRASES: Final = (
     "plan and execute", "plan and book", "find and book", "find and reserve", "search and book", "go ahead and",
     "could we have", "can we have", "could i have", "can i have", "may i have", "may we have", "could i get", "can i get",
-    "could we get", "can we get", "could you", "can you", "would you", "will you",
+    "could we get", "can we get", "could you", "can you", "could u", "can u", "would you", "will you",
     "i would like to", "i'd like to", "we would like to", "we'd like to",
     "i would like", "i'd like", "we would like", "we'd like", "i want to", "we want to", "i need to", "we need to",
     "i'd love", "we'd love", "i would love", "we would love", "can someone", "could someone",
     "thank you", "thanks", "please", "pls", "plz", "kindly", "hi", "hello", "hey",
 )  # fmt: skip
-EMPTY_WORDS: Final = frozenset("a an the and then also plus for at on of i we me sharp exactly first".split())
+EMPTY_WORDS: Final = frozenset(
+    "a an the and then also plus for at on of i we me sharp exactly first just possibly ideally preferably".split()
+)
 MESSAGE_EMPTY_WORDS: Final = EMPTY_WORDS | frozenset(
     (
         "send tell notify let know message confirm shoot drop ping write inform to by via per with it them everything my our "

@@ -396,6 +396,12 @@ def _relative(match: re.Match[str], today: date) -> tuple[date, ...]:
     return (today + timedelta(days=lexicon.RELATIVE_DAYS[" ".join(match["relative"].lower().split())]),)
 
 
+def _weekend(_match: re.Match[str], today: date) -> tuple[date, ...]:
+    """Both days of it: which one is asked, unless one is left."""
+    saturday = today + timedelta(days=5 - today.weekday())
+    return tuple(day for day in (saturday, saturday + _DAY) if day >= today)
+
+
 def _in_days(match: re.Match[str], today: date) -> tuple[date, ...]:
     return (today + timedelta(days=_count(match["count"]) * lexicon.DAY_UNITS[match["unit"].lower()]),)
 
@@ -411,6 +417,7 @@ _DATE_RULES: Final[tuple[tuple[re.Pattern[str], _DateReader], ...]] = (
     (grammar.DATE_RELATIVE, _relative),
     (grammar.DATE_IN_DAYS, _in_days),
     (grammar.DATE_WEEKDAY, _weekday),
+    (grammar.DATE_WEEKEND, _weekend),
 )
 
 # -- resolving -------------------------------------------------------------------------------------------------------------

@@ -70,6 +70,6 @@ def _called_by_its_noun(scan: Scan, detail: Detail) -> Name | None:
         if match["noun"].lower() in detail.nouns and (match["with"] or match["noun"].lower() not in lexicon.NO_TITLES):
             title = " ".join(match.group().split())
             if match["with"]:
-                scan.blank(match.start("with"), match.end())
+                scan.blank(match.start(), match.end())
             return Name(name=title[:1].upper() + title[1:], words=title)
     return None

@@ -132,7 +132,7 @@ def test_numbers_are_taken_as_they_are_or_asked(size: int, hour: int, minute: in
 
 
 @settings(max_examples=150, deadline=None)
-@given(words=st.text(alphabet="bcdfghjklmnpqrstvwxz", min_size=4, max_size=12))
+@given(words=st.text(alphabet="bcdfghjklmnpqrstvwxz", min_size=5, max_size=12))
 def test_no_unknown_word_is_dropped(words: str) -> None:
     """Wherever it stands."""
     for text in (

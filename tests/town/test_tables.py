@@ -38,7 +38,7 @@ async def test_the_last_seat_goes_once(town: Town) -> None:
         ({"date": "1 May"}, (422, "invalid_value")),
         ({"date": "2030-04-29"}, (422, "invalid_value")),
         ({"time": "7pm"}, (422, "invalid_value")),
-        ({"time": "19:10"}, (422, "invalid_value")),
+        ({"time": "19:70"}, (422, "invalid_value")),
         ({"restaurant": "Nowhere"}, (404, "unknown_restaurant")),
         ({"party_size": "two"}, (400, "invalid_type")),
     ],
@@ -47,6 +47,15 @@ async def test_what_cannot_be_reserved(town: Town, change: dict[str, Any], expec
     """Each impossible request has its status; yesterday is let through, because it may be today where the caller is."""
     assert code_of(await town.post("/reservations", TABLE | change, "k")) == expected
     assert (await town.post("/reservations", TABLE | {"date": "2030-04-30"}, "k")).status_code == 201
+
+
+async def test_a_party_comes_at_any_minute_and_occupies_the_slot_that_holds_it(town: Town) -> None:
+    """Luigi's is full from 19:10 on as it is from 19:00 on: who comes at 20:29 finds no seat, who comes at 21:00 does."""
+    booked = await town.post("/reservations", TABLE | {"time": "19:10", "party_size": 20}, "k1")
+    assert (booked.status_code, booked.json()["time"]) == (201, "19:10")
+    await town.post("/reservations", TABLE | {"time": "19:00", "party_size": 20}, "k2")
+    assert code_of(await town.post("/reservations", TABLE | {"time": "20:29"}, "k3")) == (409, "no_table")
+    assert (await town.post("/reservations", TABLE | {"time": "21:00"}, "k4")).status_code == 201
 
 
 async def test_the_best_table_is_the_cheapest_that_fits(town: Town) -> None:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from examples.town.calls import MAX_PARTY, Moment, past, table_time
+from examples.town.calls import MAX_PARTY, Moment, past, time_at
 from examples.town.deps import Deps
 from examples.town.errors import NoSuchRestaurant, NoTableFound
 from examples.town.kinds import KINDS, Kind, Row
@@ -55,7 +55,7 @@ class Tables:
 
     def _moment(self, request: Request) -> Moment:
         query = request.query_params
-        moment = table_time(query.get("date", ""), query.get("time", ""))
+        moment = time_at(query.get("date", ""), query.get("time", ""))
         if (refusal := past(moment.date, self._deps.now())) is not None:
             raise refusal
         return moment

@@ -29,6 +29,7 @@ CALENDAR: Final = Domain(
         ),
         *(f"{verb} {article} {noun}" for verb in _MAKES for article in ("a", "an", "the", "my", "our") for noun in _MADE),
         *(f"{verb} {noun}" for verb in _MAKES for noun in _CALENDARS),
+        *(f"{verb} {whose} {noun}" for verb in _MAKES for whose in ("my", "the", "our") for noun in _CALENDARS),
         "calendar event",
         "calendar entry",
     ),

@@ -13,12 +13,12 @@ _ARGS: Final = (("cuisine", "cuisine"), ("area", "area"), ("party_size", "party_
 SEARCH: Final = Domain(
     name="search",
     opens=(*lexicon.LOOK_VERBS, "what", "which", "any", "are", "where", "recommend", "suggest", "i'm", "we're"),
-    nouns=("restaurants", "restaurant", "places to eat", "place to eat", "somewhere to eat", "eat"),
+    nouns=("restaurants", "restaurant", "places to eat", "place to eat", "somewhere to eat", "eat", "places", "somewhere"),
     verbs=(*lexicon.LOOK_VERBS, "recommend", "suggest"),
     empty=(
         "what", "which", "any", "are", "there", "is", "where", "can", "could", "me", "us", "up", "free", "open", "available",
         "have", "has", "good", "nice", "that", "out", "places", "place", "some", "food", "seats", "tables", "free tables",
-        "i'm", "we're", "looking",
+        "i'm", "we're", "looking", "table", "a table", "like",
     ),
     over=("table",),
     details=(

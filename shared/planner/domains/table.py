@@ -25,7 +25,12 @@ CUISINE: Final = Detail(
 TABLE: Final = Domain(
     name="table",
     nouns=("table", "reservation", "restaurant", "reserve at", "book at", *lexicon.MEALS),
-    empty=("make it", "nice", "lovely"),
+    empty=(
+        "make it",
+        "nice",
+        "lovely",
+        *(f"{whose}{occasion}" for whose in ("", "our ", "my ") for occasion in ("anniversary", "birthday")),
+    ),
     verbs=tuple("book reserve get make arrange organise organize plan execute schedule need want request secure".split()),
     looks=lexicon.LOOK_VERBS,
     look_or_do="Only look for a table, or book it too?",

@@ -127,7 +127,7 @@ async def test_finding_a_table_leaves_out_what_was_not_asked(tools: Runner) -> N
 async def test_a_refusal_of_the_town_is_refused_for_good(tools: Runner) -> None:
     """404, 409, 410, 422: not done, and trying again cannot help."""
     assert _is_refused(await tools.run(start("reserve_table", TABLE | {"restaurant": "Nowhere"}), 5.0), "unknown_restaurant")
-    assert _is_refused(await tools.run(start("reserve_table", TABLE | {"time": "19:10"}), 5.0), "invalid_value")
+    assert _is_refused(await tools.run(start("reserve_table", TABLE | {"time": "19:70"}), 5.0), "invalid_value")
     assert isinstance(await work(tools), Done)
     assert _is_refused(await tools.run(start("do_work", {"label": "other"}), 5.0), "key_reused")
     await work(tools, key="late", undo=True)
