@@ -4,23 +4,29 @@ import hashlib
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.ingress import chat_replies, chat_stream, edge
-from services.ingress.chat_replies import Reply, Turn, pending_of
+from services.ingress import chat_stream, edge
+from services.ingress.chat_begin import asked_by_model, begun
+from services.ingress.chat_replies import carry_out
+from services.ingress.chat_standing import pending_of
+from services.ingress.chat_turn import Reply, Turn
 from services.ingress.edge import Deps
 from services.ingress.requests import Chat
 from services.ingress.streams import EventStream
 from services.ingress.taking import take
 from shared.actions import ACTOR_MOST
-from shared.chat import Talk, understand
+from shared.chat.model import QUESTIONS, Open, Talk
+from shared.chat.understand import understand
 from shared.errors import Conflict, TooMany
 from shared.http import Json, decode
+from shared.machine.status import TERMINAL
+from shared.planner import Question
 from shared.redisdb.talks import Kept, Said
 
 _chat = msgspec.json.Decoder(Chat)
@@ -89,27 +95,54 @@ async def _repeated(turn: Turn, before: Said) -> Reply:
         told = msgspec.json.decode(before.told)
         return Reply(body=told["body"], status=told["status"], talk=turn.kept.talk)
     body, status, place = await take(turn.deps, turn.tenant, before.asked, turn.key)
-    return chat_replies.begun(turn, body, status, place)
+    return begun(turn, body, status, place, before.asked)
 
 
 # --- a new one
 
 
 async def _answered(turn: Turn) -> Reply:
+    talk = await _with_what_a_model_asked(turn, turn.kept.talk)
+    # An offer counts in the message right behind it, and for whoever answers this one there is none.
+    turn = msgspec.structs.replace(turn, kept=msgspec.structs.replace(turn.kept, talk=without_offer(talk)))
     read = await turn.deps.acceptor.reader(turn.tenant, turn.user, turn.zoned().context)
-    talk = turn.kept.talk
     now_ms = int(turn.context.now.timestamp() * 1000) if turn.context.now else time.time_ns() // 1_000_000
     meaning = understand(
         turn.words,
         talk,
-        await pending_of(turn.deps, talk.executions),
+        await pending_of(turn.deps, turn.tenant, talk.executions),
         lambda words, at_ms: read(words, datetime.fromtimestamp(at_ms / 1000, UTC)),
         now_ms=now_ms,
         timezone=turn.context.timezone,
     )
-    reply = await chat_replies.carry_out(turn, meaning)
+    reply = await carry_out(turn, meaning)
     await _keep(turn, reply)
     return reply
+
+
+def without_offer(talk: Talk) -> Talk:
+    """What is remembered once an offer was taken up or passed over."""
+    return msgspec.structs.replace(talk, offer=None)
+
+
+async def _with_what_a_model_asked(turn: Turn, talk: Talk) -> Talk:
+    """Its questions are open, as if they had been asked in an answer: it plans in a segment of its own."""
+    latest = talk.latest
+    if latest is None or not latest.model or talk.open is not None:
+        return talk
+    header = await turn.deps.reader.header(latest.execution, turn.tenant)
+    if header["status"] not in TERMINAL:
+        return talk
+    view = await turn.deps.reader.view(latest.execution, turn.tenant, count=0)
+    questions = tuple(_question(one) for one in asked_by_model(view))[:QUESTIONS]
+    found = Open(text=latest.words, questions=questions, said_ms=latest.said_ms, timezone=latest.timezone, model=True)
+    return msgspec.structs.replace(talk, latest=None, open=found if questions else None)
+
+
+def _question(said: dict[str, Any]) -> Question:
+    """As a model put it: the machine keeps what it checked as plain data."""
+    candidates = tuple(str(one) for one in said.get("candidates") or ())
+    return Question(field=str(said.get("field", "")), question=str(said.get("question", "")), candidates=candidates)
 
 
 async def _keep(turn: Turn, reply: Reply) -> None:

@@ -11,12 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
-from services.ingress.chat_replies import MOST_OUTPUTS, Reply, Turn, outcome, standing
+from services.ingress.chat_begin import asked_by_model
+from services.ingress.chat_standing import MOST_OUTPUTS, outcome, standing
+from services.ingress.chat_turn import Reply, Turn
 from services.ingress.streams import HEARTBEAT, event
 from shared.errors import IntentionError
 from shared.live.topic import Dropped
 from shared.machine.status import Reason, Status
 from shared.redisdb.news import State
+from shared.redisdb.reader import View
 from shared.requests import links
 
 HEARTBEAT_S: Final = 2.0
@@ -68,7 +71,13 @@ async def _followed(turn: Turn, reply: Reply) -> AsyncGenerator[bytes, None]:
             elif time.monotonic() < ends:
                 yield HEARTBEAT
                 await topic.refresh()  # a status may have moved without a line
-    yield event("result", outcome(await turn.deps.reader.view(execution, turn.tenant, count=MOST_OUTPUTS)))
+    yield _last(await turn.deps.reader.view(execution, turn.tenant, count=MOST_OUTPUTS))
+
+
+def _last(view: View) -> bytes:
+    """The result; or what a model asks, which the next message answers."""
+    questions = asked_by_model(view)
+    return event("clarification", outcome(view) | {"questions": questions}) if questions else event("result", outcome(view))
 
 
 async def _rests(turn: Turn, execution: str, state: State) -> bool:

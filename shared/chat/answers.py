@@ -134,10 +134,23 @@ def _levels(text: str, question: Question, answer: str) -> Iterator[list[Way]]:
     if not whole:
         if doubt is not None:
             yield [Way(words=_tidy(f"{text[: doubt[1]]} {one} {text[doubt[1] :]}"), clause=one) for one in clauses]
-        yield [Way(words=f"{_open_ended(text)} {one}", clause=one) for one in clauses]
-    for spans in _spans(text, doubt, whole=whole) if doubt else ():
+        yield [appended(text, one) for one in clauses]
+    if doubt and whole:
+        yield [Way(words=_tidy(f"{text[: doubt[0]]} {one} {text[doubt[1] :]}"), clause=one) for one in clauses]
+    elif doubt:
+        yield from replaced(text, doubt, clauses)
+
+
+def appended(text: str, clause: str) -> Way:
+    """With a clause behind the words."""
+    return Way(words=f"{_open_ended(text)} {clause}", clause=clause)
+
+
+def replaced(text: str, doubt: tuple[int, int], clauses: Sequence[str]) -> Iterator[list[Way]]:
+    """With one of the clauses in place of a few of the words from `doubt[0]` to `doubt[1]`, fewer words first."""
+    for spans in _spans(text, doubt):
         yield [
-            Way(words=_tidy(f"{text[:start]} {one} {text[end:]}"), clause=one, dropped="" if whole else text[start:end])
+            Way(words=_tidy(f"{text[:start]} {one} {text[end:]}"), clause=one, dropped=text[start:end])
             for start, end in spans
             for one in clauses
         ]
@@ -162,11 +175,8 @@ def _doubtful(text: str, question: Question) -> tuple[int, int] | None:
     return start, start + len(quoted[1])
 
 
-def _spans(text: str, doubt: tuple[int, int], *, whole: bool) -> Iterator[list[tuple[int, int]]]:
+def _spans(text: str, doubt: tuple[int, int]) -> Iterator[list[tuple[int, int]]]:
     """Runs of the words in doubt, the shorter ones first."""
-    if whole:
-        yield [doubt]
-        return
     words = [(doubt[0] + found.start(), doubt[0] + found.end()) for found in re.finditer(r"\S+", text[doubt[0] : doubt[1]])]
     for length in range(1, min(len(words), 8) + 1):
         yield [(words[at][0], words[at + length - 1][1]) for at in range(len(words) - length + 1)]

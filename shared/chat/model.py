@@ -29,11 +29,34 @@ class Open(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timezone: str = ""
     instead: str = ""
     """Words of which was asked whether they take the place of these."""
+    model: bool = False
+    """A model asked: answers go to it with the words, where the rules cannot put them."""
 
     @property
     def lasts(self) -> bool:
         """Whether a further message can answer it: words in which nothing to do was found are no beginning of anything."""
         return any(question.field not in {"intent", "tool"} or question.candidates for question in self.questions)
+
+
+class Latest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The words that the latest execution was begun with."""
+
+    execution: str
+    words: str
+    said_ms: int
+    timezone: str = ""
+    model: bool = False
+    """They are for a model, whose questions are to be shown once it asks."""
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was just proposed: to take back what an execution did and, with `words`, to begin these in its place."""
+
+    execution: str
+    words: str = ""
+    said_ms: int = 0
+    """When they were shown."""
+    timezone: str = ""
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,11 +89,14 @@ class Talk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     open: Open | None = None
     executions: tuple[str, ...] = ()
     shown: tuple[Shown, ...] = ()
+    latest: Latest | None = None
+    offer: Offer | None = None
+    """A yes to it counts in the next message only."""
 
-    def begun(self, execution: str) -> "Talk":
+    def begun(self, execution: str, latest: Latest | None = None) -> "Talk":
         """With one more execution, and nothing open."""
         kept = tuple(one for one in self.executions if one != execution)
-        return msgspec.structs.replace(self, open=None, executions=(*kept, execution)[-EXECUTIONS:])
+        return msgspec.structs.replace(self, open=None, executions=(*kept, execution)[-EXECUTIONS:], latest=latest)
 
     def having_shown(self, pending: "tuple[Pending, ...]") -> "Talk":
         """With these on record as shown."""
@@ -129,10 +155,32 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     execution: str
 
 
+class Propose(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest request, changed: it is shown before anything is done."""
+
+    offer: Offer
+    planned: Planned
+
+
+class Redo(msgspec.Struct, frozen=True, kw_only=True):
+    """A yes to an offer."""
+
+    offer: Offer
+    planned: Planned | None = None
+    """What is begun in its place."""
+
+
+class Continue(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer to a model's question: these words, which hold both, are for the model."""
+
+    words: str
+    timezone: str = ""
+
+
 class Nothing(msgspec.Struct, frozen=True, kw_only=True):
     """There is nothing that it could be about."""
 
     text: str
 
 
-Meaning: TypeAlias = Help | Tell | Drop | Begin | Ask | Act | Choose | Stop | Nothing
+Meaning: TypeAlias = Help | Tell | Drop | Begin | Ask | Act | Choose | Stop | Propose | Redo | Continue | Nothing

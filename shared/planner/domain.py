@@ -51,6 +51,10 @@ class StepShape(msgspec.Struct, frozen=True, kw_only=True):
 
     tool: str
     args: tuple[tuple[str, str], ...]
+    came: str = ""
+    """What came of it, for a person; holds fields of the output in braces. Empty: nothing worth telling."""
+    each: tuple[str, str, str] | None = None
+    """Of an output with a list: the list's field, `came` for each of it, and what is said when it is empty."""
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.chat import Talk
+from shared.chat.model import Talk
 from shared.errors import Unavailable
 from shared.redisdb import keys
 from shared.requests import Execute

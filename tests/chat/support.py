@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from shared.chat import Ask, Begin, Meaning, Open, Pending, Talk, understand
+from shared.chat.model import Ask, Begin, Meaning, Open, Pending, Talk
+from shared.chat.understand import understand
 from shared.planner import Clarification, Planned, plan_text
 from shared.profiles import SEED
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from shared.chat import Ask, Begin, Talk, understand
 from shared.chat.answers import MOST_CHARACTERS
+from shared.chat.model import Ask, Begin, Talk
+from shared.chat.understand import understand
 from shared.planner import Clarification, Planned
 from tests.chat.support import HOUR, NOW, after, asked, begun, meant, read
 

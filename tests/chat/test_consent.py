@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.chat import Act, Choose, Drop, Help, Nothing, Pending, Stop, Talk, Tell
+from shared.chat.model import Act, Choose, Drop, Help, Nothing, Pending, Stop, Talk, Tell
 from tests.chat.support import asked, meant
 
 ONE = Pending(execution="exe_1", step="book", hash="aa", args={"x": 1})

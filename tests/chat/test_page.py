@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.chat import Ask, Begin
+from shared.chat.model import Ask, Begin
 from tests.chat.support import after
 
 PAGE = (Path(__file__).parents[2] / "docs/chat.md").read_text(encoding="utf-8")

@@ -106,6 +106,62 @@ async def test_a_plan_that_is_shown_first_begins_with_a_yes(system: System) -> N
     assert (await system.ended(begun["executionId"], within=30))["status"] == "COMPLETED"
 
 
+async def test_what_is_done_is_taken_back_after_a_yes_and_not_before(system: System) -> None:
+    """The steps whose effects stand are shown first; a no, or anything else, leaves them."""
+    begun = await say(system, "Book a table for 2 tomorrow at 7pm", "undone")
+    execution = begun["executionId"]
+    await system.ended(execution, within=30)
+    for answer in ("no", "status"):
+        shown = await say(system, "cancel my booking", "undone")
+        assert (shown["kind"], shown["questions"][0]["field"]) == ("clarification", "take_back")
+        assert "reserve_table" in shown["text"]
+        await say(system, answer, "undone")
+    assert (await say(system, "yes", "undone"))["text"] == "Nothing waits for a yes or no here."
+    assert await system.effects(execution) == {"reserve_table": 1, "send_message": 1}
+    await say(system, "cancel it", "undone")
+    acted = await say(system, "yes", "undone")
+    assert (acted["kind"], acted["action"]) == ("acted", "compensate")
+    await taken_back(system, execution)
+    again = await say(system, "cancel it", "undone")
+    assert (again["kind"], again["text"]) == ("answer", "It is over already (COMPENSATED); nothing was cancelled.")
+
+
+async def taken_back(system: System, execution: str) -> None:
+    """Wait until nothing of it stands."""
+
+    async def undone() -> bool:
+        return bool((await system.get(execution))["status"] == "COMPENSATED")
+
+    await until(undone, within=30, describe=f"{execution} is taken back")
+    assert {row["standing"] for row in await system.effect_rows(execution)} == {0}
+
+
+async def test_what_was_begun_is_changed_after_a_yes(system: System) -> None:
+    """The other table is shown, then taken in place of the first one."""
+    begun = await say(system, "Book a table for 2 tomorrow at 7pm", "changed")
+    first = begun["executionId"]
+    await system.ended(first, within=30)
+    shown = await say(system, "actually make it 8pm", "changed")
+    assert (shown["kind"], shown["words"]) == ("clarification", "Book a table for 2 tomorrow at 8pm")
+    second = await say(system, "yes", "changed")
+    assert (second["kind"], second["instead"]) == ("started", first)
+    ended = await system.ended(second["executionId"], within=30)
+    assert next(step for step in ended["steps"] if step["name"] == "reserve_table")["input"]["time"] == "20:00"
+    await taken_back(system, first)
+    assert await system.effects(second["executionId"]) == {"reserve_table": 1, "send_message": 1}
+
+
+async def test_what_was_answered_is_not_asked_again(system: System) -> None:
+    """A status right behind a yes shows nothing to say yes to."""
+    begun = await say(system, "Book a table for 2 tomorrow at 5pm but ask me first", "answered")
+    await suspended(system, begun["executionId"])
+    await say(system, "status", "answered")
+    await say(system, "yes", "answered")
+    told = await say(system, "status", "answered")
+    assert told.get("waits", []) == []
+    assert (await system.ended(begun["executionId"], within=30))["status"] == "COMPLETED"
+
+
 async def test_another_users_conversation_is_as_good_as_none(system: System) -> None:
     """The same name, another user: nothing is open, nothing waits."""
     begun = await say(system, "Book a table for 2 tomorrow at 6pm but ask me first", "foreign")

@@ -34,7 +34,7 @@ async def model(request: Taken) -> Response:
         return await refuses(503)(request)
     if "broken" in words:
         return await refuses(401)(request)
-    if "vague" in words:
+    if "vague" in words and "the four of us" not in words:
         return await says(QUESTION)(request)
     if "slow" in words and times == 1:
         await SLOW.wait()
@@ -127,6 +127,50 @@ async def test_questions_are_in_the_record(thinking: tuple[System, Script], word
     for action in ("restart", "retry", "compensate"):
         refused = await system.post(f"{path}/{action}", {"version": ended["version"]})
         assert refused.status_code == 409, (action, refused.text)
+
+
+async def said(system: System, message: str, conversation: str) -> dict[str, Any]:
+    """The answer to a message of a conversation."""
+    body = {"message": message, "userId": "test-user", "conversationId": conversation}
+    answer = await system.post("/api/chat", body)
+    assert answer.is_success, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def test_the_answer_to_a_models_question_goes_on_with_the_same_words(thinking: tuple[System, Script]) -> None:
+    """The model is told what it asked and what was answered; a second execution does it, and the first one did nothing."""
+    system, _ = thinking
+    first = await said(system, "something vague in a chat", "vague")
+    assert (first["kind"], first["status"], first["questions"][0]["field"]) == ("clarification", "REJECTED", "people")
+    assert first["text"].endswith(first["questions"][0]["question"])
+    second = await said(system, "the four of us", "vague")
+    assert second["kind"] == "started"
+    assert (await system.ended(second["executionId"], within=30))["status"] == "COMPLETED"
+    assert HEARD[-1].splitlines() == ["something vague in a chat", first["questions"][0]["question"], "the four of us"]
+    assert await system.effects(second["executionId"]) == {"table": 1}
+    assert await system.effects(first["executionId"]) == {}
+
+
+async def test_an_answer_that_the_model_asks_about_again_keeps_all_that_was_said(thinking: tuple[System, Script]) -> None:
+    """And "never mind" drops it."""
+    system, _ = thinking
+    await said(system, "something vague again", "again")
+    second = await said(system, "us", "again")
+    assert second["kind"] == "clarification"
+    assert HEARD[-1].splitlines()[::2] == ["something vague again", "us"]
+    dropped = await said(system, "never mind", "again")
+    assert (dropped["kind"], dropped["text"]) == ("answer", "All right, that is dropped. Nothing was done.")
+
+
+async def test_a_stream_ends_with_what_the_model_asks(thinking: tuple[System, Script]) -> None:
+    """The next message answers it."""
+    system, _ = thinking
+    body = {"message": "something vague, streamed", "userId": "test-user", "conversationId": "streamed"}
+    answer = await system.post("/api/chat", body, Accept="text/event-stream")
+    last = answer.text.strip().split("\n\n")[-1]
+    assert last.startswith("event: clarification\n")
+    assert (await said(system, "the four of us", "streamed"))["kind"] == "started"
 
 
 async def test_what_looks_like_a_reference_never_reaches_the_model(thinking: tuple[System, Script]) -> None:

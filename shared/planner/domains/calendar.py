@@ -67,6 +67,7 @@ CALENDAR: Final = Domain(
         StepShape(
             tool="create_calendar_event",
             args=(("title", "title"), ("start", "start"), ("end", "end"), ("location", "location")),
+            came="{title}: the link holds it for any calendar",
         ),
     ),
     label="the calendar entry at {time}",

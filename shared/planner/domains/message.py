@@ -5,7 +5,9 @@ from typing import Final
 from shared.planner import lexicon
 from shared.planner.domain import Detail, Domain, StepShape
 
-SEND: Final = StepShape(tool="send_message", args=(("to", "to"), ("channel", "channel"), ("text", "text")))
+SEND: Final = StepShape(
+    tool="send_message", args=(("to", "to"), ("channel", "channel"), ("text", "text")), came="{channel} to {to}"
+)
 
 MESSAGE: Final = Domain(
     name="message",

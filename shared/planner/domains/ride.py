@@ -31,6 +31,7 @@ RIDE: Final = Domain(
                 ("time", "time"),
                 ("passengers", "passengers"),
             ),
+            came="a car at {pickup} on {date} at {time}, reference {ride_id}",
         ),
     ),
     booking=True,

@@ -28,7 +28,13 @@ SEARCH: Final = Domain(
         PARTY,
         CUISINE,
     ),
-    steps=(StepShape(tool="search_restaurants", args=_ARGS),),
+    steps=(
+        StepShape(
+            tool="search_restaurants",
+            args=_ARGS,
+            each=("restaurants", "{restaurant} ({cuisine}, {area})", "no restaurant has a table then"),
+        ),
+    ),
     summary="search for restaurants for {party_size} on {moment}{wishes}",
 )  # fmt: skip
 SEARCH_TABLES: Final = msgspec.structs.replace(SEARCH, steps=(StepShape(tool="find_table", args=_ARGS),))

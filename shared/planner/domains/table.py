@@ -76,6 +76,7 @@ TABLE: Final = Domain(
                 ("time", "time"),
                 ("name", "name"),
             ),
+            came="{restaurant} on {date} at {time}, reference {reservation_id}",
         ),
     ),
     booking=True,

@@ -4,6 +4,8 @@ from typing import Final
 
 from shared.planner.domain import Detail, Domain, StepShape
 
+_CAME: Final = "{summary}, {low_c} to {high_c} °C, {rain_percent} % chance of rain"
+
 WEATHER: Final = Domain(
     name="weather",
     nouns=(
@@ -21,7 +23,7 @@ WEATHER: Final = Domain(
         Detail(name="when", kind="day", default="today", rule="today, because no day was said"),
         Detail(name="place", kind="place", after=("in", "for", "at", "near"), ask="The weather of which place?"),
     ),
-    steps=(StepShape(tool="get_weather", args=(("place", "place"), ("date", "date"))),),
+    steps=(StepShape(tool="get_weather", args=(("place", "place"), ("date", "date")), came=_CAME),),
     summary="weather in {place} on {day}",
     confirmation="Weather in {place} on {date}: {step:get_weather.summary}.",
 )  # fmt: skip
