@@ -9,6 +9,7 @@ from services.ingress.chat_standing import deed, end_of_history
 from services.ingress.chat_turn import Reply, Turn, said
 from shared.actions import Cancel, Compensate
 from shared.chat.model import Begin, Offer, Propose, Redo
+from shared.errors import NotFound
 from shared.machine import undoing
 from shared.machine.draft import Draft
 from shared.machine.status import TERMINAL
@@ -24,6 +25,17 @@ async def stop(turn: Turn, execution: str) -> Reply:
     told = await turn.deps.actions.act(execution, turn.tenant, Cancel(reason="said in the chat"), turn.by)
     reply = said(turn, "acted", f"It is cancelled: {told['will']}.", deed(told, execution), status=202)
     return msgspec.structs.replace(reply, execution=execution, after=after)
+
+
+async def unschedule(turn: Turn, schedule: str) -> Reply:
+    """Nothing more is begun by it; what was begun goes on."""
+    talk = msgspec.structs.replace(turn.kept.talk, schedule="")
+    try:
+        await turn.deps.schedules.drop(schedule, turn.tenant)
+    except NotFound:
+        return said(turn, "answer", "There is no such schedule any more.", talk=talk)
+    told = {"action": "delete", "scheduleId": schedule}
+    return said(turn, "acted", "The schedule is deleted: nothing more comes of it.", told, talk=talk, status=202)
 
 
 async def _take_back(turn: Turn, execution: str, status: str) -> Reply:

@@ -63,6 +63,7 @@ def begun(turn: Turn, body: dict[str, Any], status: int, place: str, asked: Exec
     said = {"conversationId": turn.conversation, "kind": kind, "text": _beginning(body, kind)}
     talk = msgspec.structs.replace(turn.kept.talk, open=None)
     if status != 202:
+        talk = msgspec.structs.replace(talk, schedule=body["id"], latest=None)
         return Reply(body=said | body, status=status, place=place, talk=talk)
     execution = body["executionId"]
     talk = talk.begun(execution, _latest(body, asked, execution))

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from services.ingress.chat_again import propose, redo, stop
+from services.ingress.chat_again import propose, redo, stop, unschedule
 from services.ingress.chat_begin import begin, to_model
 from services.ingress.chat_standing import deed, end_of_history, shown, standing, worded
 from services.ingress.chat_turn import Reply, Turn, said
@@ -49,8 +49,8 @@ async def carry_out(turn: Turn, meaning: Meaning) -> Reply:
             return _choose(turn, among)
         case Act():
             return await _act(turn, meaning)
-        case Stop(execution=execution):
-            return await stop(turn, execution)
+        case Stop(execution=execution, schedule=schedule):
+            return await unschedule(turn, schedule) if schedule else await stop(turn, execution)
         case Propose():
             return await propose(turn, meaning)
         case Redo():

@@ -89,6 +89,8 @@ class Talk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     open: Open | None = None
     executions: tuple[str, ...] = ()
     shown: tuple[Shown, ...] = ()
+    schedule: str = ""
+    """The schedule that was begun last, and no execution after it."""
     latest: Latest | None = None
     offer: Offer | None = None
     """A yes to it counts in the next message only."""
@@ -96,7 +98,8 @@ class Talk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def begun(self, execution: str, latest: Latest | None = None) -> "Talk":
         """With one more execution, and nothing open."""
         kept = tuple(one for one in self.executions if one != execution)
-        return msgspec.structs.replace(self, open=None, executions=(*kept, execution)[-EXECUTIONS:], latest=latest)
+        executions = (*kept, execution)[-EXECUTIONS:]
+        return msgspec.structs.replace(self, open=None, executions=executions, schedule="", latest=latest)
 
     def having_shown(self, pending: "tuple[Pending, ...]") -> "Talk":
         """With these on record as shown."""
@@ -150,9 +153,10 @@ class Choose(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """The latest execution is to be cancelled."""
+    """The latest execution is to be cancelled, or the schedule that was begun after it deleted."""
 
-    execution: str
+    execution: str = ""
+    schedule: str = ""
 
 
 class Propose(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,17 +45,9 @@ MOVED: Final = "Since it was first said, the day has become another: {days}. Whi
 
 def understand(words: str, talk: Talk, pending: Sequence[Pending], read: Read, *, now_ms: int, timezone: str = "") -> Meaning:
     """What a message means. `pending`: what the conversation's executions ask of a person now."""
-    said = phrases.plain(words)
-    if said in phrases.HELP:
-        return Help()
-    if phrases.TELL.fullmatch(said):
-        return Tell()
-    if said in phrases.THANKS:
-        return Nothing(text=WELCOME)
-    if said in phrases.DROP or (said in phrases.STOP and talk.open):
-        return Drop()
-    if said in phrases.STOP:
-        return Stop(execution=talk.executions[-1]) if talk.executions else Nothing(text=NO_EXECUTION)
+    phrase = _phrase(phrases.plain(words), talk)
+    if phrase is not None:
+        return phrase
     consent = phrases.consent(words)
     if talk.offer is not None and consent is not None and not consent[1]:
         return _taken_up(talk.offer, read, now_ms) if consent[0] else Nothing(text=STAYS)
@@ -67,6 +59,26 @@ def understand(words: str, talk: Talk, pending: Sequence[Pending], read: Read, *
     if change and talk.latest and (proposed := _proposed(change, talk.latest, read, now_ms)):
         return proposed
     return _fresh(words, read, now_ms, timezone)
+
+
+def _phrase(said: str, talk: Talk) -> Meaning | None:
+    """What a conversation understands by itself."""
+    if said in phrases.HELP:
+        return Help()
+    if phrases.TELL.fullmatch(said):
+        return Tell()
+    if said in phrases.THANKS:
+        return Nothing(text=WELCOME)
+    if said in phrases.DROP or (said in phrases.STOP and talk.open):
+        return Drop()
+    return _stopped(talk) if said in phrases.STOP else None
+
+
+def _stopped(talk: Talk) -> Meaning:
+    """What was begun last."""
+    if talk.schedule:
+        return Stop(schedule=talk.schedule)
+    return Stop(execution=talk.executions[-1]) if talk.executions else Nothing(text=NO_EXECUTION)
 
 
 def _fresh(words: str, read: Read, now_ms: int, timezone: str) -> Meaning:

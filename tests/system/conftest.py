@@ -15,7 +15,7 @@ from tests.system.harness import QUICK, System
 async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
     """A whole system with the quick limits; tests keep apart by their own executions."""
     folder: Path = tmp_path_factory.mktemp("system")
-    made = System(folder, **QUICK, MAX_PLAN_STEPS="50", ABLY_WEBHOOK_KEYS=DEV_ABLY_KEY)
+    made = System(folder, **QUICK, MAX_PLAN_STEPS="50", CHAT_PER_MINUTE="0", ABLY_WEBHOOK_KEYS=DEV_ABLY_KEY)
     made.environ["ABLY_DEV_RULES"] = webhook_rule(made)
     async with made as running:
         yield running

@@ -151,6 +151,18 @@ async def test_what_was_begun_is_changed_after_a_yes(system: System) -> None:
     assert await system.effects(second["executionId"]) == {"reserve_table": 1, "send_message": 1}
 
 
+async def test_a_schedule_that_was_just_made_is_deleted(system: System) -> None:
+    """It is what "it" is, and no execution before it."""
+    made = await say(system, "every Friday at 6pm book a table for 2 at 8pm", "weekly")
+    assert (made["kind"], made["text"].partition(":")[0]) == ("scheduled", "book a table for 2 at 8pm")
+    acted = await say(system, "cancel it", "weekly")
+    assert (acted["kind"], acted["scheduleId"]) == ("acted", made["id"])
+    assert made["id"] not in [
+        one["id"] for one in (await system.client.get(f"{system.processes['ingress'].url}/api/schedules")).json()["schedules"]
+    ]
+    assert (await say(system, "cancel it", "weekly"))["text"] == "Nothing was begun in this conversation."
+
+
 async def test_what_was_answered_is_not_asked_again(system: System) -> None:
     """A status right behind a yes shows nothing to say yes to."""
     begun = await say(system, "Book a table for 2 tomorrow at 5pm but ask me first", "answered")
