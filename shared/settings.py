@@ -19,6 +19,7 @@ from shared.machine.plan import EVENT_NAME
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 # QStash's public development keys (user 1 of `qstash dev`): safe to print, and accepted in local mode only.
 DEV_TOKEN = "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0="  # noqa: S105 - public
@@ -257,6 +258,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of one answer."""
     llm_budget_tokens: Positive = 40_000
     """Of all calls for one execution, questions and answers together: then the rules' word stands."""
+    llm_price_in: Money = 0
+    """What a million tokens cost that the model is asked with, in the small unit in which tools' costs are counted (cents)."""
+    llm_price_out: Money = 0
+    """The same of those that it answers with."""
+    llm_budget_cost: Money = 0
+    """What all calls for one execution may cost, in that unit: then the rules' word stands. 0 = no limit but the tokens'."""
     llm_timeout_ms: Positive = 7_000
     """How long one answer is waited for; never longer than the invocation may take (STEP_CUTOFF_MS)."""
     llm_attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 4
@@ -457,6 +464,8 @@ def _check_event_channels(settings: Settings) -> None:
 def _check_model(settings: Settings) -> None:
     if settings.planner == "llm" and settings.planners == "rules":
         raise SettingsError("PLANNER=llm needs a model: set LLM_MODEL and LLM_API_KEY, or choose PLANNER=auto")
+    if settings.llm_budget_cost and not (settings.llm_price_in and settings.llm_price_out):
+        raise SettingsError("LLM_BUDGET_COST needs LLM_PRICE_IN and LLM_PRICE_OUT: what a million tokens cost")
     if re.search(r"[^!-~]", settings.llm_api_key):
         raise SettingsError("LLM_API_KEY has a blank, a line end or a letter that no header takes: copy it without")
     try:

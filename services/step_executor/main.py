@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from math import ceil
 
 import httpx
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from shared.interpret import Interpreter, Limits
 from shared.machine.events import Patience
 from shared.places import here, owners
 from shared.planner.llm.planner import ModelPlanner
+from shared.planner.llm.said import Price
 from shared.ports import Progress as ProgressPort
 from shared.profiles import Profiles
 from shared.progress import Progress
@@ -78,6 +80,7 @@ def open_planner(engine: Engine, registry: Registry, stack: AsyncExitStack) -> M
         accept=lambda draft, tenant: ruled(draft, registry, limits, policies, tenant),
         extend=lambda stopped, draft, tenant: ruled_again(stopped, draft, registry, limits, policies, tenant),
         profile_of=Profiles(engine.redis, seeded=settings.local).get,
+        price=Price(asked=settings.llm_price_in, answered=settings.llm_price_out),
     )
 
 
@@ -110,6 +113,7 @@ def interpreter(
         patience=Patience(
             calls=engine.settings.llm_attempts,
             tokens=engine.settings.llm_budget_tokens,
+            cost_micro=ceil(engine.settings.llm_budget_cost * 1_000_000),
             call_ms=engine.settings.llm_timeout_ms,
         ),
         owners=owners,

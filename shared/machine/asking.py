@@ -41,9 +41,10 @@ def hear(draft: Draft) -> None:
         return
     said = advice.said
     problems = said.problems if isinstance(said, Flawed) else ()
-    tokens = asking.tokens + advice.tokens
-    draft.note(asking=msgspec.structs.replace(asking, heard=advice.call, tokens=tokens, problems=problems))
-    draft.say("planning.answered", call=advice.call, said=SAID[type(said)], tokens=advice.tokens, **advice.detail, **_why(said))
+    tokens, cost = asking.tokens + advice.tokens, asking.cost_micro + advice.cost_micro
+    draft.note(asking=msgspec.structs.replace(asking, heard=advice.call, tokens=tokens, cost_micro=cost, problems=problems))
+    spent: dict[str, Any] = {"tokens": advice.tokens} | ({"cost": advice.cost_micro / 1_000_000} if advice.cost_micro else {})
+    draft.say("planning.answered", call=advice.call, said=SAID[type(said)], **spent, **advice.detail, **_why(said))
     draft.progress()
 
 
@@ -92,7 +93,8 @@ def _of(draft: Draft, advice: Advice, *, spent: bool) -> Later | Adopted | Asked
 
 
 def _spent(asking: Asking, patience: Patience) -> bool:
-    return asking.calls >= patience.calls or asking.tokens >= patience.tokens
+    dear = bool(patience.cost_micro) and asking.cost_micro >= patience.cost_micro
+    return dear or asking.calls >= patience.calls or asking.tokens >= patience.tokens
 
 
 def _ask(draft: Draft, room: Room) -> AskModel:

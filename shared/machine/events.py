@@ -13,6 +13,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
 
     calls: int = 4
     tokens: int = 40_000
+    cost_micro: int = 0
+    """In millionths of the unit that the installation counts in; 0 = no limit."""
     call_ms: int = 7_000
     """How long one answer is waited for."""
 

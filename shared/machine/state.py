@@ -64,6 +64,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     heard: int = 0
     """The latest call whose answer is told in the history."""
     tokens: int = 0
+    cost_micro: int = 0
+    """What all of it has cost, in millionths of the unit that the installation counts in."""
     problems: tuple[str, ...] = ()
     """What was wrong with the latest answer: the next call is told."""
 
@@ -322,6 +324,8 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     call: int
     said: Adopted | Asked | Flawed | Unreachable
     tokens: int = 0
+    cost_micro: int = 0
+    """In millionths of the unit that the installation counts in; 0 where no price is known."""
     detail: dict[str, Any] = {}
     """For the history: which model, which request, how long."""
     instead: Adopted | Asked

@@ -21,7 +21,8 @@ PATIENCE = Patience(calls=3, tokens=1_000, call_ms=4_000)
 class Planning:
     """One execution that has words only, moved by hand."""
 
-    def __init__(self, status: Status = Status.RECEIVED, **notes: Any) -> None:
+    def __init__(self, status: Status = Status.RECEIVED, patience: Patience = PATIENCE, **notes: Any) -> None:
+        self.patience = patience
         self.header = Header(id="exe_00_t", tenant="t", plan="", status=status)
         self.notes = Notes(**notes)
         self.now_ms = NOW
@@ -41,7 +42,7 @@ class Planning:
             lease_ms=NOW + 11_000,
             parallel=1,
             started=self.started,
-            patience=PATIENCE,
+            patience=self.patience,
         )
 
     def go(self, event: Any) -> Any:
@@ -180,6 +181,26 @@ def test_tokens_are_bounded_too() -> None:
     one = Planning()
     one.wake()
     assert isinstance(one.says(Flawed(problems=("p",)), tokens=1_000), End)
+
+
+def test_money_is_bounded_too() -> None:
+    """What every call costs is told and added up; no further call once the money is used up."""
+    one = Planning(patience=msgspec.structs.replace(PATIENCE, cost_micro=2_500_000))
+    one.wake()
+    assert isinstance(one.says(Flawed(problems=("p",)), cost_micro=1_250_000), AskModel)
+    assert [line.detail["cost"] for line in one.last.kept.history if line.event == "planning.answered"] == [1.25]
+    assert one.notes.asking.cost_micro == 1_250_000
+    assert isinstance(one.says(Flawed(problems=("p",)), cost_micro=1_250_000), End)
+
+
+def test_without_a_price_no_cost_is_told() -> None:
+    """It is not known, which is not the same as nothing."""
+    one = Planning()
+    one.wake()
+    one.says(Flawed(problems=("p",)))
+    assert [list(line.detail) for line in one.last.kept.history if line.event == "planning.answered"] == [
+        ["call", "said", "tokens", "problems"]
+    ]
 
 
 def test_no_answer_is_waited_out() -> None:

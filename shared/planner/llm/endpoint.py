@@ -117,15 +117,23 @@ class Endpoint:
             "tookMs": int((time.monotonic() - began) * 1000),
         }
         cut = getattr(first, "finish_reason", "") == "length"
-        return Said(text=text, tokens=_tokens(found, text, messages), detail=detail, cut=cut)
+        tokens, asked = _tokens(found, text, messages)
+        return Said(text=text, tokens=tokens, asked=asked, detail=detail, cut=cut)
 
 
-def _tokens(found: Any, text: str, messages: Sequence[Mapping[str, str]]) -> int:
-    """What the endpoint says it cost, or a guess: what does not count itself must not be free."""
-    total = getattr(getattr(found, "usage", None), "total_tokens", None)
-    if isinstance(total, int) and 0 < total < 10**9:
-        return total
-    return (len(text) + sum(len(message["content"]) for message in messages)) // 4 + 1
+def _tokens(found: Any, text: str, messages: Sequence[Mapping[str, str]]) -> tuple[int, int]:
+    """What the endpoint says it took, and how much of that was the question; or a guess: it must not be free."""
+    usage = getattr(found, "usage", None)
+    total, asked = _count(usage, "total_tokens"), _count(usage, "prompt_tokens")
+    guess = sum(len(message["content"]) for message in messages) // 4
+    if not total:
+        return len(text) // 4 + guess + 1, guess
+    return total, min(asked or guess, total)
+
+
+def _count(usage: Any, name: str) -> int:
+    found = getattr(usage, name, None)
+    return found if isinstance(found, int) and 0 < found < 10**9 else 0
 
 
 def _refused(error: openai.APIStatusError) -> Unreachable:

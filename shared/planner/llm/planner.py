@@ -14,6 +14,8 @@ from shared.machine.plan import Blueprint, Contract, Plan, PlanDraft
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
 from shared.planner.llm import answer, failed
 from shared.planner.llm.said import Said
+from shared.planner.llm import answer
+from shared.planner.llm.said import Price, Said
 from shared.planner.model import Clarification, Profile
 from shared.planner.pipeline import plan_text
 from shared.ports import Stopped, Words
@@ -22,6 +24,7 @@ PROMPT: Final = files(__package__).joinpath("prompt.md").read_text(encoding="utf
 REPLAN: Final = files(__package__).joinpath("replan.md").read_text(encoding="utf-8")
 NO_RULES: Final = Asked(questions=({"field": "plan", "question": "The rules make no other plan.", "candidates": []},))
 CHARACTERS_A_TOKEN: Final = 4
+NO_PRICE: Final = Price()
 
 
 class Model(Protocol):
@@ -69,6 +72,7 @@ class ModelPlanner:
         accept: Callable[[PlanDraft, str], tuple[Plan, bool]],
         extend: Callable[[Stopped, PlanDraft, str], tuple[Plan, bool]],
         profile_of: Callable[[str, str], Awaitable[Profile | None]],
+        price: Price = NO_PRICE,
     ) -> None:
         """`model` None: only the rules plan. `accept` is the one validator, for a tenant, and says whether
         its policies want the plan confirmed: PlanRefused names what is wrong. `extend` is the same for a next version."""
@@ -77,6 +81,7 @@ class ModelPlanner:
         self._tools = tools
         self._accept = accept
         self._profile_of = profile_of
+        self._price = price
 
     async def advise(
         self,
@@ -102,11 +107,13 @@ class ModelPlanner:
         messages = self._messages(words.text, profile, now, problems, before, stopped)
         found = await self._model.ask(messages, answer.schema(self._tools.contracts()), until_s)
         if isinstance(found, Unreachable):
-            return Advice(call=call, said=found, tokens=_asked(messages), instead=instead)
+            asked = _asked(messages)
+            return Advice(call=call, said=found, tokens=asked, cost_micro=self._price.micro(asked, asked), instead=instead)
         return Advice(
             call=call,
             said=self._read(found, words.text, profile, tenant, stopped),
             tokens=found.tokens,
+            cost_micro=self._price.micro(found.tokens, found.asked),
             detail=found.detail,
             instead=instead,
         )

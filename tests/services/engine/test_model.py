@@ -20,7 +20,8 @@ from shared.machine.state import Adopted, Advice, Asked, Failure, Flawed, Unreac
 from shared.machine.versions import differences, follows
 from shared.planner import Profile
 from shared.planner.llm.endpoint import Endpoint
-from shared.planner.llm.planner import ModelPlanner
+from shared.planner.llm.planner import NO_PRICE, ModelPlanner
+from shared.planner.llm.said import Price
 from shared.policies import NO_POLICIES, Policies, read
 from shared.ports import Stopped, Words
 from shared.tools.registry import Registry
@@ -36,7 +37,7 @@ Ask = Callable[..., Any]
 
 
 @asynccontextmanager
-async def planner(base_url: str, policies: Policies = NO_POLICIES) -> AsyncIterator[ModelPlanner]:
+async def planner(base_url: str, policies: Policies = NO_POLICIES, price: Price = NO_PRICE) -> AsyncIterator[ModelPlanner]:
     """A planner over the town's tools."""
     registry = Registry()
     limits = plan_limits(configured())
@@ -54,6 +55,7 @@ async def planner(base_url: str, policies: Policies = NO_POLICIES) -> AsyncItera
                 accept=lambda draft, tenant: ruled(draft, registry, limits, policies, tenant),
                 extend=lambda stopped, draft, tenant: ruled_again(stopped, draft, registry, limits, policies, tenant),
                 profile_of=profile_of,
+                price=price,
             )
         finally:
             await model.close()
@@ -463,3 +465,24 @@ async def test_the_rules_make_no_other_plan() -> None:
         advice = await advised(found, stopped=failed_plan(found._tools), model=False)  # type: ignore[arg-type] # the registry
     assert isinstance(advice.instead, Asked)
     assert isinstance(advice.said, Unreachable)
+@pytest.mark.parametrize(
+    ("usage", "micro"),
+    [
+        ({"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100}, 90 * 15 + 10 * 60),
+        ({"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 130}, 90 * 15 + 40 * 60),  # tokens nobody sees
+        ({"prompt_tokens": 900, "total_tokens": 100}, 100 * 15),
+    ],
+    ids=["counted", "with hidden tokens", "contradicting itself"],
+)
+async def test_a_call_costs_what_its_tokens_cost(usage: dict[str, int], micro: int) -> None:
+    """In millionths of the unit in which prices are given for a million tokens; what is not question is answer."""
+    async with scripted(says(TABLE, usage=usage)) as (url, _), planner(url, price=Price(asked=15, answered=60)) as found:
+        assert (await advised(found)).cost_micro == micro
+
+
+async def test_a_call_without_a_count_or_an_answer_is_not_free() -> None:
+    """It is guessed: the question was sent in any case."""
+    price = Price(asked=0.15, answered=0.6)
+    for turn in (says(TABLE, usage=None), refuses(503)):
+        async with scripted(turn) as (url, _), planner(url, price=price) as found:
+            assert (await advised(found)).cost_micro > 0

@@ -57,6 +57,9 @@ WRONG = {
     "LLM_API_KEY": ["sk with blanks", "sk-line\n", "sk-ünicode"],
     "LLM_MAX_TOKENS": ["0"],
     "LLM_BUDGET_TOKENS": ["-1"],
+    "LLM_PRICE_IN": ["-1", "nan", "inf", "free"],
+    "LLM_PRICE_OUT": ["-0.5", "1e12"],
+    "LLM_BUDGET_COST": ["-1", "nan"],
     "LLM_TIMEOUT_MS": ["7s"],
     "LLM_ATTEMPTS": ["0", "21"],
     "INGRESS_PORT": ["0", "65536", "http"],
@@ -269,6 +272,12 @@ def test_the_table_of_the_readme_has_every_setting() -> None:
         variable = "SECRET_<NAME>" if name == "secrets" else name.upper()
         assert f"| `{variable}` |" in table
     assert Secret("x") == "x"
+
+
+def test_a_budget_in_money_needs_prices() -> None:
+    """Otherwise no call would count against it."""
+    assert "LLM_PRICE_IN" in refusal(LLM_BUDGET_COST="50")
+    assert "LLM_PRICE_OUT" in refusal(LLM_BUDGET_COST="50", LLM_PRICE_IN="15")
 
 
 def test_a_planner_that_is_always_the_model_needs_one() -> None:
