@@ -19,6 +19,7 @@ from shared.machine.plan import EVENT_NAME
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+OPENAI = "https://api.openai.com/v1"
 Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 # QStash's public development keys (user 1 of `qstash dev`): safe to print, and accepted in local mode only.
@@ -248,7 +249,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     planner: Literal["auto", "rules", "llm"] = "auto"
     """Who plans words: `rules` never asks a model, `auto` asks it where the rules would ask the person, `llm` always."""
-    llm_base_url: str = "https://api.openai.com/v1"
+    llm_base_url: str = OPENAI
     """Any endpoint that speaks OpenAI's chat completions, its path included."""
     llm_model: str = ""
     """Empty (or an empty key): there is no model, and the rules plan."""
@@ -468,13 +469,17 @@ def _check_model(settings: Settings) -> None:
         raise SettingsError("LLM_BUDGET_COST needs LLM_PRICE_IN and LLM_PRICE_OUT: what a million tokens cost")
     if re.search(r"[^!-~]", settings.llm_api_key):
         raise SettingsError("LLM_API_KEY has a blank, a line end or a letter that no header takes: copy it without")
-    try:
-        parts = urlsplit(settings.llm_base_url)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.query
-    except ValueError:
-        usable = False
-    if not usable:  # not shown: it may hold a password
+    if not is_endpoint(settings.llm_base_url):  # not shown: it may hold a password
         raise SettingsError("LLM_BASE_URL is not usable: write it with its path, such as http://127.0.0.1:11434/v1")
+
+
+def is_endpoint(url: str) -> bool:
+    """Whether a model's endpoint can be there."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.query)
+    except ValueError:
+        return False
 
 
 def _check_times(settings: Settings) -> None:

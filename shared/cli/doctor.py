@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 import httpx
 
 from shared.ably import api_key
-from shared.cli import envfile, judge, judge_ably, reach, reach_ably
+from shared.cli import envfile, judge, judge_ably, judge_model, reach, reach_ably, reach_mcp, reach_model
 from shared.cli.findings import Finding
 from shared.errors import SettingsError, Unavailable
 from shared.qstash import PING_PATH
 from shared.redisdb.connect import connect
 from shared.redisdb.pings import Ping, Pings
 from shared.settings import Settings, load
+from shared.tools import mcp_tools
 
 POLL_S: Final = 0.02
 ASK_QSTASH_S: Final = 0.3
@@ -47,6 +48,8 @@ async def examine(environ: Mapping[str, str], *, env_file: Path, ingress_url: st
         async for finding in _others(client, settings, ingress_url):
             yield finding
         for finding in await _second_channel(client, settings):
+            yield finding
+        for finding in await _planning_and_tools(client, settings):
             yield finding
         if facts.error:
             yield Finding(check="round trip", status="skip", message="not tried: its arrival is noted in Redis")
@@ -93,6 +96,27 @@ async def _second_channel(client: httpx.AsyncClient, settings: Settings) -> list
     )
     found = judge_ably.everything(facts, leeway_s=settings.jwt_leeway_s)
     return [*found, judge_ably.subscriber(url, heard), *judge_ably.webhook(settings)]
+
+
+async def _planning_and_tools(client: httpx.AsyncClient, settings: Settings) -> list[Finding]:
+    """The model and the MCP servers, where there are any."""
+    model, servers = await asyncio.gather(_model(client, settings), _servers(settings))
+    return [*model, *servers]
+
+
+async def _model(client: httpx.AsyncClient, settings: Settings) -> list[Finding]:
+    if settings.planners == "rules":
+        return [found] if (found := judge_model.unused(settings)) else []
+    facts = await reach_model.look_at_model(client, settings.llm_base_url, settings.llm_api_key, settings.llm_model)
+    return [judge_model.known(address(settings.llm_base_url), facts, settings.llm_model)]
+
+
+async def _servers(settings: Settings) -> list[Finding]:
+    try:
+        servers = mcp_tools.load(settings.mcp_servers) if settings.mcp_servers else ()
+    except SettingsError as error:
+        return [Finding(check="mcp", status="fail", message=error.message, remedy="docs/mcp.md has the form of the file")]
+    return await reach_mcp.look_at_servers(servers, settings.secrets)
 
 
 def _base(url: str) -> str:

@@ -13,12 +13,13 @@ import httpx
 import msgspec
 
 from shared.ably import api_key
-from shared.cli import envfile, judge, judge_ably, reach, reach_ably
+from shared.cli import envfile, judge, judge_ably, judge_model, reach, reach_ably, reach_mcp, reach_model
 from shared.cli.doctor import address, unreadable_lines
 from shared.cli.findings import Finding, masked, show
 from shared.cli.reach import SigningKeys
 from shared.errors import SettingsError
-from shared.settings import DEV_ABLY_KEY, DEV_TOKEN, PUBLIC_KEYS, load
+from shared.settings import DEV_ABLY_KEY, DEV_TOKEN, OPENAI, PUBLIC_KEYS, SECRET_PREFIX, Secret, is_endpoint, load
+from shared.tools import mcp_tools
 
 T = TypeVar("T")
 
@@ -36,6 +37,8 @@ _QSTASH: Final = "RELIABLE QUEUE (Upstash QStash): the console's overview page, 
 _STORE: Final = "STORE (Redis or Valkey)"
 _PLACES: Final = "ADDRESSES: where QStash reaches our services"
 _OWN: Final = "OUR OWN KEYS: the same for all services"
+_MODEL: Final = "MODEL, optional: any endpoint that speaks OpenAI's chat completions"
+_TOOLS: Final = "TOOLS of MCP servers, optional"
 _ABLY: Final = "SECOND CHANNEL (Ably), optional: the API Keys tab of the app"
 
 FIELDS: Final = (
@@ -54,11 +57,31 @@ FIELDS: Final = (
         asks="API key of an Ably app, for a second channel beside QStash and for progress; `none` for no Ably",
         heading=_ABLY,
     ),
+    Field(
+        name="LLM_API_KEY",
+        asks="API key of a model that plans what the rules do not; any word will do for some, `none` for no model",
+        heading=_MODEL,
+    ),
+    Field(name="LLM_BASE_URL", asks="Address of its endpoint, with the path", heading=_MODEL, secret=False),
+    Field(name="LLM_MODEL", asks="Name of the model there", heading=_MODEL, secret=False),
+    Field(
+        name="MCP_SERVERS",
+        asks="File that names MCP servers whose tools steps may call; `none` for no such tools",
+        heading=_TOOLS,
+        secret=False,
+    ),
 )
 _BY_NAME: Final = {field.name: field for field in FIELDS}
 _LATER: Final = frozenset({"EXECUTOR_URL", "RESUME_URL"})
 """What may well start only when this file is there."""
-_OPTIONAL: Final = frozenset({"ABLY_API_KEY"})
+_OPTIONAL: Final = {
+    "ABLY_API_KEY": "there is no second channel",
+    "LLM_API_KEY": "the rules plan",
+    "MCP_SERVERS": "there are no such tools",
+}
+"""What may be empty, and what that means."""
+_OF_THE_MODEL: Final = frozenset({"LLM_BASE_URL", "LLM_MODEL"})
+"""What is asked only where there is a key for a model."""
 _PLACEHOLDER: Final = re.compile(r"your_\w+_here")
 
 
@@ -111,7 +134,8 @@ class Setup:
         )
         self._look_at_the_file()
         for field in FIELDS:
-            self._values[field.name] = self._asked(field)
+            if self._wanted(field):
+                self._values[field.name] = self._asked(field)
         self._look_at_clocks()
         self._summary()
         if wrong := self._wrong_as_a_whole():
@@ -119,6 +143,9 @@ class Setup:
         if not click.confirm(f"\nWrite this to {self._path}?", default=True):
             raise click.Abort
         self._write()
+
+    def _wanted(self, field: Field) -> bool:
+        return field.name not in _OF_THE_MODEL or bool(self._values["LLM_API_KEY"])
 
     def _asked(self, field: Field) -> str:
         while True:
@@ -168,6 +195,7 @@ class Setup:
             "EXECUTOR_URL": lambda: "http://127.0.0.1:3001" if home else "",
             "RESUME_URL": lambda: "http://127.0.0.1:3002" if home else "",
             "INTERNAL_SIGNING_KEY": lambda: secrets.token_hex(32),
+            "LLM_BASE_URL": lambda: OPENAI,
             "API_KEYS": lambda: f"default:{secrets.token_hex(24)}",
             "QSTASH_CURRENT_SIGNING_KEY": lambda: self._said.current if self._said else "",
             "QSTASH_NEXT_SIGNING_KEY": lambda: self._said.next if self._said else "",
@@ -180,7 +208,7 @@ class Setup:
         """Take, check, write; Refused after everything that is wrong was said."""
         self._look_at_the_file()
         failed = False
-        for field in FIELDS:
+        for field in filter(self._wanted, FIELDS):
             value = chosen(field.name, self._known.get(field.name, ""), self._made(field.name))
             self._values[field.name] = value
             findings = self._verdicts(field.name, value)
@@ -201,7 +229,7 @@ class Setup:
     def _verdicts(self, name: str, value: str) -> list[Finding]:
         """What there is to say of a value; the earlier ones are known."""
         if not value and name in _OPTIONAL:
-            return [Finding(check=_CHECKS[name], status="ok", message=f"{name} stays empty: there is no second channel")]
+            return [Finding(check=_CHECKS[name], status="ok", message=f"{name} stays empty: {_OPTIONAL[name]}")]
         wrong = self._form(name, value)
         if wrong:
             return [Finding(check=_CHECKS[name], status="fail", message=wrong)]
@@ -215,6 +243,9 @@ class Setup:
             "RESUME_URL": lambda: self._service("resume", name, value),
             "QSTASH_URL": lambda: self._qstash(value),
             "ABLY_API_KEY": lambda: self._ably(value),
+            "LLM_BASE_URL": lambda: self._endpoint(value),
+            "LLM_MODEL": lambda: self._model(value),
+            "MCP_SERVERS": lambda: self._mcp(value),
         }
         if name in _FROM_QSTASH:
             return [self._key(name, value)]
@@ -234,6 +265,8 @@ class Setup:
             return judge.base_url(name, value) or (
                 judge.reachable(name, value, self._values["QSTASH_URL"]) if name != "QSTASH_URL" else ""
             )
+        if name in {"LLM_BASE_URL", "MCP_SERVERS"}:
+            return _form_elsewhere(name, value)
         if name == "API_KEYS":
             fine = all(re.fullmatch(r"[a-z0-9_-]{1,40}:\S{16,}", pair.strip()) for pair in value.split(","))
             return "" if fine else "API_KEYS: write tenant:key, comma separated, each key of at least 16 characters"
@@ -294,6 +327,26 @@ class Setup:
         found = judge_ably.reached(base, clock)
         return [found] if found.status != "ok" else [judge_ably.key(said), *_clock("ably clock", clock.offset_s)]
 
+    async def _endpoint(self, value: str) -> list[Finding]:
+        async with httpx.AsyncClient() as client:
+            return [judge_model.reached(address(value), await reach_model.ask_key(client, value, self._values["LLM_API_KEY"]))]
+
+    async def _model(self, value: str) -> list[Finding]:
+        base, key = self._values["LLM_BASE_URL"], self._values["LLM_API_KEY"]
+        async with httpx.AsyncClient() as client:
+            return [judge_model.known(address(base), await reach_model.look_at_model(client, base, key, value), value)]
+
+    async def _mcp(self, value: str) -> list[Finding]:
+        secrets_of = {
+            name.removeprefix(SECRET_PREFIX): Secret(one)
+            for name, one in self._environment().items()
+            if name.startswith(SECRET_PREFIX)
+        }
+        try:
+            return await reach_mcp.look_at_servers(mcp_tools.load(value), secrets_of)
+        except SettingsError as error:
+            return [Finding(check="mcp", status="fail", message=error.message)]
+
     async def _service(self, check: str, name: str, value: str) -> list[Finding]:
         async with httpx.AsyncClient() as client:
             url = f"{value.rstrip('/')}/healthz"
@@ -334,7 +387,7 @@ class Setup:
 
     def _summary(self) -> None:
         click.echo("\nWhat will stand there:")
-        for field in FIELDS:
+        for field in filter(self._wanted, FIELDS):
             value = self._values[field.name]
             shown = (
                 address(value) if field.name == "REDIS_URL" else masked(value) if field.secret and value else value or "(none)"
@@ -376,7 +429,18 @@ _CHECKS: Final = {
     "INTERNAL_SIGNING_KEY": "internal key",
     "API_KEYS": "api keys",
     "ABLY_API_KEY": "ably key",
+    "LLM_API_KEY": "model",
+    "LLM_BASE_URL": "model",
+    "LLM_MODEL": "model",
+    "MCP_SERVERS": "mcp",
 }
+
+
+def _form_elsewhere(name: str, value: str) -> str:
+    """Of what is no address of ours: an endpoint; a file is read when it is looked at."""
+    if name == "MCP_SERVERS" or is_endpoint(value):
+        return ""
+    return f"{name}: write it with its path, such as http://127.0.0.1:11434/v1"
 
 
 def _is_ably_key(value: str) -> bool:

@@ -28,7 +28,7 @@ PUBLISHED = {
     "qstash_dev": "127.0.0.1:8080:8080",
     "town": "127.0.0.1:3010:3010",
 }
-NO_SETTINGS = {"MODULE", "PORT_SETTING", "PROBE_PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
+NO_SETTINGS = {"MODULE", "PYTHONPATH", "PORT_SETTING", "PROBE_PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 """Variables of the containers that our services do not read."""
 
 
@@ -65,9 +65,11 @@ def variables(lines: list[Line]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def compose() -> dict[str, Any]:
-    """compose.yaml as Compose reads it when COMPOSE_SUBNET is not set."""
-    text = re.sub(r"(?<!\$)\$\{\w+:-([^}]*)\}", r"\1", (ROOT / "compose.yaml").read_text())
+def compose(**chosen: str) -> dict[str, Any]:
+    """compose.yaml as Compose reads it with these variables in its shell."""
+    text = re.sub(
+        r"(?<!\$)\$\{(\w+):-([^}]*)\}", lambda found: chosen.get(found[1], "") or found[2], (ROOT / "compose.yaml").read_text()
+    )
     loaded: dict[str, Any] = yaml.safe_load(text.replace("$$", "$"))
     return loaded
 
@@ -280,7 +282,7 @@ def test_the_module_that_compose_starts_is_the_one_of_the_image(name: str) -> No
         "-c",
         'set -a; . /keys/env; ABLY_API_KEY=$ABLY_DEV_KEY; set +a; exec python -m "$MODULE"',
     ]
-    assert services()[name]["volumes"] == ["keys:/keys:ro"]
+    assert services()[name]["volumes"][0] == "keys:/keys:ro"
 
 
 def test_urls_name_hosts_and_ports_of_this_network() -> None:
@@ -294,7 +296,7 @@ def test_urls_name_hosts_and_ports_of_this_network() -> None:
 
     for name in OURS:
         for variable, value in environment(name).items():
-            if variable.endswith("_URL"):
+            if value and variable.endswith("_URL"):
                 parts = urlsplit(value)
                 assert known.get(parts.hostname or "") == str(parts.port), f"{name}: {variable}={value}"
 
@@ -365,3 +367,34 @@ def test_a_key_that_a_later_release_needs_is_added_to_those_that_are_there(tmp_p
 
     assert second == {**first, "ABLY_DEV_KEY": second["ABLY_DEV_KEY"], "ABLY_API_KEY": second["ABLY_DEV_KEY"]}
     assert second["ABLY_DEV_KEY"] not in ("", first["ABLY_DEV_KEY"])
+
+
+CHOSEN = {
+    "PLANNER": "llm", "LLM_BASE_URL": "http://host.docker.internal:11434/v1", "LLM_MODEL": "small", "LLM_API_KEY": "any",
+    "LLM_MAX_TOKENS": "512", "LLM_BUDGET_TOKENS": "9000", "LLM_PRICE_IN": "15", "LLM_PRICE_OUT": "60", "LLM_BUDGET_COST": "2.5",
+    "LLM_TIMEOUT_MS": "5000", "LLM_ATTEMPTS": "2", "TOOLS": "my_pkg.tools", "HTTP_TOOLS": "/tools/http.toml",
+    "MCP_SERVERS": "/tools/mcp.toml", "POLICIES": "/tools/policies.toml", "OUTBOUND_ALLOW": "*=partner.example",
+}  # fmt: skip
+ASK_AND_CALL = {"ingress", "resume", "step_executor"}
+
+
+def test_models_tools_and_policies_are_passed_to_all_who_need_them_and_to_nobody_else() -> None:
+    """The three plan alike; without a choice there are none, and the servers for development get no model's key."""
+    for name, service in compose(**CHOSEN)["services"].items():
+        given = {key: str(value) for key, value in service.get("environment", {}).items() if key in CHOSEN}
+        assert given == (CHOSEN if name in ASK_AND_CALL else {}), name
+    settings = [name for name in Settings.__struct_fields__ if name.startswith("llm_") or name == "planner"]
+    assert {name.upper() for name in settings} <= CHOSEN.keys()
+    for name in ASK_AND_CALL:
+        given = services()[name]["environment"]
+        assert {given[key] for key in CHOSEN} == {""}, name
+
+
+def test_files_of_ones_own_are_in_a_folder_that_modules_are_looked_for_in(tmp_path: Path) -> None:
+    """Read-only, and the same for all three."""
+    for name, service in compose(COMPOSE_TOOLS=str(tmp_path))["services"].items():
+        mounted = [volume for volume in service.get("volumes", []) if ":/tools" in volume]
+        assert mounted == ([f"{tmp_path}:/tools:ro"] if name in ASK_AND_CALL else []), name
+        assert (service.get("environment", {}).get("PYTHONPATH") == "/tools") is (name in ASK_AND_CALL)
+    assert (ROOT / "examples").is_dir()
+    assert "./examples:/tools:ro" in services()["ingress"]["volumes"]

@@ -124,6 +124,23 @@ async def test_an_ably_that_refuses_the_key_or_is_away_is_found(system: System, 
     assert "ABLY_API_KEY has not the form" in done.check("settings")["message"]
 
 
+async def test_the_model_and_the_servers_of_tools_are_looked_at_where_there_are_any(system: System, tmp_path: Path) -> None:
+    """Without them there is nothing to say; a wrong key of theirs is never shown."""
+    file, key = tmp_path / "mcp.toml", "sk-never-shown-0815"
+    file.write_text('[[server]]\nname = "away"\nurl = "http://127.0.0.1:9/mcp"\n')
+    model = {"LLM_BASE_URL": "http://user:pass@127.0.0.1:9/v1", "LLM_MODEL": "small", "LLM_API_KEY": key}
+    done = await doctor(system, tmp_path, MCP_SERVERS=str(file), **model)
+    assert done.failed() == ["model", "mcp"]
+    assert done.check("model")["message"] == "http://127.0.0.1:9/v1: nothing listens there"
+    assert done.check("mcp")["message"].startswith("the MCP server away cannot be reached")
+    assert not [secret for secret in (key, "pass@") if secret in done.out + done.err]
+
+    file.write_text("[[server]]\n")
+    done = await doctor(system, tmp_path, MCP_SERVERS=str(file))
+    assert done.failed() == ["mcp"]
+    assert str(file) in done.check("mcp")["message"]
+
+
 async def test_without_ably_it_says_what_that_means(system: System, tmp_path: Path) -> None:
     """A deployment may do without."""
     production = {

@@ -12,6 +12,7 @@ import pytest
 from dotenv import dotenv_values
 
 from shared.settings import DEV_ABLY_KEY, DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN, load
+from tests.services.engine.scripted_model import KEY, says, scripted
 from tests.support.terminal import COLUMNS, Terminal
 from tests.system.command_line import ASKED, around, files_in, run, terminal, without_settings
 from tests.system.harness import System, free_ports
@@ -72,7 +73,7 @@ async def test_a_person_is_led_through_and_the_curl_that_is_printed_works(system
             screen.expect("it has the form appid.keyid:secret")
             answer(screen, ("ABLY_API_KEY [none]", "local.dev:not-the-secret-of-it"))
             screen.expect("Ably refuses ABLY_API_KEY")
-            answer(screen, ("ABLY_API_KEY [none]", DEV_ABLY_KEY))
+            answer(screen, ("ABLY_API_KEY [none]", DEV_ABLY_KEY), ("LLM_API_KEY [none]", ""), ("MCP_SERVERS [none]", ""))
             answer(screen, ("Write this to .env? [Y/n]", "y"))
             assert screen.end() == 0
             return screen.screen
@@ -85,6 +86,7 @@ async def test_a_person_is_led_through_and_the_curl_that_is_printed_works(system
     assert (tmp_path / ".env.bak").read_text() == BEFORE
     assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (".env", ".env.bak")} == {0o600}
     assert set(found) == {*ASKED, "LOG_LEVEL"}
+    assert found["LLM_API_KEY"] == found["MCP_SERVERS"] == ""
     assert load(found | {"INTENTION_MODE": "local"}).token == DEV_TOKEN
     for name in ("QSTASH_TOKEN", "QSTASH_NEXT_SIGNING_KEY", "INTERNAL_SIGNING_KEY", "API_KEYS", "ABLY_API_KEY"):
         assert found[name].rpartition(":")[2] not in shown, name
@@ -198,6 +200,23 @@ async def test_there_may_be_no_second_channel(system: System, tmp_path: Path) ->
         assert done.code == 0, done.out + done.err
         assert dotenv_values(tmp_path / ".env")["ABLY_API_KEY"] == kept
         assert DEV_ABLY_KEY.partition(":")[2] not in done.out
+
+
+async def test_a_model_and_servers_of_tools_are_checked_like_all_else(system: System, tmp_path: Path) -> None:
+    """Key, endpoint and name; without a key nobody asks for the others; what is wrong writes nothing."""
+    async with scripted(says("ok")) as (url, script):
+        model = {"LLM_API_KEY": KEY, "LLM_BASE_URL": url, "LLM_MODEL": "small"}
+        done = await run("setup", "--non-interactive", cwd=tmp_path, environ=told(system) | model)
+        assert done.code == 0, done.out + done.err
+        assert dotenv_values(tmp_path / ".env").items() >= model.items()
+        assert set(script.keys) == {f"Bearer {KEY}"}
+        assert KEY not in done.out + done.err
+    done = await run("setup", "--non-interactive", cwd=tmp_path, environ=told(system))
+    assert (done.code, "nothing listens there" in done.out) == (1, True)
+    done = await run("setup", "--non-interactive", cwd=tmp_path, environ=told(system) | {"LLM_API_KEY": "none"})
+    assert done.code == 0, done.out + done.err
+    done = await run("setup", "--non-interactive", cwd=tmp_path, environ=told(system) | {"MCP_SERVERS": "nowhere.toml"})
+    assert (done.code, "MCP_SERVERS=nowhere.toml cannot be read" in done.out) == (1, True)
 
 
 async def test_an_executor_that_is_not_there_yet_is_only_a_warning(system: System, tmp_path: Path) -> None:

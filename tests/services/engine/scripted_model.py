@@ -72,7 +72,7 @@ class Script:
 
     async def answer(self, request: Taken) -> Response:
         """The next turn."""
-        self.asked.append(json.loads(request.body))
+        self.asked.append(json.loads(request.body or b"{}"))
         self.keys.append(request.headers.get("authorization", ""))
         return await self.turns[min(len(self.asked), len(self.turns)) - 1](request)
 
