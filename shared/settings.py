@@ -186,6 +186,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A TOML or JSON file that names MCP servers whose tools steps may call."""
     policies: str = ""
     """A TOML or JSON file of rules that every plan is held to; the same for ingress, resume and the step executor."""
+    tool_costs: str = ""
+    """What calls of tools cost, in place of what the tools say: `tool=amount` pairs, comma separated; with `!` behind the
+    amount where a call that fails costs as much."""
     outbound_allow: str = ""
     """Which hosts tools may be sent to by a plan: `tenant=host` pairs, comma separated; `*` is every tenant, `*.` all below."""
     outbound_loopback: bool = False

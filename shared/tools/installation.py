@@ -4,14 +4,17 @@ Whoever takes plans needs what the tools promise, and no secret; who calls them 
 """
 
 import importlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from types import ModuleType
+from typing import Final
 
 import httpx
 from redis.asyncio import Redis
 
 from shared.errors import SettingsError
+from shared.machine.plan import Cost
 from shared.runtime import LIMITS
 from shared.settings import SECRET_PREFIX, Secret, Settings
 from shared.tools import calendar, http_request, http_tools, maps, mcp_tools, messages, target
@@ -21,6 +24,8 @@ from shared.tools.outbound import Outbound
 from shared.tools.registry import Registry, ToolFunction
 from shared.tools.remote import Remote
 from shared.tools.town import TownTools, register
+
+_COST: Final = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64})=(?P<amount>[0-9]{1,9})(?P<failed>!?)")
 
 
 async def open_registry(
@@ -64,7 +69,8 @@ def outbound_of(settings: Settings) -> Outbound:
 
 def registry_of(settings: Settings, http: Outbound, town: TownTools | None, *, calls: bool = True) -> Registry:
     """The same over finished parts."""
-    registry = Registry()
+    costs = costs_of(settings.tool_costs)
+    registry = Registry(costs)
     secrets = settings.secrets if calls else None
     if town is not None:
         register(registry, town)
@@ -73,7 +79,23 @@ def registry_of(settings: Settings, http: Outbound, town: TownTools | None, *, c
         http_tools.register(registry, http_tools.load(settings.http_tools), http, secrets, settings.http_tools)
     for module in _modules(settings.tools):
         _take_in(registry, module, http, secrets)
+    whole = town is not None or not settings.town_url  # else the town's tools are not here yet; those of MCP servers come later
+    if whole and (strange := [name for name in costs if "." not in name and registry.get(name) is None]):
+        raise SettingsError(f"TOOL_COSTS: there is no tool {strange[0]} here; GET /api/tools lists those that are")
     return registry
+
+
+def costs_of(text: str) -> dict[str, Cost]:
+    """What calls cost by TOOL_COSTS; SettingsError for what is no such pair."""
+    found = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        match = _COST.fullmatch(pair)
+        if match is None:
+            raise SettingsError(
+                f"TOOL_COSTS: {pair[:80]!r}: write send_message=8, or send_message=8! where failed calls cost, too"
+            )
+        found[match["name"]] = Cost(amount=int(match["amount"]), failed=bool(match["failed"]))
+    return found
 
 
 def _ship(registry: Registry, settings: Settings, http: Outbound, town: TownTools | None) -> None:

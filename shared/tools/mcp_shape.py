@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from shared.machine.plan import Effect, Limited, Retry
+from shared.machine.plan import Cost, Effect, Limited, Retry
 from shared.tools.http_shape import SECRET, BadFile, texts
 from shared.tools.outbound import check_header
 from shared.tools.registry import ToolRefused
@@ -44,6 +44,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     settle_ms: int = 15_000
     retry: Retry | None = None
     limit: Limited | None = None
+    cost: Cost | None = None
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -207,6 +207,7 @@ class Catalogue:
             undo_kind=UNDO_KINDS[said.undo.kind] if said.undo else Undo.NONE,
             probe=tool.probe if said.probe else None,
             limit=said.limit,
+            cost=said.cost,
             name=name,
             summary=listed.summary or listed.name,
             args=args,

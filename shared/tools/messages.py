@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from shared.machine.plan import Effect
+from shared.machine.plan import Cost, Effect
 from shared.settings import Settings
 from shared.tools import answers
 from shared.tools.mail import Mail, server_of
@@ -17,6 +17,8 @@ from shared.tools.registry import Call, Registry, ToolRefused, arguments_of
 from shared.tools.town import Text, TownTools
 
 VERSION: Final = "2"
+SMS_COST: Final = 8
+"""Cents, more than most SMS cost; TOOL_COSTS says what they do here. An e-mail counts as much: they are one tool."""
 """Beside the town's, which is version 1: what was planned with its promises keeps them."""
 
 
@@ -89,6 +91,7 @@ def register(registry: Registry, settings: Settings, http: Outbound, town: TownT
         timeout_ms=7_000,
         settle_ms=30_000,
         version=VERSION,
+        cost=Cost(amount=SMS_COST) if sms else None,
         name="send_message",
         summary="Send a message by SMS or e-mail. Once sent it cannot be taken back.",
         args=arguments_of(messages.send_message),

@@ -91,8 +91,10 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
 class Registry:
     """The tools of this installation, by name; of one name there may be several versions. New plans pin the newest."""
 
-    def __init__(self) -> None:
+    def __init__(self, costs: Mapping[str, Cost] | None = None) -> None:
+        """`costs`: what calls cost here, in place of what tools say; also of those that are added later."""
         self._tools: dict[str, dict[str, Tool]] = {}
+        self._costs = dict(costs or {})
         self.look_again: Callable[[], Awaitable[None]] = _nowhere
         """Takes in what other processes may know already; asked before a call is refused for want of its tool."""
 
@@ -134,7 +136,7 @@ class Registry:
             undo=undo_kind if undo else Undo.NONE,
             limit=limit,
             schema=_schema_hash(args),
-            cost=cost or msgspec.UNSET,
+            cost=self._costs.get(name) or cost or msgspec.UNSET,
         )
         self._tools.setdefault(name, {})[version] = Tool(
             name=name,
