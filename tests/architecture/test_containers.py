@@ -374,6 +374,7 @@ CHOSEN = {
     "LLM_MAX_TOKENS": "512", "LLM_BUDGET_TOKENS": "9000", "LLM_PRICE_IN": "15", "LLM_PRICE_OUT": "60", "LLM_BUDGET_COST": "2.5",
     "LLM_TIMEOUT_MS": "5000", "LLM_ATTEMPTS": "2", "TOOLS": "my_pkg.tools", "HTTP_TOOLS": "/tools/http.toml",
     "MCP_SERVERS": "/tools/mcp.toml", "POLICIES": "/tools/policies.toml", "OUTBOUND_ALLOW": "*=partner.example",
+    "TOOL_COSTS": "my_tool=3",
 }  # fmt: skip
 ASK_AND_CALL = {"ingress", "resume", "step_executor"}
 
