@@ -5,7 +5,6 @@ is taken to be against a rule: a plan that was accepted keeps every one of them.
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Final, Literal
@@ -16,15 +15,12 @@ from shared.calls import Called, calls_of, spent
 from shared.machine.plan import Approval, Plan, Step
 from shared.machine.shapes import Problem
 from shared.sequences import too_early
+from shared.shaped_file import BadFile, shaped
 
 Globs = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Scalar = str | int | float | bool
 Kind = Literal["approval", "confirmation"]
-
-
-class BadPolicies(ValueError):
-    """The file cannot be used; the message names the place."""
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -302,18 +298,10 @@ def _asking(step: Step, asked: Mapping[tuple[str, ...], Sequence[Require]], path
 
 
 def read(text: str, *, is_json: bool) -> Policies:
-    """The policies of a file's text. BadPolicies names the place and what to write."""
-    try:
-        plain = msgspec.json.decode(text) if is_json else tomllib.loads(text)
-    except (msgspec.DecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadPolicies(f"it is no {'JSON' if is_json else 'TOML'}: {error}") from error
-    try:
-        found = msgspec.convert(plain, Policies)
-    except msgspec.ValidationError as error:
-        said, _, place = str(error).partition(" - at `$.")
-        raise BadPolicies(f"{place.rstrip('`') or 'the file'}: {said}") from error
+    """The policies of a file's text. BadFile names the place and what to write."""
+    found = shaped(text, Policies, is_json=is_json)
     for problem in _file_problems(found):
-        raise BadPolicies(problem)
+        raise BadFile(problem)
     return found
 
 

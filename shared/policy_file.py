@@ -1,11 +1,10 @@
 """The file of policies that a setting names, read once at the start."""
 
-from pathlib import Path
-
 import msgspec
 
 from shared.errors import SettingsError
-from shared.policies import NO_POLICIES, BadPolicies, Policies, misnamed, read
+from shared.policies import NO_POLICIES, Policies, misnamed, read
+from shared.shaped_file import loaded
 from shared.tools.registry import Registry
 
 
@@ -13,12 +12,7 @@ def load(path: str, registry: Registry) -> Policies:
     """The policies of a file; none without a path. SettingsError names the file, the place in it, and what to write."""
     if not path:
         return NO_POLICIES
-    try:
-        found = read(Path(path).read_text(encoding="utf8"), is_json=path.endswith(".json"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"POLICIES={path} cannot be read ({error})", field="POLICIES") from error
-    except BadPolicies as error:
-        raise SettingsError(f"POLICIES={path}: {error}", field="POLICIES") from error
+    found = loaded("POLICIES", path, read)
     for problem in misnamed(found, takes(registry)):
         raise SettingsError(f"POLICIES={path}: {problem}", field="POLICIES")
     return found

@@ -1,7 +1,6 @@
 """The file that declares tools by URL and schema: its shape, and everything that can be wrong with it before a call. Pure."""
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from shared.machine.plan import Cost, Effect, Limited, Retry, Undo
+from shared.shaped_file import BadFile, shaped
 from shared.tools import target
 from shared.tools.outbound import check_header
 from shared.tools.registry import VERSION, ToolRefused
@@ -20,10 +20,6 @@ KEY: Final = "key"
 """`{key}` is the effect's key, in every place that takes arguments."""
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-
-
-class BadFile(ValueError):
-    """The file cannot be used; the message names the place."""
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,15 +97,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def read(text: str, *, is_json: bool) -> tuple[HttpTool, ...]:
     """The tools of a file's text. BadFile names the place and what to write."""
-    try:
-        plain = msgspec.json.decode(text) if is_json else tomllib.loads(text)
-    except (msgspec.DecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadFile(f"it is no {'JSON' if is_json else 'TOML'}: {error}") from error
-    try:
-        found = msgspec.convert(plain, _File)
-    except msgspec.ValidationError as error:
-        said, _, place = str(error).partition(" - at `$.")
-        raise BadFile(f"{place.rstrip('`') or 'the file'}{_called(plain, place)}: {said}") from error
+    found = shaped(text, _File, is_json=is_json, called=_called)
     seen: set[tuple[str, str]] = set()
     for number, tool in enumerate(found.tool):
         place = f"tool[{number}] ({tool.name[:64]})"

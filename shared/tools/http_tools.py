@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote, urlencode
 
@@ -14,8 +13,9 @@ from shared.errors import SettingsError
 from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Effect, Undo
 from shared.settings import SECRET_PREFIX, Secret
+from shared.shaped_file import loaded
 from shared.tools import answers, http_shape
-from shared.tools.http_shape import KEY, PLACE, SECRET, Argument, BadFile, ByKey, HttpTool
+from shared.tools.http_shape import KEY, PLACE, SECRET, Argument, ByKey, HttpTool
 from shared.tools.outbound import Answer, Outbound, check_header
 from shared.tools.redaction import Redactor
 from shared.tools.registry import Call, Registry, ToolRefused, ToolUnanswered
@@ -29,13 +29,7 @@ _NOT_WANTED: Final = (None, UNSET)
 
 def load(path: str) -> tuple[HttpTool, ...]:
     """The tools of a file; SettingsError names it and the place in it."""
-    try:
-        text = Path(path).read_text(encoding="utf8")
-        return http_shape.read(text, is_json=path.endswith(".json"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"HTTP_TOOLS={path} cannot be read ({error})") from error
-    except BadFile as error:
-        raise SettingsError(f"HTTP_TOOLS={path}: {error}") from error
+    return loaded("HTTP_TOOLS", path, http_shape.read)
 
 
 def register(

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -10,7 +9,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from shared.machine.plan import Cost, Effect, Limited, Retry
-from shared.tools.http_shape import SECRET, BadFile, texts
+from shared.shaped_file import BadFile, shaped
+from shared.tools.http_shape import SECRET, texts
 from shared.tools.outbound import check_header
 from shared.tools.registry import ToolRefused
 
@@ -80,15 +80,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 def read(text: str, *, is_json: bool) -> tuple[Server, ...]:
     """The servers of a file's text. BadFile names the place and what to write."""
-    try:
-        plain = msgspec.json.decode(text) if is_json else tomllib.loads(text)
-    except (msgspec.DecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadFile(f"it is no {'JSON' if is_json else 'TOML'}: {error}") from error
-    try:
-        found = msgspec.convert(plain, _File)
-    except msgspec.ValidationError as error:
-        said, _, place = str(error).partition(" - at `$.")
-        raise BadFile(f"{place.rstrip('`') or 'the file'}: {said}") from error
+    found = shaped(text, _File, is_json=is_json)
     names: set[str] = set()
     for number, server in enumerate(found.server):
         for problem in _problems(server):

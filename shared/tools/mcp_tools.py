@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -23,9 +22,10 @@ from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Effect, Undo
 from shared.redisdb.mcp_listings import Listed, Listing, Listings
 from shared.settings import SECRET_PREFIX, Secret, Settings
+from shared.shaped_file import loaded
 from shared.tools import mcp_shape
 from shared.tools.answers import SHOWN
-from shared.tools.http_shape import SECRET, UNDO_KINDS, BadFile
+from shared.tools.http_shape import SECRET, UNDO_KINDS
 from shared.tools.http_tools import picked
 from shared.tools.mcp_schema import arguments_of, given, version_of
 from shared.tools.mcp_shape import KEY, ByTool, Said, Server
@@ -49,13 +49,7 @@ TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 def load(path: str) -> tuple[Server, ...]:
     """The servers of a file; SettingsError names it and the place in it."""
-    try:
-        text = Path(path).read_text(encoding="utf8")
-        return mcp_shape.read(text, is_json=path.endswith(".json"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"MCP_SERVERS={path} cannot be read ({error})") from error
-    except BadFile as error:
-        raise SettingsError(f"MCP_SERVERS={path}: {error}") from error
+    return loaded("MCP_SERVERS", path, mcp_shape.read)
 
 
 def check(settings: Settings, *, calls: bool) -> tuple[Server, ...]:

@@ -302,7 +302,8 @@ class Runner:
         try:
             args = msgspec.convert(intent.args, tool.args)
         except msgspec.ValidationError as error:  # here and not around the call: one from inside it says nothing of the effect
-            raise ToolRefused("bad_arguments", str(error)) from error
+            said = f"{tool.name}, version {tool.contract.version}, does not take these arguments: {error}"
+            raise ToolRefused("bad_arguments", said) from error
         return await tool.function(call, **{name: getattr(args, name) for name in tool.args.__struct_fields__})
 
 

@@ -7,8 +7,9 @@ import pytest
 from shared.cli import shown
 from shared.machine.plan import Cost, Effect
 from shared.settings import load
+from shared.shaped_file import BadFile
 from shared.tools.declare import Means, add, tool
-from shared.tools.http_shape import BadFile, read
+from shared.tools.http_shape import read
 from shared.tools.installation import outbound_of
 from shared.tools.registry import Call, Registry
 

@@ -6,7 +6,8 @@ import pytest
 
 from shared.calls import calls_of, spent
 from shared.machine.plan import encode
-from shared.policies import BadPolicies, misnamed, read
+from shared.policies import misnamed, read
+from shared.shaped_file import BadFile
 from tests.policies.support import call, judge, plan, policies, refusals
 
 FEW = '[[limit]]\nname = "p"\ntools = ["sen*"]\nmost_calls = 2\n'
@@ -234,7 +235,7 @@ def test_a_long_plan_is_judged_quickly_enough_to_be_judged_at_all() -> None:
 )
 def test_a_file_that_is_wrong_is_told_where(text: str, said: str) -> None:
     """And what to write."""
-    with pytest.raises(BadPolicies) as refused:
+    with pytest.raises(BadFile) as refused:
         read(text, is_json=False)
     assert said in str(refused.value)
 

@@ -17,8 +17,9 @@ from shared.machine.events import Done, NotSent, Outcome, Refused, Unanswered
 from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Effect, Undo
 from shared.settings import load
+from shared.shaped_file import BadFile
 from shared.tools import installation, kit
-from shared.tools.http_shape import BadFile, Method, read
+from shared.tools.http_shape import Method, read
 from shared.tools.http_tools import picked
 from shared.tools.installation import outbound_of, registry_of
 from shared.tools.kit import Sample

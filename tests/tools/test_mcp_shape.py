@@ -9,8 +9,8 @@ import pytest
 from shared.errors import SettingsError
 from shared.machine.plan import Effect
 from shared.settings import load as load_settings
+from shared.shaped_file import BadFile
 from shared.tools import mcp_tools
-from shared.tools.http_shape import BadFile
 from shared.tools.mcp_schema import arguments_of, given, version_of
 from shared.tools.mcp_shape import read
 
