@@ -184,6 +184,8 @@ _UNPLANNED: Final = Blueprint(NO_PLAN)
 
 def _as_it_is(value: Any) -> Any:
     return value
+
+
 def _lost() -> Answer:
     log.warning("segment.lost", message="another invocation owns this execution by now: nothing is started")
     return Answer(status=503, result="lost", retry_after_s=1)
@@ -257,6 +259,7 @@ class Interpreter:
             self._measure(lease, delivery)
             blueprint = await self._blueprint(lease)
             if blueprint is None:
+                self.tally.not_run["lost"] += 1
                 return _lost()
             await self.guards.look()
             header = lease.header

@@ -13,8 +13,6 @@ from shared.machine.accept import PlanRefused
 from shared.machine.plan import Blueprint, Contract, Plan, PlanDraft
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
 from shared.planner.llm import answer, failed
-from shared.planner.llm.said import Said
-from shared.planner.llm import answer
 from shared.planner.llm.said import Price, Said
 from shared.planner.model import Clarification, Profile
 from shared.planner.pipeline import plan_text

@@ -465,6 +465,8 @@ async def test_the_rules_make_no_other_plan() -> None:
         advice = await advised(found, stopped=failed_plan(found._tools), model=False)  # type: ignore[arg-type] # the registry
     assert isinstance(advice.instead, Asked)
     assert isinstance(advice.said, Unreachable)
+
+
 @pytest.mark.parametrize(
     ("usage", "micro"),
     [
