@@ -16,6 +16,10 @@ help: ## Show what there is
 	@echo "installing for development (hashed, locked) ..." && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# The command, for a checkout that is not installed: `.venv/bin/intention`, from any folder.
+$(BIN)/intention: Makefile .venv/.run
+	@printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s/$(BIN)/python" -m shared.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@ && chmod +x $@
+
 # The official JavaScript clients, as judges of qstash_dev and ably_dev. Without npm their tests are skipped, and say so.
 JS := tests/services/qstash_dev/js tests/services/ably_dev/js
 %/node_modules/.stamp: %/package.json %/package-lock.json
@@ -23,7 +27,7 @@ JS := tests/services/qstash_dev/js tests/services/ably_dev/js
 	  else echo "npm is not there: the tests with the JavaScript clients are skipped"; mkdir -p $*/node_modules; fi
 	@touch $@
 
-run: .venv/.run ## Run the whole system on this machine
+run: .venv/.run $(BIN)/intention ## Run the whole system on this machine
 	@exec $(BIN)/python -m shared.local
 
 test: .venv/.dev $(JS:%=%/node_modules/.stamp) ## Run the tests (real Valkey, real HTTP, real processes)

@@ -133,8 +133,20 @@ def look_up(ref: Ref, output_of: Callable[[str], Any]) -> Any:
             found = _item(found, part)
         except (KeyError, IndexError, TypeError):
             way = ".".join((ref.step, *ref.path[:number]))
-            raise BadReference(ref.place, f"the output of {way} has no {part!r}") from None
+            raise BadReference(ref.place, f"the output of {way} has no {part!r}; {_what_it_is(found)}") from None
     return found
+
+
+def _what_it_is(value: Any) -> str:
+    """What would have been found there: names only, no values."""
+    match value:
+        case dict():
+            names = ", ".join(sorted(map(str, value))[:12])
+            return f"it has {names[:300]}" if names else "it has nothing"
+        case list() | tuple():
+            return f"it is a list of {len(value)}"
+        case _:
+            return "it is no object"
 
 
 def _item(value: Any, part: str) -> Any:

@@ -59,6 +59,20 @@ def test_what_leads_nowhere_says_where(text: str) -> None:
         put_in({"deep": [text]})
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("${a.sku}", "has no 'sku'; it has 10, id, items, none, ok, price$", id="an object's names"),
+        pytest.param("${a.items.9}", "has no '9'; it is a list of 2$", id="a list's length"),
+        pytest.param("${b.id}", "has no 'id'; it is no object$", id="a text"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_told_what_there_is(text: str, says: str) -> None:
+    """Names, and no values."""
+    with pytest.raises(BadReference, match=says):
+        put_in(text)
+
+
 def test_a_tuple_is_looked_into_like_the_list_that_is_stored() -> None:
     """A fresh result and the same one read back decide the same."""
     assert resolve("${a.1.0}", {"a": (1, ("x",))}.__getitem__) == "x"
