@@ -1,4 +1,4 @@
-"""Every row of the guide's troubleshooting: the symptom made on purpose, and cured as README's table says."""
+"""Every row of the guide's troubleshooting: the symptom made on purpose, and cured as the runbook says."""
 
 import asyncio
 from pathlib import Path
@@ -6,19 +6,12 @@ from pathlib import Path
 import pytest
 
 from shared.settings import DEV_CURRENT_KEY
+from tests.architecture.test_runbook import sections
 from tests.system.harness import MODULES, QUICK, System, free_ports, until, work
 from tests.system.outages import OWN, Misconfigured, told, why
 from tests.system.test_deliveries import deliver, message, signature
 
 pytestmark = pytest.mark.system
-README = Path(__file__).parents[2] / "README.md"
-
-
-def rows() -> dict[str, str]:
-    """README's table: symptom -> what it means and what to do."""
-    text = README.read_text(encoding="utf8").split("\n## Troubleshooting\n")[1].split("\n## ")[0]
-    cells = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    return {first.strip(): " | ".join(rest) for first, *rest in cells[1:]}
 
 
 async def logged(system: System, name: str, event: str, execution: str) -> None:
@@ -213,11 +206,12 @@ async def test_an_executor_that_qstash_cannot_reach_leaves_dead_letters_to_be_re
         assert await system.effects(execution) == {"s0": 1, "s1": 1}
 
 
-def test_every_row_of_the_guide_has_its_row_in_the_readme() -> None:
+def test_every_row_of_the_guide_has_its_section_in_the_runbook() -> None:
     """And says what these tests saw."""
-    found = rows()
-    assert "Ably" in found["the log says `QStash not configured, using fallback`"]
-    assert "`signature.refused`" in found["`401` `Invalid QStash signature`"]
-    assert "same key" in found["a step seems to run twice"]
-    stuck = found["a checkpoint is saved and nothing follows"]
-    assert all(word in stuck for word in ("`channel.away`", "`/why` of", "`GET /api/dlq`", "`CONTINUE_EXECUTION`"))
+    found = sections()
+    assert "Ably" in found["QStash is not configured"]
+    assert "`QStash not configured, using fallback`" in found["QStash is not configured"]
+    assert "`signature.refused`" in found["Signatures are refused"]
+    assert "same key" in found["A step seems to run twice"]
+    stuck = found["A checkpoint is saved and nothing follows"]
+    assert all(word in stuck for word in ("`channel.away`", "`intention why ID`", "`GET /api/dlq`", "`CONTINUE_EXECUTION`"))
