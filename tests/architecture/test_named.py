@@ -19,6 +19,7 @@ WRONG = """
 # A sample
 
 [a page](nowhere.md), [a heading](../docs/plans.md#the-moon), `shared/no_such_module.py`, `no_such_page.md`,
+`tests/system/test_kills.py::test_nothing_of_the_kind`,
 `shared.machine.decide.no_such_function`, `INGRESS_PROT`, `GET /api/moons`, `DELETE /api/quota`, `/healthy`,
 `ie:{p<pp>}:moon:<execution>`, `intention fly`, `intention why --moon`, `make moon`, `no_such_word`, `noSuchWord`,
 `gates.no_such_field`.
@@ -44,7 +45,9 @@ RIGHT = """
 
 [a page](../docs/plans.md), [a heading](../docs/plans.md#conditions-and-joins), [here](#a-sample), `shared/why.py`,
 `test_chaos.py`,
-`shared.machine.decide.decide`, `INGRESS_PORT`, `SECRET_ANYTHING`, `GET /api/executions/{id}/why`,
+`shared.machine.decide.decide`, `INGRESS_PORT`, `SECRET_ANYTHING`,
+`tests/simulation/test_crashes.py::test_one_crash_anywhere_changes_nothing`,
+`GET /api/executions/{id}/why`,
 `POST {resume}/api/mesh/resume`, `/why`, `/v2/queues`, `ie:{p<pp>}:due`, `intention why last`, `make run`,
 `step_executor`, `argsHash`, `waits.look_at_clock`.
 
@@ -78,6 +81,7 @@ def test_a_page_that_names_what_is_not_there_is_told_each_name() -> None:
         "links: ../docs/plans.md#the-moon",
         "paths: shared/no_such_module.py",
         "paths: no_such_page.md",
+        "paths: tests/system/test_kills.py::test_nothing_of_the_kind",
         "paths: examples/plans/moon.json",
         "modules: shared.machine.decide.no_such_function",
         "modules: shared.moon",

@@ -58,6 +58,15 @@ def is_file(name: str, *, beside: Path = ROOT) -> bool:
     return any(fnmatch(path, name) or fnmatch(path, f"*/{name}") for path in files())
 
 
+def defines(name: str, inside: str) -> bool:
+    """Whether a Python file has a function or a class of this name."""
+    path = ROOT / name
+    return (
+        path.is_file()
+        and re.search(rf"^\s*(?:async def|def|class) {inside}\b", path.read_text("utf8"), re.MULTILINE) is not None
+    )
+
+
 @cache
 def sources() -> str:
     """The text of all sources, and no page of the documentation. Tests name much that is not there, on purpose."""
