@@ -74,14 +74,14 @@ def _anchors(text: str) -> frozenset[str]:
 
 
 def paths(found: Page) -> Iterator[str]:
-    """Of files and folders: from the root, beside the page, or the end of one; `path::test`; in blocks, what begins at the root."""
+    """Of files and folders: anywhere, or the end of one; `path::test`; in blocks, what begins at the root."""
     tops = "|".join((*project.PACKAGES, "docs", "requirements"))
     for span in found.spans:
         name = re.sub(r"<\w+>", "*", span.partition("::")[0])
         looks = re.fullmatch(rf"(?:{tops})(?:/[\w.*-]*)+|{_ENDING.pattern}|(?:[\w*-]+/)+{_ENDING.pattern}", name)
         if looks and name not in found.own_files and not _is_there(name, found):
             yield span
-        if "::" in span and not all(project.defines(name, one) for one in span.split("::")[1:]):
+        if ".py::" in span and not all(project.defines(name, one) for one in span.split("::")[1:]):
             yield span
     for block in found.blocks:
         for name in re.findall(rf"(?<![\w./-])(?:{tops})/[\w./-]*[\w/]", block.text):
