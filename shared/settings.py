@@ -83,7 +83,7 @@ class Secret(str):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One field a setting; the README's table is made from this class (`python -m shared.settings_table`)."""
+    """One field a setting; the table of docs/settings.md is made from this class (`python -m shared.settings_table`)."""
 
     intention_mode: Literal["local", "production"] = "production"
     """`local` accepts callers without a key from TRUSTED_CALLERS and QStash's public development keys; bound to loopback."""
@@ -340,7 +340,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     for name in environ:
         if name.startswith(OWN_PREFIXES) and name not in known and not FOREIGN.fullmatch(name):
             close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]}?" if close else "see the configuration table in README.md"
+            hint = f"did you mean {close[0]}?" if close else "see docs/settings.md"
             raise SettingsError(f"{name} is not a setting: {hint}", field=name)
     raw: dict[str, Any] = {field: environ[name] for name, field in known.items() if environ.get(name, "") != ""}
     raw["secrets"] = {name.removeprefix(SECRET_PREFIX): environ[name] for name in environ if name.startswith(SECRET_PREFIX)}
@@ -540,7 +540,7 @@ def _check_base_url(field: str, url: str, *, path: bool = False) -> None:
 
 
 def table() -> str:
-    """The configuration table of the README, as Markdown."""
+    """The table of docs/settings.md, as Markdown."""
     rows = ["| variable | default | local mode |", "| --- | --- | --- |"]
     for field in msgspec.structs.fields(Settings):
         local = _LOCAL_DEFAULTS.get(field.name)

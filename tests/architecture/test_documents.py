@@ -13,20 +13,27 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 def test_the_configuration_table_is_the_settings() -> None:
     """`python -m shared.settings_table` writes it."""
-    text = (ROOT / "README.md").read_text(encoding="utf8")
+    text = (ROOT / "docs/settings.md").read_text(encoding="utf8")
 
     assert updated(text) == text
 
 
-def test_every_route_of_ingress_is_in_the_readme() -> None:
+def test_every_route_of_ingress_is_on_the_page_of_endpoints() -> None:
     """A route that nobody is told of does not exist."""
-    readme = (ROOT / "README.md").read_text(encoding="utf8")
-    readme = re.sub(r"\{\w+\}", "*", readme)
+    page = (ROOT / "docs/endpoints.md").read_text(encoding="utf8")
+    page = re.sub(r"\{\w+\}", "*", page)
     for route in ingress_app().routes:
         path = re.sub(r"\{\w+(:path)?\}", "*", getattr(route, "path", ""))
         last = path.rstrip("/").rsplit("/", 1)[-1]
 
-        assert path in readme or (last != "*" and f"/{last}" in readme), path
+        assert path in page or (last != "*" and f"/{last}" in page), path
+
+
+def test_every_page_is_in_the_table_of_the_readme() -> None:
+    """A page that nobody is led to is not read."""
+    readme = (ROOT / "README.md").read_text(encoding="utf8")
+    pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+    assert sorted(page for page in pages if f"]({page})" not in readme) == []
 
 
 def test_the_readme_shows_the_guides_examples_to_the_letter() -> None:

@@ -73,15 +73,3 @@ def test_shared_imports_no_service_and_no_example() -> None:
 def test_nothing_that_runs_imports_tests_or_benchmarks() -> None:
     """They are not shipped."""
     assert [found for folder in ("shared", "services", "examples") for found in offences(folder, "tests", "bench")] == []
-
-
-def test_every_route_in_the_readme_exists() -> None:
-    """A path that is named and gone sends the reader nowhere."""
-    named = set(re.findall(r"`(?:GET|POST) (/[^` ?]*)", (ROOT / "README.md").read_text(encoding="utf-8")))
-    served = {
-        path
-        for folder in ("services", "shared")
-        for source in sources(folder)
-        for path in re.findall(r'Route\("(/[^"]*)"', source.read_text())
-    }
-    assert named <= served

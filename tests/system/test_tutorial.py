@@ -1,6 +1,7 @@
-"""The tutorial, as it stands: its files are written, its commands run beside a system that it starts, its outputs compared."""
+"""The tutorial and what the README has one try, as they stand: files are written, commands run, outputs compared."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from tests.system.test_local_run import environment, wait_for
 
 pytestmark = pytest.mark.system
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf8")
+README = (ROOT / "README.md").read_text(encoding="utf8")
 START = "make run"
 READING = {"why", "get", "list"}
 """Asked again until they say what the page shows: a reader's fingers are slower than an execution."""
@@ -28,7 +30,7 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._environ = environment(folder) | {"PYTHONPATH": str(ROOT)}
+        self._environ = environment(folder) | {"PYTHONPATH": str(ROOT), "INTENTION_DATA": ".intention"}
         """Free ports. In a checkout the folder itself is where the project is imported from."""
         self._bin = folder / "bin"
         self._bin.mkdir()
@@ -58,12 +60,13 @@ class Desk:
             self._system.wait(30)
 
     def run(self, line: str) -> tuple[int, str]:
-        """The second terminal: one line; its exit code and what it printed."""
+        """The second terminal: a line or several; the exit code and what was printed."""
         if line.startswith("export "):
             name, _, value = line.removeprefix("export ").partition("=")
             self._exports |= {} if name == "PATH" else {name: value}
             return 0, ""
         path = {"PATH": f"{self._bin}:{os.environ['PATH']}"}
+        line = line.replace("localhost:3000", f"localhost:{self._environ['INGRESS_PORT']}")
         done = subprocess.run(
             ["sh", "-c", line], env=self._environ | self._exports | path, cwd=self.folder,
             capture_output=True, text=True, timeout=120, check=False,
@@ -127,6 +130,23 @@ def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     assert "@exec $(BIN)/python -m shared.local\n" in (ROOT / "Makefile").read_text(encoding="utf8")
     with desk(tmp_path) as found:
         follow(found, PAGE)
+
+
+def test_what_the_readme_has_one_try_goes_on_after_a_kill(tmp_path: Path) -> None:
+    """Its blocks in their order; in the end all is done that was asked for."""
+    tried = [block.text for block in blocks(README) if block.language == "bash" and "make run" not in block.text]
+    assert [text.split()[0] for text in tried] == ["curl", "curl", "export", "curl"]
+    with desk(tmp_path) as found:
+        for text in tried:
+            code, printed = found.run("\n".join(line for line in text.splitlines() if not line.startswith("export PATH")))
+            assert code == 0, printed
+        wait_for(lambda: _statuses(found) == ["COMPLETED"] * 4, within=WITHIN_S * 2, describe=f"{_statuses(found)}")
+
+
+def _statuses(desk: Desk) -> list[str]:
+    code, printed = desk.run("intention list --json")
+    assert code == 0, printed
+    return [one["status"] for one in json.loads(printed)["executions"]]
 
 
 @pytest.mark.parametrize(

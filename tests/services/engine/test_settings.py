@@ -264,7 +264,7 @@ def test_a_secret_pasted_into_the_wrong_place_is_not_printed_back(variable: str,
     shown_nowhere(f"{caught.value.message} {json.dumps(caught.value.details, default=str)}")
 
 
-def test_the_table_of_the_readme_has_every_setting() -> None:
+def test_the_table_of_settings_has_every_setting() -> None:
     """Made from the class, so that none is forgotten."""
     table = settings.table()
 
