@@ -12,7 +12,7 @@ import httpx
 
 from shared.environment import merged
 from shared.errors import SettingsError
-from shared.local.supervisor import BusyPort, Child, Service, StartFailed, check_ports, until_ready
+from shared.local.supervisor import CANNOT, BusyPort, Child, Service, StartFailed, check_ports, until_ready
 from shared.local.valkey import command as valkey_command
 from shared.settings import Settings, load
 
@@ -79,14 +79,13 @@ async def run(settings: Settings, environ: dict[str, str]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    code = 0
+    fault = ""
     try:
         started = asyncio.create_task(_start(first, rest, children, tasks))
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({started, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if started.done() and (error := started.exception()):
-            print(f"cannot start: {error}", file=sys.stderr)
-            code = 1
+            fault = f"{CANNOT}{error}"
         else:
             if started.done():
                 _welcome(settings)
@@ -100,7 +99,9 @@ async def run(settings: Settings, environ: dict[str, str]) -> int:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, StartFailed):
                 await task
-    return code
+    if fault:  # said last, so that it is not looked for between the lines of those that are stopped
+        print(fault, file=sys.stderr)
+    return 1 if fault else 0
 
 
 async def _start(
@@ -133,7 +134,7 @@ def main() -> int:
     try:
         return asyncio.run(run(load(environ), environ))
     except (SettingsError, BusyPort) as error:
-        print(f"cannot start: {error}", file=sys.stderr)
+        print(f"{CANNOT}{error}", file=sys.stderr)
         return 1
 
 

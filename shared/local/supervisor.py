@@ -16,6 +16,8 @@ import msgspec
 
 RESTART_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 STOP_S: Final = 15.0
+CANNOT: Final = "cannot start: "
+"""How a service begins the one line that says why it does not start."""
 _DEATH_SIGNAL: Final = 1  # PR_SET_PDEATHSIG
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -50,7 +52,7 @@ def check_ports(services: Sequence[Service]) -> None:
             except OSError as error:
                 raise BusyPort(
                     f"port {service.port}, which {service.name} needs, is in use: "
-                    f"stop what uses it, or choose another with {service.setting}"
+                    f"stop what uses it (another `make run`?), or choose another with {service.setting}"
                 ) from error
 
 
@@ -72,6 +74,8 @@ class Child:
         self._width = width
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
+        self._reason = ""
+        """What it said itself of why it cannot start."""
         self.was_ready = False
 
     async def run(self) -> None:
@@ -83,7 +87,7 @@ class Child:
             if self._is_stopping():
                 return
             if not self.was_ready:
-                raise StartFailed(f"{self.service.name} ended with {code}; the lines above say why")
+                raise StartFailed(f"{self.service.name}: {self._reason or f'ended with {code}; its lines above say why'}")
             failures = 0 if time.monotonic() - began > 10 else failures + 1
             wait = RESTART_S[min(failures, len(RESTART_S) - 1)]
             self._say(f"ended with {code}; started again in {wait} s")
@@ -110,10 +114,15 @@ class Child:
             async for line in self._process.stdout:
                 log.write(line)
                 log.flush()
-                self._say(line.decode("utf8", "replace").rstrip("\n"))
+                self._heard(line.decode("utf8", "replace").rstrip("\n"))
         code = await self._process.wait()
         self._pid_file.unlink(missing_ok=True)
         return code
+
+    def _heard(self, line: str) -> None:
+        if line.startswith(CANNOT):
+            self._reason = line.removeprefix(CANNOT)
+        self._say(line)
 
     def _say(self, line: str) -> None:
         with contextlib.suppress(BrokenPipeError):

@@ -133,6 +133,17 @@ def test_a_busy_port_is_named_with_the_setting_that_changes_it(tmp_path: Path) -
     assert not pids(environ)
 
 
+def test_a_service_that_cannot_start_says_why_in_the_last_line(tmp_path: Path) -> None:
+    """Behind the lines of those that are stopped, so that nobody looks for it."""
+    environ = environment(tmp_path) | {"TOOLS": "no_such_bakery"}
+    command = [sys.executable, "-m", "shared.local"]
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert "TOOLS: no_such_bakery cannot be imported" in done.stderr.splitlines()[-1]
+    assert not pids(environ)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
