@@ -88,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     intention_mode: Literal["local", "production"] = "production"
     """`local` accepts callers without a key from TRUSTED_CALLERS and QStash's public development keys; bound to loopback."""
     log_format: Literal["json", "console"] = "json"
+    """`json`: a line an event, for programs; `console`: for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     telemetry: bool = False
     """Traces by OpenTelemetry, to where the standard OTEL_EXPORTER_OTLP_ENDPOINT says; needs the extra `telemetry`."""
@@ -99,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What a scraper must bring: `Authorization: Bearer ...`. Local mode takes TRUSTED_CALLERS without."""
     metrics_tenants: bool = False
     """Show the quota by tenant, and not only of all together."""
+    """What is left out below it."""
 
     intention_data: str = ".intention"
     """Where `make run` keeps the embedded server's files, pids and logs."""
@@ -114,11 +116,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How often the resume service looks for executions whose retention is over."""
 
     qstash_url: str = "http://127.0.0.1:8080"
+    """The REST URL of the console's overview page."""
     qstash_token: Secret = Secret("")
+    """The token of the same page. Empty: nothing goes to QStash, and Ably and direct calls carry the work on."""
     upstash_qstash_token: Secret = Secret("")
     """Used when QSTASH_TOKEN is empty."""
     qstash_current_signing_key: Secret = Secret("")
+    """The console's Keys tab."""
     qstash_next_signing_key: Secret = Secret("")
+    """Of the same tab; with both set a rotation of keys drops nothing."""
     qstash_retries: Annotated[int, msgspec.Meta(ge=0, le=5)] = 3
     """Deliveries after the first one; plans cap it at 3 to 5."""
     qstash_parallelism: NotNegative = 100
@@ -129,19 +135,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Signs calls between our own services."""
 
     ingress_host: str = "127.0.0.1"
+    """Where ingress listens."""
     ingress_port: Port = 3000
+    """And on which port."""
     ingress_url: str = "http://127.0.0.1:3000"
     """Where tools and people reach ingress: the addresses at which waiting steps are called begin so."""
     executor_host: str = "127.0.0.1"
+    """Where the step executor listens."""
     executor_port: Port = 3001
+    """And on which port."""
     executor_url: str = "http://127.0.0.1:3001"
     """Where QStash reaches the step executor; it is also the `sub` its signatures must carry."""
     resume_host: str = "127.0.0.1"
+    """Where the resume service listens."""
     resume_port: Port = 3002
+    """And on which port."""
     resume_url: str = "http://127.0.0.1:3002"
     """Where QStash sends failure callbacks."""
     qstash_dev_host: str = "127.0.0.1"
+    """Where qstash_dev listens."""
     qstash_dev_port: Port = 8080
+    """And on which port."""
     qstash_dev_allow_public: bool = False
     """qstash_dev refuses to bind to anything but loopback unless this is true (a container network, say)."""
     qstash_dev_hosts: str = ""
@@ -161,7 +175,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     mesh_hints_per_s: Positive = 20
     """Hints that one tenant's publishers may send a second, to each resume service; more are dropped. Events are not."""
     ably_dev_host: str = "127.0.0.1"
+    """Where ably_dev listens."""
     ably_dev_port: Port = 8090
+    """And on which port."""
     ably_dev_allow_public: bool = False
     """ably_dev refuses to bind to anything but loopback unless this is true (a container network, say)."""
     ably_dev_key: Secret = Secret("")
@@ -173,10 +189,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ably_dev_faults: str = ""
     """Faults that are on from the start, `{"faults": [{"kind": "lose"}]}`."""
     town_host: str = "127.0.0.1"
+    """Where the town listens."""
     town_port: Port = 3010
+    """And on which port."""
     town_url: str = ""
     """Where the tools of the examples act, also what is simulated; empty: there are no such tools."""
     town_database: str = ".intention/town.sqlite"
+    """Where the town keeps what was done."""
 
     tools: str = ""
     """Modules with tools of your own (`@tool`), comma separated: `my_pkg.tools,other.tools`."""
@@ -202,11 +221,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     smtp_url: Secret = Secret("")
     """smtp://user:password@host:587 (with STARTTLS) or smtps://...:465; empty: e-mail goes to the town's outbox."""
     smtp_from: str = ""
+    """The sender's address."""
     twilio_url: str = "https://api.twilio.com"
     """Twilio, or what speaks as it does."""
     twilio_account: str = ""
     """The account's SID; empty: SMS go to the town's outbox."""
     twilio_token: Secret = Secret("")
+    """The account's token."""
     twilio_from: str = ""
     """The number that messages come from."""
     secrets: dict[str, Secret] = {}
@@ -238,9 +259,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     steps_per_message: NotNegative = 0
     """Steps one message may run; 0 means as many as fit."""
     max_parallel_steps: Positive = 16
+    """Steps of one execution that run side by side in one invocation."""
     max_plan_steps: Positive = 10_000
+    """Steps of a plan, those of its children counted."""
     max_argument_bytes: Positive = 65_536
+    """Of one step's arguments, as JSON."""
     max_request_bytes: Positive = 4_194_304
+    """Of a request's body."""
     large_value_bytes: Positive = 65_536
     """An output of more bytes of JSON is stored apart from its execution's record, and loaded only when it is needed."""
     max_value_bytes: Positive = 1_048_576
@@ -298,6 +323,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     quota_day: NotNegative | None = None
     """Messages, their retries and callbacks a day, in place of the profile's; 0 = no limit."""
     quota_month: NotNegative | None = None
+    """The same of a month."""
     quota_concurrent: NotNegative | None = None
     """Executions that are not over."""
     quota_utc_offset_minutes: Annotated[int, msgspec.Meta(ge=-840, le=840)] = 0
