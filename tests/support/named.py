@@ -77,6 +77,8 @@ def paths(found: Page) -> Iterator[str]:
     """Of files and folders: anywhere, or the end of one; `path::test`; in blocks, what begins at the root."""
     tops = "|".join((*project.PACKAGES, "docs", "requirements"))
     for span in found.spans:
+        if "NAME" in span:  # whatever its reader calls it
+            continue
         name = re.sub(r"<\w+>", "*", span.partition("::")[0])
         looks = re.fullmatch(rf"(?:{tops})(?:/[\w.*-]*)+|{_ENDING.pattern}|(?:[\w*-]+/)+{_ENDING.pattern}", name)
         if looks and name not in found.own_files and not _is_there(name, found):
@@ -109,11 +111,12 @@ def variables(found: Page) -> Iterator[str]:
     """Of the environment: what is set must be a setting (or the command line's, Make's, Compose's); the rest, a word."""
     set_here = [name for line in found.commands for name in re.findall(r"(?:^|[\s;])#? ?([A-Z][A-Z0-9_]{2,})=", f" {line}")]
     for name in set_here:
-        if not (name in project.settings() or name in project.variables() or name.startswith("SECRET_") or name in ELSEWHERE):
+        if name not in project.settings() | project.variables() | ELSEWHERE.keys() and not name.startswith(FOREIGN):
             yield f"{name}="
     known = project.settings() | project.variables() | project.words() | ELSEWHERE.keys()
     for span in found.spans:
-        if re.fullmatch(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", span) and span not in known and not span.startswith("SECRET_"):
+        looks = re.fullmatch(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+", span)
+        if looks and span not in known and not span.startswith(FOREIGN):
             yield span
 
 
@@ -192,6 +195,8 @@ def words(found: Page) -> Iterator[str]:
 RULES: Final[tuple[Callable[[Page], Iterator[str]], ...]] = (
     links, paths, modules, variables, endpoints, keys, commands, events, words,
 )  # fmt: skip
+FOREIGN: Final = ("SECRET_", "OTEL_")
+"""Beginnings of variables that are the reader's, and OpenTelemetry's own."""
 ELSEWHERE: Final[Mapping[str, str]] = {
     "compose.override.yaml": "the reader's own, as Compose reads it",
     "CRON_TZ": "QStash's prefix of a cron expression",
