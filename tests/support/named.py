@@ -17,7 +17,7 @@ _FENCED: Final = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _SPAN: Final = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK: Final = re.compile(r"\]\((?!https?://|mailto:)([^)\s#]*)(?:#([^)\s]+))?\)")
 _METHOD: Final = r"(?:GET|POST|PUT|DELETE|PATCH)"
-_ENDING: Final = re.compile(r"[\w*.-]+\.(?:py|lua|toml|yaml|md|json|js|jsonl|sqlite)")
+_ENDING: Final = re.compile(r"[\w*.-]+\.(?:py|lua|toml|ya?ml|md|json|js|jsonl|sqlite)")
 _DATA: Final = {"json", "python", "mermaid", "js", "javascript", "toml", "text"}
 """Languages of blocks that are no commands."""
 
@@ -200,6 +200,7 @@ FOREIGN: Final = ("SECRET_", "OTEL_")
 ELSEWHERE: Final[Mapping[str, str]] = {
     "compose.override.yaml": "the reader's own, as Compose reads it",
     "CRON_TZ": "QStash's prefix of a cron expression",
+    "EventSource": "the browser's",
     "use_token_auth": "an option of Ably's client",
     "QSTASH_DEV": "the official clients' development mode",
 }

@@ -30,7 +30,7 @@ from tests.support import keyspace
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("shared", "services", "examples", "tests", "bench")
-_SOURCES: Final = {".py", ".lua", ".toml", ".yaml", ".json", ".js", ".html", ".css", ".sh"}
+_SOURCES: Final = {".py", ".lua", ".toml", ".yaml", ".yml", ".json", ".js", ".html", ".css", ".sh"}
 _SKIPPED: Final = {"node_modules", ".venv", ".git", ".intention", "__pycache__"}
 Route = tuple[frozenset[str], tuple[str, ...]]
 
@@ -189,9 +189,10 @@ def command_problem(arguments: list[str]) -> str:
     found: click.Command = intention
     for word in arguments:
         if isinstance(found, click.Group) and not word.startswith("-"):
-            if word not in found.commands:
+            there = found.get_command(click.Context(found), word)
+            if there is None:
                 return f"there is no command {word}"
-            found = found.commands[word]
+            found = there
         elif word.startswith("--") and word.partition("=")[0] not in _options(found):
             return f"{found.name} has no option {word}"
     return ""
