@@ -8,6 +8,7 @@ from shared.machine.status import TERMINAL, Reason, Status
 from tests.support.project import ROOT
 
 PAGE = (ROOT / "docs/operations.md").read_text(encoding="utf8")
+ALERTS = ROOT / "examples/telemetry/alerts.yml"
 TOP = PAGE.partition("\n## ")[0]
 LABELS = ["Symptom", "See it", "Cause", "Cure", "Cured when"]
 
@@ -25,6 +26,13 @@ def test_a_section_says_what_is_seen_how_why_and_when_it_is_over(title: str) -> 
     assert [label for label, _ in said] == LABELS
     assert "`" in dict(said)["See it"]
     assert f"[{title}](#" in TOP
+
+
+@pytest.mark.skipif(not ALERTS.exists(), reason="there are no alerts yet")
+def test_every_alert_leads_to_a_section() -> None:
+    """And no other is named."""
+    table = TOP.partition("| an alert")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"alert: (\w+)", ALERTS.read_text(encoding="utf8"))) == sorted(re.findall(r"Intention\w+", table))
 
 
 def test_whatever_an_execution_may_wait_for_has_its_section() -> None:

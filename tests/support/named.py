@@ -77,7 +77,7 @@ def paths(found: Page) -> Iterator[str]:
     """Of files and folders: anywhere, or the end of one; `path::test`; in blocks, what begins at the root."""
     tops = "|".join((*project.PACKAGES, "docs", "requirements"))
     for span in found.spans:
-        if "NAME" in span:  # whatever its reader calls it
+        if re.search(r"(?<![A-Z])(?:NAME|YYYY)(?![A-Z])", span):  # whatever its reader calls it
             continue
         name = re.sub(r"<\w+>", "*", span.partition("::")[0])
         looks = re.fullmatch(rf"(?:{tops})(?:/[\w.*-]*)+|{_ENDING.pattern}|(?:[\w*-]+/)+{_ENDING.pattern}", name)

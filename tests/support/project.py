@@ -185,9 +185,11 @@ def redis_keys() -> frozenset[str]:
 
 
 def command_problem(arguments: list[str]) -> str:
-    """What is wrong with the arguments of `intention`; empty if each command and option is there."""
+    """What is wrong with the arguments of `intention`; empty if each command and option is there, as far as they are named."""
     found: click.Command = intention
     for word in arguments:
+        if isinstance(found, click.Group) and word in {"VERB", "COMMAND"}:
+            return ""
         if isinstance(found, click.Group) and not word.startswith("-"):
             there = found.get_command(click.Context(found), word)
             if there is None:
