@@ -21,7 +21,7 @@ WRONG = """
 [a page](nowhere.md), [a heading](../docs/plans.md#the-moon), `shared/no_such_module.py`, `no_such_page.md`,
 `tests/system/test_kills.py::test_nothing_of_the_kind`,
 `shared.machine.decide.no_such_function`, `INGRESS_PROT`, `GET /api/moons`, `DELETE /api/quota`, `/healthy`,
-`ie:{p<pp>}:moon:<execution>`, `intention fly`, `intention why --moon`, `make moon`, `no_such_word`, `noSuchWord`,
+`ie:{p<pp>}:moon:<execution>`, `qd:{u}:moons`, `intention fly`, `intention why --moon`, `make moon`, `no_such_word`, `noSuchWord`,
 `gates.no_such_field`.
 
 | event | meaning |
@@ -48,7 +48,7 @@ RIGHT = """
 `shared.machine.decide.decide`, `INGRESS_PORT`, `SECRET_ANYTHING`,
 `tests/simulation/test_crashes.py::test_one_crash_anywhere_changes_nothing`,
 `GET /api/executions/{id}/why`,
-`POST {resume}/api/mesh/resume`, `/why`, `/v2/queues`, `ie:{p<pp>}:due`, `intention why last`, `make run`,
+`POST {resume}/api/mesh/resume`, `/why`, `/v2/queues`, `ie:{p<pp>}:due`, `qd:{u}:m:<id>`, `intention why last`, `make run`,
 `step_executor`, `argsHash`, `waits.look_at_clock`.
 
 | event | meaning |
@@ -93,6 +93,7 @@ def test_a_page_that_names_what_is_not_there_is_told_each_name() -> None:
         "endpoints: /healthy",
         "endpoints: /api/moons",
         "keys: ie:{p<pp>}:moon:<execution>",
+        "keys: qd:{u}:moons",
         "commands: intention fly: there is no command fly",
         "commands: intention why --moon: why has no option --moon",
         "commands: make moon",

@@ -141,13 +141,16 @@ def _endpoint(path: str, method: str) -> Iterator[str]:
 
 
 def keys(found: Page) -> Iterator[str]:
-    """Of Redis: each is a row of docs/keyspace.md, or the beginning of one."""
+    """Of Redis: each is a row of docs/keyspace.md, or the beginning of one; the local servers' are in their code."""
     known = project.redis_keys()
     for span in found.spans:
         if span.startswith("ie:"):
             plain = re.sub(r"<[^>]*>", "*", span).replace("…", "")
             if not any(key == plain or key.startswith(plain.rstrip("*")) for key in known):
                 yield span
+        local = re.fullmatch(r"(qd|ad):(?:\{\w\}:)?(\w+).*", span)
+        if local and not project.makes_key(local[1], local[2]):
+            yield span
 
 
 def commands(found: Page) -> Iterator[str]:

@@ -184,6 +184,13 @@ def redis_keys() -> frozenset[str]:
     return frozenset(re.sub(r"<[^>]*>", "*", row.shown) for row in keyspace.documented())
 
 
+def makes_key(prefix: str, name: str) -> bool:
+    """Whether qstash_dev (`qd`) or ably_dev (`ad`) writes a key of this name."""
+    folder = ROOT / "services" / {"qd": "qstash_dev", "ad": "ably_dev"}[prefix]
+    found = [*folder.rglob("*.py"), *folder.rglob("*.lua")]
+    return any(re.search(rf"[\"'}}:]{name}\b", path.read_text(encoding="utf8")) for path in found)
+
+
 def command_problem(arguments: list[str]) -> str:
     """What is wrong with the arguments of `intention`; empty if each command and option is there, as far as they are named."""
     found: click.Command = intention
