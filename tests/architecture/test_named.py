@@ -21,7 +21,8 @@ WRONG = """
 [a page](nowhere.md), [a heading](../docs/plans.md#the-moon), `shared/no_such_module.py`, `no_such_page.md`,
 `tests/system/test_kills.py::test_nothing_of_the_kind`,
 `shared.machine.decide.no_such_function`, `INGRESS_PROT`, `GET /api/moons`, `DELETE /api/quota`, `/healthy`,
-`ie:{p<pp>}:moon:<execution>`, `qd:{u}:moons`, `intention fly`, `intention why --moon`, `make moon`, `no_such_word`, `noSuchWord`,
+`ie:{p<pp>}:moon:<execution>`, `qd:{u}:moons`, `intention fly`, `intention why --moon`, `make moon`, `no_such_word`,
+`noSuchWord`,
 `gates.no_such_field`.
 
 | event | meaning |
