@@ -145,7 +145,7 @@ def keys(found: Page) -> Iterator[str]:
     known = project.redis_keys()
     for span in found.spans:
         if span.startswith("ie:"):
-            plain = re.sub(r"<[^>]*>", "*", span).replace("…", "")
+            plain = project.varying(span).replace("…", "")
             if not any(key == plain or key.startswith(plain.rstrip("*")) for key in known):
                 yield span
         local = re.fullmatch(r"(qd|ad):(?:\{\w\}:)?(\w+).*", span)
