@@ -32,6 +32,8 @@ ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("shared", "services", "examples", "tests", "bench")
 _SOURCES: Final = {".py", ".lua", ".toml", ".yaml", ".yml", ".json", ".js", ".html", ".css", ".sh"}
 _SKIPPED: Final = {"node_modules", ".venv", ".git", ".intention", "__pycache__"}
+_ADD_ROUTES: Final = {"METRICS": "true"}
+"""Settings with which there are more routes."""
 Route = tuple[frozenset[str], tuple[str, ...]]
 
 
@@ -84,9 +86,11 @@ def words() -> frozenset[str]:
 
 @cache
 def tested_words() -> frozenset[str]:
-    """Those of the tests, too, but for the one that names what is not there."""
+    """Those of the tests, too, but for the one that names what is not there; and histograms, of which queries name the parts."""
     texts = [(ROOT / name).read_text(encoding="utf8") for name in files() if fnmatch(name, "tests/*.py")]
-    return words() | frozenset(re.findall(r"[A-Za-z_]\w*", "\n".join(text for text in texts if "no_such_word" not in text)))
+    tested = re.findall(r"[A-Za-z_]\w*", "\n".join(text for text in texts if "no_such_word" not in text))
+    measured = re.findall(r"\b(intention_\w+)_(?:bucket|sum|count)\b", sources())
+    return words() | frozenset(tested) | frozenset(measured)
 
 
 @cache
@@ -124,7 +128,7 @@ def variables() -> frozenset[str]:
 @cache
 def routes() -> tuple[Route, ...]:
     """The routes of all services: methods, and the path in its parts. What takes any path at all proves nothing."""
-    local = load({"INTENTION_MODE": "local"})
+    local = load({"INTENTION_MODE": "local", **{name: value for name, value in _ADD_ROUTES.items() if name in settings()}})
     town = town_app(Deps(store=Store.__new__(Store), board=Board()))  # never opened: no request is made of it
     apps = (ingress_app(), executor_app(local), resume_app(local), town, qstash_app(_never), ably_app(_never))
     return tuple(route for app in apps for route in _routes_of(app))
