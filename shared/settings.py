@@ -371,7 +371,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     raw: dict[str, Any] = {field: environ[name] for name, field in known.items() if environ.get(name, "") != ""}
     raw["secrets"] = {name.removeprefix(SECRET_PREFIX): environ[name] for name in environ if name.startswith(SECRET_PREFIX)}
     if environ.get("INTENTION_MODE") == "local":
-        raw = _LOCAL_DEFAULTS | raw
+        raw = _LOCAL_DEFAULTS | _beside(raw) | raw
     try:
         settings = msgspec.convert(raw, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
@@ -380,6 +380,13 @@ def load(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(f"{name} is not usable: {str(error).split(' - at')[0]}", field=name) from error
     _check(settings)
     return settings
+
+
+def _beside(raw: Mapping[str, Any]) -> dict[str, str]:
+    """On one machine whoever moves a server to another port is looked for there."""
+    ports = {"qstash_url": "qstash_dev_port", "ably_url": "ably_dev_port"}
+    ports |= {f"{name}_url": f"{name}_port" for name in ("ingress", "executor", "resume", "town")}
+    return {url: f"http://127.0.0.1:{raw[port]}" for url, port in ports.items() if port in raw}
 
 
 _LOCAL_DEFAULTS: dict[str, Any] = {

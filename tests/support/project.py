@@ -86,7 +86,7 @@ def words() -> frozenset[str]:
 
 @cache
 def tested_words() -> frozenset[str]:
-    """Those of the tests, too, but for the one that names what is not there; and histograms, of which queries name the parts."""
+    """Those of the tests, too, but for the one that names what is not there; and histograms, whose parts queries name."""
     texts = [(ROOT / name).read_text(encoding="utf8") for name in files() if fnmatch(name, "tests/*.py")]
     tested = re.findall(r"[A-Za-z_]\w*", "\n".join(text for text in texts if "no_such_word" not in text))
     measured = re.findall(r"\b(intention_\w+)_(?:bucket|sum|count)\b", sources())

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.system
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf8")
 README = (ROOT / "README.md").read_text(encoding="utf8")
 START = "make run"
+PORTS = {3000: "INGRESS_PORT", 3001: "EXECUTOR_PORT", 3002: "RESUME_PORT"}
+"""What pages say, and which setting says otherwise here."""
 READING = {"why", "get", "list"}
 """Asked again until they say what the page shows: a reader's fingers are slower than an execution."""
 WITHIN_S = 20.0 * PATIENCE
@@ -66,7 +68,8 @@ class Desk:
             self._exports |= {} if name == "PATH" else {name: value}
             return 0, ""
         path = {"PATH": f"{self._bin}:{os.environ['PATH']}"}
-        line = line.replace("localhost:3000", f"localhost:{self._environ['INGRESS_PORT']}")
+        for port, setting in PORTS.items():
+            line = line.replace(f"localhost:{port}", f"localhost:{self._environ[setting]}")
         done = subprocess.run(
             ["sh", "-c", line], env=self._environ | self._exports | path, cwd=self.folder,
             capture_output=True, text=True, timeout=120, check=False,

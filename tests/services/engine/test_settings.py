@@ -198,6 +198,26 @@ def test_local_mode_needs_nothing_and_takes_what_it_is_given() -> None:
     assert load({"INTENTION_MODE": "local", "QSTASH_TOKEN": "mine"}).token == "mine"
 
 
+@pytest.mark.parametrize(
+    ("port", "url"),
+    [
+        ("QSTASH_DEV_PORT", "QSTASH_URL"),
+        ("ABLY_DEV_PORT", "ABLY_URL"),
+        ("TOWN_PORT", "TOWN_URL"),
+        ("EXECUTOR_PORT", "EXECUTOR_URL"),
+        ("RESUME_PORT", "RESUME_URL"),
+        ("INGRESS_PORT", "INGRESS_URL"),
+    ],
+)
+def test_in_local_mode_a_server_is_looked_for_where_its_port_says(port: str, url: str) -> None:
+    """Unless its address is given, too; elsewhere a port says nothing of an address."""
+    moved = {"INTENTION_MODE": "local", port: "7001"}
+
+    assert getattr(load(moved), url.lower()) == "http://127.0.0.1:7001"
+    assert getattr(load(moved | {url: "http://127.0.0.1:7002"}), url.lower()) == "http://127.0.0.1:7002"
+    assert "7001" not in getattr(load({**PRODUCTION, port: "7001"}), url.lower())
+
+
 def test_the_limits_of_another_platform_are_taken_together() -> None:
     """A 60 s platform, with its lease."""
     found = load(
