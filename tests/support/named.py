@@ -201,6 +201,8 @@ RULES: Final[tuple[Callable[[Page], Iterator[str]], ...]] = (
 FOREIGN: Final = ("SECRET_", "OTEL_")
 """Beginnings of variables that are the reader's, and OpenTelemetry's own."""
 ELSEWHERE: Final[Mapping[str, str]] = {
+    "/api/events": "what the console asks for and ingress does not answer yet: live events",
+    "/api/executions/{id}/events": "the same of one execution",
     "compose.override.yaml": "the reader's own, as Compose reads it",
     "CRON_TZ": "QStash's prefix of a cron expression",
     "EventSource": "the browser's",
