@@ -1,4 +1,4 @@
-"""The end of a record: archived as a line of JSON, flushed to disk, only then deleted. Nothing non-terminal comes near."""
+"""The end of a record: exported as a line of JSON, flushed to disk, only then deleted. Nothing non-terminal comes near."""
 
 import asyncio
 import os
@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from shared.errors import NotFound
+from shared.export import export
 from shared.logs import get_logger
 from shared.ports import Store
 from shared.redisdb import keys
@@ -42,10 +41,12 @@ class Archiver:
 
     async def _keep(self, execution: str, folder: Path) -> None:
         try:
-            whole = await self._reader.whole(execution)
+            tenant = await self._reader.tenant(execution)
+            parts = await export(self._reader, execution, tenant)
+            line = b"".join([part async for part in parts])
         except NotFound:
             return  # another archiver was faster
-        await asyncio.to_thread(_append, folder / f"{datetime.now(UTC):%Y-%m}.jsonl", msgspec.json.encode(whole))
+        await asyncio.to_thread(_append, folder / f"{datetime.now(UTC):%Y-%m}.jsonl", line)
 
 
 def _append(file: Path, line: bytes) -> None:

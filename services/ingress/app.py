@@ -14,6 +14,7 @@ from services.ingress import (
     dlq,
     edge,
     events,
+    export,
     finding,
     gates,
     live,
@@ -23,11 +24,11 @@ from services.ingress import (
     schedules,
     site,
     taking,
-    views,
     waits,
     why,
 )
 from services.ingress.edge import Deps
+from shared import views
 from shared.errors import NotFound
 from shared.http import ERROR_HANDLERS, Json, decode
 from shared.logs import get_logger
@@ -141,6 +142,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None, settings: Settings | 
             *chat.ROUTES,
             *dlq.ROUTES,
             *events.ROUTES,
+            *export.ROUTES,
             *gates.ROUTES,
             *live.ROUTES,
             *overview.ROUTES,

@@ -13,12 +13,12 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
-from services.ingress.views import moment
 from shared.errors import BadRequest, NotFound, TooMany
 from shared.http import Json, decode
 from shared.logs import get_logger
 from shared.ports import Accepted, Letter, LetterPage
 from shared.redisdb import keys
+from shared.views import moment
 
 log = get_logger()
 

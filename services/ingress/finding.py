@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.ingress import edge, views
+from services.ingress import edge
 from services.ingress.edge import Deps
+from shared import views
 from shared.actions import ACTIONS, Action
 from shared.again import Again, check
 from shared.errors import BadRequest, IntentionError, Unprocessable

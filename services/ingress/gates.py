@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
-from services.ingress.views import moment
 from shared.errors import Forbidden, NotFound
 from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
 from shared.http import Json, decode
 from shared.logs import get_logger
+from shared.views import moment
 
 log = get_logger()
 AUDIT_SHOWN: Final = 100

@@ -10,7 +10,6 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.requests import NewSchedule
-from services.ingress.views import moment
 from shared.accepting import Repeating
 from shared.clock import new_schedule_id, schedule_id_of
 from shared.errors import BadRequest, Conflict, Unprocessable
@@ -21,6 +20,7 @@ from shared.requests import Execute
 from shared.schedules import timing
 from shared.schedules.firing import request_of
 from shared.schedules.model import Schedule
+from shared.views import moment
 
 log = get_logger()
 _new = msgspec.json.Decoder(NewSchedule)

@@ -10,10 +10,10 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
-from services.ingress.views import moment
 from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
 from shared.http import Json
 from shared.redisdb.snapshots import Snapshot
+from shared.views import moment
 from shared.why import Wait, Why, why
 
 LETTERS: Final = 3
@@ -23,25 +23,27 @@ async def get_why(request: Request) -> Response:
     """What the execution waits for, who moves it and when; and whether anything would."""
     deps, tenant = edge.known(request)
     execution = request.path_params["id"]
-    found, told = await explained(deps, tenant, execution)
+    return Json(shown(*await explained(deps, tenant, execution)))
+
+
+def shown(found: Snapshot, told: Why) -> dict[str, Any]:
+    """The answer, for whoever reads it."""
     header = found.execution.header
-    return Json(
-        {
-            "id": execution,
-            "why": told.text,
-            "status": told.status,
-            "reason": header.reason or None,
-            "phase": header.phase,
-            "cause": header.cause or None,
-            "waits": [_wait(one) for one in told.waits],
-            "more": told.more,
-            "dueAt": moment(told.due_ms),
-            "leaseUntil": moment(told.lease_until_ms),
-            "lastMessageId": told.message or None,
-            "unseenSignals": told.unseen,
-            "broken": told.broken or None,
-        }
-    )
+    return {
+        "id": header.id,
+        "why": told.text,
+        "status": told.status,
+        "reason": header.reason or None,
+        "phase": header.phase,
+        "cause": header.cause or None,
+        "waits": [_wait(one) for one in told.waits],
+        "more": told.more,
+        "dueAt": moment(told.due_ms),
+        "leaseUntil": moment(told.lease_until_ms),
+        "lastMessageId": told.message or None,
+        "unseenSignals": told.unseen,
+        "broken": told.broken or None,
+    }
 
 
 async def explained(deps: Deps, tenant: str, execution: str) -> tuple[Snapshot, Why]:

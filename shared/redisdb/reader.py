@@ -12,6 +12,7 @@ from shared.errors import BadRequest, NotFound, Unavailable
 from shared.machine.plan import Plan, Step
 from shared.machine.state import Hold, Layout, Notes
 from shared.machine.status import OVER, Cell, Reason
+from shared.numbers import whole
 from shared.redisdb import keys, wire
 
 PAGE: Final = 500
@@ -145,13 +146,13 @@ class Reader:
         return found
 
     async def output(self, execution: str, tenant: str, step: str) -> bytes:
-        """The JSON of one step's output, however large; NotFound while there is none."""
+        """The JSON of the output of one step or one item of a map (`step.7`), however large; NotFound while there is none."""
         await self.header(execution, tenant)
         plan_bytes = await self._ask(self._redis.get(keys.plan(execution)))
-        names = [one.name for one in _plan.decode(plan_bytes).steps] if plan_bytes else []
-        if step not in names:
+        notes, _, _ = await self._beside(execution)
+        cell = _cell(_plan.decode(plan_bytes), notes, step) if plan_bytes else None
+        if cell is None:
             raise NotFound(f"{execution} has no step {step[:80]!r}")
-        cell = names.index(step)
         text = await self._ask(self._redis.hget(keys.record(execution), f"r:{cell}"))
         if text is None:
             raise NotFound(f"step {step!r} of {execution} has no output yet")
@@ -171,26 +172,20 @@ class Reader:
         start = after if after == "-" else f"({after}"
         return lines(await self._ask(self._redis.xrange(keys.history(execution), min=start, count=count)))
 
-    async def whole(self, execution: str) -> dict[str, Any]:
-        """Everything of one execution, for the archive; NotFound if it is gone. Pages, so that no reply is without bound."""
-        tenant = await self._ask(self._redis.hget(keys.record(execution), "tenant"))
-        if tenant is None:
+    async def tenant(self, execution: str) -> str:
+        """Whose it is, for the archive; NotFound if it is gone."""
+        found = await self._ask(self._redis.hget(keys.record(execution), "tenant"))
+        if found is None:
             raise NotFound(f"there is no execution {execution}")
-        view = await self.view(execution, tenant.decode())
-        steps = list(view.steps)
-        while view.next_step is not None:
-            view = await self.view(execution, tenant.decode(), first=view.next_step)
-            steps += view.steps
-        steps = [await self._whole_step(execution, tenant.decode(), step) for step in steps]
-        history = await self.history(execution, tenant.decode())
-        while history and (more := await self.history(execution, tenant.decode(), after=history[-1]["id"])):
-            history += more
-        return {"id": execution, "tenant": tenant.decode(), "header": view.fields, "steps": steps, "history": history}
+        return str(found.decode())
 
-    async def _whole_step(self, execution: str, tenant: str, step: StepView) -> StepView:
-        if step.large_output is None:
-            return step
-        return msgspec.structs.replace(step, output=msgspec.Raw(await self.output(execution, tenant, step.name)))
+    async def plan(self, execution: str, tenant: str) -> bytes:
+        """The accepted plan as JSON, as it was pinned; NotFound if it is gone."""
+        await self.header(execution, tenant)
+        found = await self._ask(self._redis.get(keys.plan(execution)))
+        if found is None:
+            raise NotFound(f"there is no execution {execution}")
+        return bytes(found)
 
     async def listing(self, tenant: str, *, before: str = "", count: int = 50) -> list[str]:
         """Ids of a tenant's executions, newest first, behind the uuid `before`."""
@@ -330,6 +325,17 @@ def _items(layout: Layout, number: int, cells: bytes) -> dict[str, int] | None:
 def _named(plan: Plan, layout: Layout, cell: int) -> str:
     name, item = plan.steps[layout.step(cell)].name, layout.item(cell)
     return name if item < 0 else f"{name}.{item}"
+
+
+def _cell(plan: Plan, notes: Notes, name: str) -> int | None:
+    """The cell that `_named` names so."""
+    numbers = {step.name: number for number, step in enumerate(plan.steps)}
+    if name in numbers:
+        return numbers[name]
+    step, _, item = name.rpartition(".")
+    region = Layout(len(plan.steps), notes.maps).of_step(numbers.get(step, -1))
+    at = whole(item)
+    return region.start + at if region is not None and at is not None and at < region.count else None
 
 
 def _undone(layout: Layout, cells: bytes, name: Callable[[int], str]) -> dict[str, Any] | None:

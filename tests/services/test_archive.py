@@ -59,6 +59,6 @@ async def test_only_what_is_over_and_past_its_retention_goes(redis: Redis, tmp_p
     lines = archive(tmp_path)
     assert [line["id"] for line in lines] == ([OVER] if archived else [])
     if archived:
-        assert lines[0]["header"]["status"] == "FAILED"
-        assert lines[0]["steps"][0]["name"] == "a"
+        assert lines[0]["execution"]["status"] == "FAILED"
+        assert lines[0]["execution"]["steps"][0]["name"] == "a"
         assert lines[0]["history"][0]["event"] == "execution.created"

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.ingress import views
+from shared import views
 from shared.errors import SettingsError
 from shared.machine.decision import Start
 from shared.machine.events import Done, Refused, Unanswered

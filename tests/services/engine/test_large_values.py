@@ -95,7 +95,7 @@ async def test_the_archive_has_large_outputs_whole(redis: Redis, tmp_path: Path)
     await Archiver(stage.store, stage.reader, tmp_path).run_once()
 
     [line] = archive(tmp_path)
-    assert line["steps"][0]["output"] == LARGE
+    assert line["execution"]["steps"][0]["output"] == LARGE
     assert [name async for name in redis.scan_iter(f"*{execution}*")] == []
 
 

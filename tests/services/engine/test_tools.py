@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from services.ingress import views
+from shared import views
 from shared.machine.decision import Start
 from shared.machine.events import Done, NotSent, Outcome, Refused, Unanswered
 from shared.machine.outcomes import NEVER_HAPPENED

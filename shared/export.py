@@ -1,0 +1,114 @@
+"""One execution as one JSON document: for a file, for the archive, for whoever looks at it where the engine is not.
+
+Its parts are what the API answers, each whole: `execution` with every step, `items` of its maps, `history`, the `plan` as it
+was pinned, and `why` where that was asked. It is written page by page, so that 10,000 steps need no more memory than 500. What
+is stored has no secret in it (an address that a step is called back at stands as `callback://...`), and so neither has this.
+
+Something that runs may move on between two pages: `execution.version` is the version at the beginning, `endVersion` at the end.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from shared import views
+from shared.redisdb.reader import PAGE, Reader, StepView, View
+
+VERSION: Final = 1
+"""Counts up when a reader of the document must know; new members do not."""
+_encode = msgspec.json.encode
+
+
+async def export(reader: Reader, execution: str, tenant: str, *, why: Any = None) -> AsyncIterator[bytes]:
+    """The document's bytes, in parts. NotFound before the first of them."""
+    first = await reader.view(execution, tenant)
+    plan = await reader.plan(execution, tenant)
+    return _Document(reader, execution, tenant).parts(first, plan, why)
+
+
+class _Document:
+    """Writes one document."""
+
+    def __init__(self, reader: Reader, execution: str, tenant: str) -> None:
+        self._reader = reader
+        self._of = (execution, tenant)
+
+    async def parts(self, first: View, plan: bytes, why: Any) -> AsyncIterator[bytes]:
+        execution, tenant = self._of
+        head = {"export": VERSION, "exportedAt": datetime.now(UTC).isoformat(timespec="milliseconds"), "id": execution}
+        head |= {"tenant": tenant, "plan": msgspec.Raw(plan), "why": why}
+        yield _open(head) + b',"execution":'
+        async for part in self._execution(first):
+            yield part
+        yield b',"items":{'
+        for number, name in enumerate(_maps(first, plan)):
+            yield (b"," if number else b"") + _encode(name) + b":"
+            async for part in self._listed(self._items(name)):
+                yield part
+        yield b'},"history":'
+        async for part in self._listed(self._history()):
+            yield part
+        header = await self._reader.header(execution, tenant)
+        yield b',"endVersion":' + header["ver"].encode() + b"}"
+
+    async def _execution(self, first: View) -> AsyncIterator[bytes]:
+        """As `GET /api/executions/{id}` answers, with all steps on one page."""
+        header = views.execution(msgspec.structs.replace(first, steps=(), next_step=None))
+        del header["steps"]
+        yield _open(header) + b',"steps":'
+        async for part in self._listed(self._steps(first)):
+            yield part
+        yield b"}"
+
+    async def _steps(self, view: View) -> AsyncIterator[list[Any]]:
+        execution, tenant = self._of
+        yield await self._shown(view.steps)
+        while view.next_step is not None:
+            view = await self._reader.view(execution, tenant, first=view.next_step)
+            yield await self._shown(view.steps)
+
+    async def _items(self, step: str) -> AsyncIterator[list[Any]]:
+        execution, tenant = self._of
+        first, total = 0, 1
+        while first < total:
+            found, total = await self._reader.items(execution, tenant, step, first=first, count=PAGE)
+            yield await self._shown(found)
+            first += PAGE
+
+    async def _history(self) -> AsyncIterator[list[Any]]:
+        execution, tenant = self._of
+        lines = await self._reader.history(execution, tenant)
+        while lines:
+            yield lines
+            lines = await self._reader.history(execution, tenant, after=lines[-1]["id"])
+
+    async def _shown(self, steps: Sequence[StepView]) -> list[dict[str, Any]]:
+        """As the API shows them, and large outputs in their place: the path to one is of no use without the engine."""
+        execution, tenant = self._of
+        found = views.steps(list(steps), execution)
+        for step in found:
+            if step.pop("largeOutput", None):
+                step["output"] = msgspec.Raw(await self._reader.output(execution, tenant, step["name"]))
+        return found
+
+    async def _listed(self, pages: AsyncIterator[list[Any]]) -> AsyncIterator[bytes]:
+        yield b"["
+        more = False
+        async for page in pages:
+            if page:
+                yield (b"," if more else b"") + _encode(page)[1:-1]
+                more = True
+        yield b"]"
+
+
+def _open(members: dict[str, Any]) -> bytes:
+    """An object that is not closed yet."""
+    return _encode(members)[:-1]
+
+
+def _maps(view: View, plan: bytes) -> list[str]:
+    """The names of the maps that were spread."""
+    names = [step["name"] for step in msgspec.json.decode(plan)["steps"]] if view.notes.maps else []
+    return [names[region.step] for region in view.notes.maps]
