@@ -69,8 +69,10 @@ SECRET_PREFIX = "SECRET_"  # noqa: S105 - the beginning of a name
 """SECRET_CRM_TOKEN is what tools know as CRM_TOKEN."""
 LEAST_SECRET = 8
 """A shorter one could not be struck out of what comes back without striking out everything."""
-# Read by Upstash's own SDKs, so a user may well have them set; they mean nothing here.
-FOREIGN = re.compile(r"QSTASH_DEV|QSTASH_DEV_(LOG_PORT|QUOTA)|QSTASH_REGION|UPSTASH_QSTASH_URL")
+# Read by Upstash's own SDKs, and by our command line, so a user may well have them set; they mean nothing to a service.
+FOREIGN = re.compile(
+    r"QSTASH_DEV|QSTASH_DEV_(LOG_PORT|QUOTA)|QSTASH_REGION|UPSTASH_QSTASH_URL|INTENTION_(URL|KEY|ACTOR|PROFILE|CONFIG)"
+)
 
 
 class Secret(str):

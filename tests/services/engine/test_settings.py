@@ -119,6 +119,7 @@ def test_an_unknown_name_with_one_of_our_prefixes_is_told_with_what_was_meant(na
 def test_the_names_of_others_are_none_of_our_business() -> None:
     """Whatever else is in an environment, and what Upstash's own programs read."""
     load({**PRODUCTION, "PATH": "/bin", "QSTASH_DEV": "true", "QSTASH_REGION": "EU_CENTRAL_1", "QSTASH_DEV_LOG_PORT": "8081"})
+    load({**PRODUCTION, "INTENTION_URL": "http://x", "INTENTION_KEY": "k", "INTENTION_PROFILE": "p", "INTENTION_CONFIG": "f"})
     load({**PRODUCTION, "UPSTASH_QSTASH_URL": "x", "TOWNHALL": "x", "MY_QSTASH_TOKEN": "x"})
 
 
