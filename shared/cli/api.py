@@ -1,24 +1,40 @@
 """The command line's way to ingress: one call a question, and every refusal as a sentence with a remedy."""
 
 import re
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import httpx
 
+from shared.cli.completion import about
+
+if TYPE_CHECKING:
+    from shared.cli.profiles import Target
+
 LOOK: Final = 2_000
 """Executions that a shortened id is looked for among, the newest first."""
 PAGE: Final = 500
-POLL_S: Final = 0.3
-_WHOLE: Final = re.compile(r"exe_[0-9a-f]{2}_[0-9a-f]{32}")
+CANDIDATES: Final = 5
+"""Ids that are listed where a shortened one could be several."""
+SHOWN_WIDTH: Final = 100
+LISTS: Final = {"executions": "executions", "dlq": "letters", "schedules": "schedules"}
+"""Where a page of each kind has its rows."""
+ONE: Final = {"executions": "execution", "dlq": "dead letter", "schedules": "schedule"}
+SHOWN: Final = {"executions": "list", "dlq": "dlq list", "schedules": "schedule list"}
+_WHOLE: Final = re.compile(r"(exe|sch)_[0-9a-f]{2}_[0-9a-f]{32}|dlq_[0-9a-f]{2}_[0-9a-f]{32}_[0-9a-z]+")
 
 
 class Failed(click.ClickException):
     """It was refused; the message says what to do, too."""
 
     exit_code = 1
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        """`status`: of the answer, if there was one."""
+        super().__init__(message)
+        self.status = status
 
 
 class Unreachable(Failed):
@@ -59,64 +75,98 @@ class Api:
         try:
             answer = self._client.request(method, path, json=body, params=params, headers=headers)
         except httpx.HTTPError as error:
-            where = self._client.base_url
-            raise Unreachable(
-                f"{where} does not answer ({type(error).__name__}): is it running? `--url` or INTENTION_URL names another"
-            ) from error
-        if answer.is_success:
+            raise self._unreachable(error) from error
+        if not answer.is_success:
+            raise Failed(refusal(answer), status=answer.status_code)
+        try:
             found: dict[str, Any] = answer.json()
-            return found
-        raise Failed(refusal(answer))
+        except ValueError as error:
+            raise Failed(f"{answer.request.url} answered, and not in JSON: is that ingress?") from error
+        return found
 
-    def get(self, execution: str) -> dict[str, Any]:
-        """One execution."""
-        return self.ask("GET", f"/api/executions/{execution}")
+    def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
+        where = self._client.base_url
+        if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+            return Unreachable(f"{where} broke off in the middle of its answer ({type(error).__name__}): ask again")
+        if isinstance(error, httpx.ReadTimeout):
+            return Unreachable(f"{where} took too long to answer: `intention doctor` looks at everything that must run")
+        return Unreachable(
+            f"{where} does not answer ({type(error).__name__}): is it running (`intention dev` starts everything here)?"
+            "\n  -> --url, --profile or INTENTION_URL names another"
+        )
 
-    def resolve(self, text: str) -> str:
+    def get(self, execution: str, **page: int) -> dict[str, Any]:
+        """One execution with a page of its steps; `first` and `limit` say which."""
+        return self.ask("GET", f"/api/executions/{execution}", params=page or None)
+
+    def resolve(self, text: str, kind: str = "executions") -> str:
         """The id that begins or ends so; `last` is the newest. Failed if there is none, or more than one."""
         if _WHOLE.fullmatch(text):
             return text
         if text == "last":
-            rows = self.ask("GET", "/api/executions", params={"limit": 1})["executions"]
-            if not rows:
-                raise Failed("there is no execution yet: `intention run` starts one")
-            return str(rows[0]["id"])
-        found = [one for one in self._ids() if matches(one, text)]
+            return self._newest(kind)
+        found = [one for one in self._newest_of(kind) if matches(one["id"], text)]
         if len(found) == 1:
-            return found[0]
+            return str(found[0]["id"])
         if not found:
-            raise Failed(f"no execution begins or ends with {text!r} (of the newest {LOOK}): `intention list` shows them")
-        raise Failed(f"{text!r} is not enough: it could be {', '.join(found[:5])}{' ...' if len(found) > 5 else ''}")
+            where = f"(of the newest {LOOK}): `intention {SHOWN[kind]}` shows them"
+            raise Failed(f"no {ONE[kind]} begins or ends with {text!r} {where}")
+        raise Failed("\n".join([f"{text!r} is not enough: it could be", *_candidates(found)]))
 
-    def _ids(self) -> list[str]:
-        found: list[str] = []
+    def _newest(self, kind: str) -> str:
+        rows = self.ask("GET", f"/api/{kind}", params={"limit": 1})[LISTS[kind]]
+        if not rows:
+            raise Failed(f"there is no {ONE[kind]} yet")
+        return str(rows[0]["id"])
+
+    def _newest_of(self, kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         before = ""
         while len(found) < LOOK:
-            page = self.ask("GET", "/api/executions", params={"limit": PAGE} | ({"before": before} if before else {}))
-            found += [row["id"] for row in page["executions"]]
+            page = self.ask("GET", f"/api/{kind}", params={"limit": PAGE} | ({"before": before} if before else {}))
+            found += page[LISTS[kind]]
             before = page["next"] or ""
             if not before:
                 break
         return found
 
-    def wait(self, execution: str, timeout_s: float, told: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        """The execution when it is over, or when the time is up; `told` hears of every change."""
-        deadline, last = time.monotonic() + timeout_s, None
-        while True:
-            found = self.get(execution)
-            now = (found["status"], found["reason"], found["doneSteps"])
-            if now != last:
-                told(found)
-                last = now
-            if found["endedAt"] is not None or time.monotonic() >= deadline:
-                return found
-            time.sleep(POLL_S)
+    @contextmanager
+    def stream(self, path: str, *, headers: Mapping[str, str] | None = None, read_s: float = 60) -> Iterator[httpx.Response]:
+        """The answer while it comes. Unreachable where it breaks off, or is silent for `read_s`; Failed for a refusal."""
+        timeout = httpx.Timeout(30, read=read_s)
+        try:
+            with self._client.stream("GET", path, headers=headers, timeout=timeout) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise Failed(refusal(answer), status=answer.status_code)
+                yield answer
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
 
 
-def matches(execution: str, text: str) -> bool:
-    """Whether it begins or ends so; ids made within one minute begin alike, so that their ends are handier."""
-    unique = execution.rpartition("_")[2]
-    return bool(text) and (execution.startswith(text) or unique.startswith(text) or unique.endswith(text))
+def _candidates(found: list[dict[str, Any]]) -> Iterator[str]:
+    yield from (f"  {one['id']}  {about(one)}".rstrip()[:SHOWN_WIDTH] for one in found[:CANDIDATES])
+    if len(found) > CANDIDATES:
+        yield f"  and {len(found) - CANDIDATES} more"
+    yield "  -> write more of it; the end of an id tells best"
+
+
+@contextmanager
+def opened(aim: "Target", *, timeout_s: float = 30) -> Iterator[Api]:
+    """A way to where the target says."""
+    headers = {"Authorization": f"Bearer {aim.key}"} if aim.key else {}
+    try:
+        client = httpx.Client(base_url=aim.url, headers=headers, timeout=timeout_s)
+    except (httpx.InvalidURL, UnicodeEncodeError) as error:
+        raise Failed(f"{aim.url!r} is no address, or the key has characters that no key has: {error}") from error
+    with client:
+        yield Api(client, aim.actor)
+
+
+def matches(whole: str, text: str) -> bool:
+    """Whether an id begins or ends so; ids made within one minute begin alike, so that their ends are handier."""
+    unique = whole.split("_", 2)[-1]
+    return bool(text) and (whole.startswith(text) or unique.startswith(text) or unique.endswith(text))
 
 
 def refusal(answer: httpx.Response) -> str:
@@ -136,7 +186,7 @@ def refusal(answer: httpx.Response) -> str:
 
 
 _REMEDIES: Final = {
-    "unauthorized": "give --key, or set INTENTION_KEY",
+    "unauthorized": "give --key, set INTENTION_KEY, or use a profile that has the key",
     "version_conflict": "look again with `intention get`, and decide on what you see",
     "effects_stand": "add --accept-effects if it may be done once more, or undo it first with `intention compensate`",
     "moot": "`intention why` says what it waits for",

@@ -1,122 +1,79 @@
-"""The command `intention`: options in, one call, an exit code."""
+"""The command `intention`: its verbs, each loaded when it is asked for."""
 
-import asyncio
 import logging
-import sys
-from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
-import msgspec
 
-from shared.cli import api, judge, operate
-from shared.cli import doctor as doctors
-from shared.cli.deploy import deploy
-from shared.cli.findings import Finding, show
-from shared.cli.serve_mcp import mcp
-from shared.cli.setup import FIELDS, Refused, Setup
-from shared.cli.sim import sim
-from shared.cli.tools import tools
-from shared.environment import merged
-from shared.errors import SettingsError
+from shared.cli.late import Late, LateGroup
 
-_ENV_FILE = click.option(
-    "--env-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path(".env"),
-    show_default=True,
-    help="The file to read and write.",
+_LOOK, _DO = "shared.cli.looking", "shared.cli.operate"
+VERBS: Final = {
+    "dev": Late("shared.cli.dev", "dev", "Run the whole system on this machine."),
+    "setup": Late("shared.cli.checks", "setup", "Ask for every credential, check each by a real call, and write .env."),
+    "doctor": Late("shared.cli.checks", "doctor", "Check everything that must run, and say what to do."),
+    "plan": Late(_LOOK, "plan_", "What would be done and what it would cost."),
+    "run": Late(_DO, "run", "Run words or a plan."),
+    "list": Late(_LOOK, "list_", "Executions, newest first."),
+    "get": Late(_LOOK, "get", "One execution with its steps."),
+    "watch": Late(_LOOK, "watch", "Follow an execution to its end; the exit code is the outcome."),
+    "why": Late(_LOOK, "why", "What an execution waits for, and who moves it."),
+    "export": Late(_LOOK, "export", "Everything of an execution as one JSON document."),
+    "approvals": Late(_LOOK, "approvals", "What people are asked."),
+    "approve": Late(_DO, "approve", "Say yes to exactly the arguments that STEP is to be called with."),
+    "reject": Late(_DO, "reject", "Say no to a step's arguments, or without STEP to the whole plan."),
+    "confirm": Late(_DO, "confirm", "Say yes to a plan: exactly that plan runs."),
+    "pause": Late(_DO, "pause", "Let nothing new start."),
+    "resume": Late(_DO, "resume", "Go on after a pause."),
+    "signal": Late(_DO, "signal", "Tell an execution of the event NAME."),
+    "retry": Late(_DO, "retry", "Try STEP again at once; of what is over, without STEP all that failed."),
+    "edit": Late(_DO, "edit", "Other arguments for STEP, which has not happened."),
+    "skip": Late(_DO, "skip", "Go on as if STEP had given an output; of a failed undo: you have dealt with it."),
+    "settle": Late(_DO, "settle", "Say whether an effect that nobody knows of happened."),
+    "cancel": Late(_DO, "cancel", "Stop, and undo what was done."),
+    "compensate": Late(_DO, "compensate", "Stop and undo; of what is over, undo what stands."),
+    "restart": Late(_DO, "restart", "The same plan as a new execution."),
+    "fork": Late(_DO, "fork", "A new execution from STEP on; what came before it is given."),
+    "bulk": Late(_DO, "bulk", "One action upon all executions that fit."),
+    "schedule": Late("shared.cli.timetable", "schedule", "Words or a plan, again and again."),
+    "dlq": Late("shared.cli.letters", "dlq", "Messages that QStash gave up, and executions that nothing comes of."),
+    "gates": Late("shared.cli.gates", "gates", "Tools that are paused, or that fail so often that nobody calls them."),
+    "quota": Late(_LOOK, "quota", "Messages spent, reserved and left."),
+    "tools": Late("shared.cli.tools", "tools", "List the tools that steps can call, as ingress has them."),
+    "deploy": Late("shared.cli.deploy", "deploy", "Ask before new code takes over from old."),
+    "mcp": Late("shared.cli.serve_mcp", "mcp", "Serve the engine to an MCP client, until it ends."),
+    "openapi": Late(_LOOK, "openapi", "Print the OpenAPI document of a service."),
+    "profile": Late("shared.cli.profiles", "profiles", "Addresses and keys of several engines."),
+    "completion": Late("shared.cli.completion", "completion", "Print what teaches a shell to complete commands and ids."),
+    "sim": Late("shared.cli.sim", "sim", "Play seeds: real engine, simulated clock, Redis, QStash, tools, crashes."),
+}
+_HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def _version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click calls it so
+    if not asked or context.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        told = version("intention-engine")
+    except PackageNotFoundError:  # run from its folder, as `make` does
+        told = "(not installed: run from its folder)"
+    click.echo(f"intention {told}")
+    context.exit()
+
+
+@click.group(cls=LateGroup, late=VERBS, context_settings=_HELP)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and exit."
 )
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def intention() -> None:
-    """The intention engine's own tools."""
-    # python-dotenv logs lines it cannot read; here they are told with their number and a remedy.
-    logging.getLogger("dotenv.main").setLevel(logging.CRITICAL)
+    """Plan, run, watch and steer durable executions.
 
-
-intention.add_command(tools)
-intention.add_command(deploy)
-intention.add_command(sim)
-intention.add_command(mcp)
-for command in operate.COMMANDS:
-    intention.add_command(command)
-
-
-def _value_options(command: Any) -> Any:
-    for field in reversed(FIELDS):
-        option = f"--{field.name.lower().replace('_', '-')}"
-        command = click.option(option, field.name, help=f"{field.asks}.", metavar="TEXT")(command)
-    return command
-
-
-@intention.command()
-@_ENV_FILE
-@click.option("--non-interactive", is_flag=True, help="Ask nothing: values come from options, the environment or the file.")
-@click.option("--no-check", is_flag=True, help="Call nobody: look at the form of the values only.")
-@_value_options
-def setup(env_file: Path, *, non_interactive: bool, no_check: bool, **given: str | None) -> None:
-    """Ask for every credential, check each by a real call, and write .env.
-
-    An option wins over the environment, and that over what the file says. Options can be seen by others on this machine while
-    the command runs, so secrets are better given by the environment. Nothing is written before everything is known.
+    An ID may be shortened to its beginning or end; `last` is the newest. Exit codes: docs/cli.md.
     """
-    told = {name: value for name, value in given.items() if value is not None}
-    run = Setup(env_file, told, checks=not no_check)
-    try:
-        run.non_interactive() if non_interactive else run.interactive()
-    except Refused as error:
-        if error.message:
-            click.echo(error.message, err=True)
-        sys.exit(1)
-    except SettingsError as error:
-        click.echo(f"{env_file}: {error.message}", err=True)
-        sys.exit(1)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo(f"\nStopped. {env_file} is as it was.", err=True)
-        sys.exit(130)
-
-
-@intention.command()
-@_ENV_FILE
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
-@click.option("--wait", "wait_s", type=click.FloatRange(0.1, 600), default=15.0, show_default=True, metavar="SECONDS",
-              help="How long a message may take through QStash.")  # fmt: skip
-@click.option("--ingress-url", metavar="URL", help="Where ingress is; otherwise INGRESS_PORT on this machine.")
-def doctor(env_file: Path, *, as_json: bool, wait_s: float, ingress_url: str | None) -> None:
-    """Check everything that must run, and say what to do. Exit code 1 if something is wrong; warnings are not."""
-    try:
-        environ = merged(env_file)
-    except (UnicodeDecodeError, OSError):
-        environ = merged("/dev/null")  # the file's own check says what is wrong with it
-    environ.setdefault("INTENTION_MODE", _guessed_mode(environ))
-    sys.exit(asyncio.run(_doctor(environ, env_file, ingress_url or api.ingress_url(environ), wait_s, as_json=as_json)))
-
-
-def _guessed_mode(environ: dict[str, str]) -> str:
-    """As `make run` sees it, unless QStash is not on this machine."""
-    url = environ.get("QSTASH_URL", "")
-    return "production" if url and not judge.is_loopback(url) else "local"
-
-
-async def _doctor(environ: dict[str, str], env_file: Path, ingress_url: str, wait_s: float, *, as_json: bool) -> int:
-    findings: list[Finding] = []
-    async for finding in doctors.examine(environ, env_file=env_file, ingress_url=ingress_url, wait_s=wait_s):
-        findings.append(finding)
-        if not as_json:
-            show(finding)
-    counts = {status: sum(one.status == status for one in findings) for status in ("fail", "warn")}
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode({"ok": not counts["fail"], "checks": findings})))
-    elif counts["fail"]:
-        click.echo(
-            f"\n{counts['fail']} wrong, {counts['warn']} to look at. Begin with the first FAIL: others often follow from it."
-        )
-    else:
-        also = f", {counts['warn']} to look at" if counts["warn"] else ""
-        click.echo(f"\nAll well{also}.")
-    return 1 if counts["fail"] else 0
+    # python-dotenv logs lines it cannot read; `intention doctor` tells them with their number and a remedy.
+    logging.getLogger("dotenv.main").setLevel(logging.CRITICAL)
 
 
 def main() -> None:

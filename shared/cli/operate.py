@@ -1,153 +1,40 @@
-"""`intention run|list|get|why|...`: what people do to executions, each verb one question to ingress."""
+"""`intention run|cancel|approve|...`: what people do to executions, each verb one question to ingress."""
 
-import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
+from typing import Any, Final
 
 import click
-import httpx
-import msgspec
 
-from shared.cli import shown, signals
-from shared.cli.api import Api, api_key, ingress_url
-from shared.environment import merged
+from shared.cli import shown
+from shared.cli.looking import USER, WORDS, ZONE, asked
+from shared.cli.verbs import ID, PLAN, STATUS, VERSION, WAIT, Json, Shell, verb
 
-F = TypeVar("F", bound=Callable[..., Any])
-COMMANDS: Final[list[click.Command]] = []
+OUTPUT: Final = click.option("--output", type=Json(), help="What the step counts as having given.")
+STEP: Final = click.argument("step")
 
-
-class Shell:
-    """What every verb needs: whom to ask, and how to show what comes of it."""
-
-    def __init__(self, api: Api, environ: Mapping[str, str], key: str | None, *, as_json: bool) -> None:
-        """`as_json`: the answer as it is, and nothing else on standard output. `key`: what --key said."""
-        self.api = api
-        self.environ = environ
-        self.key = key
-        self._json = as_json
-
-    def show(self, found: Any, lines: Iterable[str]) -> None:
-        """The answer as JSON, or as lines."""
-        if self._json:
-            click.echo(msgspec.json.format(msgspec.json.encode(found)))
-        else:
-            for line in lines:
-                click.echo(line)
-
-    def act(self, execution: str, action: str, body: dict[str, Any], version: int | None = None) -> dict[str, Any]:
-        """Do it. Of an execution that is over, the version that it has now counts as seen, unless one is named."""
-        found = self.api.get(execution)
-        if version is None and found["endedAt"] is not None:
-            version = int(found["version"])
-        said = body | ({"version": version} if version is not None else {})
-        return self.api.ask("POST", f"/api/executions/{execution}/{action}", said)
-
-    def after(self, execution: str, told: dict[str, Any], wait_s: float | None) -> None:
-        """Show what an action came to; with --wait the end of the execution, whose outcome is the exit code."""
-        if wait_s is None:
-            self.show(told, [shown.acted(told)])
-            return
-        found = self.api.wait(execution, wait_s, _progress)
-        self.show(found, shown.execution(found))
-        sys.exit(shown.outcome(found["status"]))
+# --- starting
 
 
-def _progress(found: dict[str, Any]) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"{shown.status_of(found)}  {found['doneSteps']}/{found['totalSteps']} steps", err=True)
-
-
-class Json(click.ParamType[Any]):
-    """JSON, looked at before anybody is asked; `of`: what it must be."""
-
-    name = "JSON"
-
-    def __init__(self, of: type[Any] = object) -> None:
-        self._of = of
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The value; BadParameter says how it is written."""
-        try:
-            found = msgspec.json.decode(value)
-        except msgspec.DecodeError as error:
-            self.fail(f'{error}: write JSON, such as {{"label": "x"}}, or "text" with its quotes', param, ctx)
-        if not isinstance(found, self._of):
-            self.fail(f"{value[:40]} is no JSON {'object' if self._of is dict else self._of.__name__}", param, ctx)
-        return found
-
-
-_COMMON: Final = (
-    click.option("--url", metavar="URL", help="Where ingress is; otherwise INTENTION_URL, or INGRESS_PORT on this machine."),
-    click.option("--key", metavar="KEY", help="An API key; otherwise INTENTION_KEY, or the first of API_KEYS."),
-    click.option("--actor", metavar="NAME", envvar="INTENTION_ACTOR", default="", help="Who acts, for the history."),
-    click.option("--json", "as_json", is_flag=True, help="The answer as JSON."),
-    click.option(
-        "--env-file",
-        type=click.Path(dir_okay=False, path_type=Path),
-        default=Path(".env"),
-        show_default=True,
-        help="Where settings that are not in the environment are.",
-    ),
-)
-_WAIT: Final = click.option(
-    "--wait", "wait_s", type=click.FloatRange(0.1, 86_400), flag_value=300.0, is_flag=False, default=None, metavar="[SECONDS]",
-    help="Wait for the end (300 s unless said); the exit code is the outcome.",
-)  # fmt: skip
-_VERSION: Final = click.option("--version", type=int, help="The version that you saw; refused if it has moved on.")
-_OUTPUT: Final = click.option("--output", type=Json(), help="What the step counts as having given.")
-_ID: Final = click.argument("execution", metavar="ID")
-_STEP: Final = click.argument("step")
-
-
-def _verb(name: str, *options: Callable[[Any], Any]) -> Callable[[F], click.Command]:
-    """A command whose function gets a Shell, and the whole id where it takes one."""
-
-    def made(function: F) -> click.Command:
-        @functools.wraps(function)
-        def body(
-            *, url: str | None, key: str | None, actor: str, as_json: bool, env_file: Path, **given: Any
-        ) -> None:  # a command without its common options would be another command
-            environ = merged(env_file)
-            token = key or api_key(environ)
-            headers = {"Authorization": f"Bearer {token}"} if token else {}
-            with httpx.Client(base_url=url or ingress_url(environ), headers=headers, timeout=30) as client:
-                api = Api(client, actor)
-                if "execution" in given:
-                    given["execution"] = api.resolve(given["execution"])
-                function(Shell(api, environ, key, as_json=as_json), **given)
-
-        command: Any = body
-        for option in reversed((*options, *_COMMON)):
-            command = option(command)
-        found = click.command(name)(command)
-        COMMANDS.append(found)
-        return found
-
-    return made
-
-
-# --- starting and looking
-
-
-@_verb(
+@verb(
     "run",
-    click.argument("words", required=False),
-    click.option("--plan", type=click.File("rb"), help="A plan as JSON instead of words; - reads it from standard input."),
-    click.option("--user", default="anonymous", show_default=True, help="For whom."),
-    click.option("--timezone", default="", help="Where the words were said."),
+    WORDS,
+    PLAN,
+    USER,
+    ZONE,
     click.option("--idempotency-key", default="", help="The same request under the same key runs once."),
     click.option("--confirm", is_flag=True, help="Nothing starts before the plan is confirmed: `intention confirm`."),
-    _WAIT,
+    WAIT,
 )
 def run(
     shell: Shell, *, words: str | None, plan: Any, user: str, timezone: str, idempotency_key: str, confirm: bool,
     wait_s: float | None,
 ) -> None:  # fmt: skip
     """Run words or a plan."""
-    body = _asked(words, plan, user, timezone) | ({"confirm": True} if confirm else {})
+    body = asked(words, plan, user, timezone) | ({"confirm": True} if confirm else {})
     told = shell.api.ask("POST", "/api/execute", body, key=idempotency_key)
     if "cron" in told:  # the words say themselves when they repeat
         shell.show(told, [f"{told['id']} scheduled: {told['summary']}", f"next at {told['nextAt']}"])
@@ -230,12 +117,12 @@ def approvals(shell: Shell) -> None:
 # --- the execution as a whole
 
 
-@_verb(
+@verb(
     "cancel",
-    _ID,
+    ID,
     click.option("--reason", default="", help="For the history."),
     click.option("--no-undo", is_flag=True, help="Leave what was done."),
-    _WAIT,
+    WAIT,
 )
 def cancel(shell: Shell, *, execution: str, reason: str, no_undo: bool, wait_s: float | None) -> None:
     """Stop, and undo what was done."""
@@ -244,26 +131,26 @@ def cancel(shell: Shell, *, execution: str, reason: str, no_undo: bool, wait_s: 
     shell.after(execution, told, wait_s)
 
 
-def _simple(name: str, about: str) -> None:
+def _simple(name: str, about: str) -> click.Command:
     def act(shell: Shell, *, execution: str, version: int | None, wait_s: float | None = None) -> None:
         shell.after(execution, shell.act(execution, name, {}, version), wait_s)
 
     act.__doc__ = about
-    options = (_ID, _VERSION) if name == "pause" else (_ID, _VERSION, _WAIT)
-    _verb(name, *options)(act)
+    options = (ID, VERSION) if name == "pause" else (ID, VERSION, WAIT)
+    return verb(name, *options)(act)
 
 
-_simple("pause", "Let nothing new start.")
-_simple("resume", "Go on after a pause.")
-_simple("compensate", "Stop and undo; of what is over, undo what stands.")
+pause = _simple("pause", "Let nothing new start.")
+resume = _simple("resume", "Go on after a pause.")
+compensate = _simple("compensate", "Stop and undo; of what is over, undo what stands.")
 
 
-@_verb(
+@verb(
     "restart",
-    _ID,
+    ID,
     click.option("--accept-effects", is_flag=True, help="What stands of the old execution may stand."),
     click.option("--idempotency-key", default="", help="Once under this key."),
-    _WAIT,
+    WAIT,
 )
 def restart(shell: Shell, *, execution: str, accept_effects: bool, idempotency_key: str, wait_s: float | None) -> None:
     """The same plan as a new execution."""
@@ -272,13 +159,13 @@ def restart(shell: Shell, *, execution: str, accept_effects: bool, idempotency_k
     shell.after(told["id"], told | {"will": f"runs what {execution} ran"}, wait_s)
 
 
-@_verb(
+@verb(
     "fork",
-    _ID,
-    _STEP,
+    ID,
+    STEP,
     click.option("--accept-effects", is_flag=True, help="What stands of the old execution may stand."),
     click.option("--idempotency-key", default="", help="Once under this key."),
-    _WAIT,
+    WAIT,
 )
 def fork(shell: Shell, *, execution: str, step: str, accept_effects: bool, idempotency_key: str, wait_s: float | None) -> None:
     """A new execution from STEP on; what came before it is given."""
@@ -291,35 +178,35 @@ def fork(shell: Shell, *, execution: str, step: str, accept_effects: bool, idemp
 # --- one step
 
 
-@_verb("retry", _ID, click.argument("step", required=False, default=""), _VERSION, _WAIT)
+@verb("retry", ID, click.argument("step", required=False, default=""), VERSION, WAIT)
 def retry(shell: Shell, *, execution: str, step: str, version: int | None, wait_s: float | None) -> None:
     """Try STEP again at once; of what is over, without STEP all that failed."""
     shell.after(execution, shell.act(execution, "retry", {"step": step}, version), wait_s)
 
 
-@_verb("skip", _ID, _STEP, _OUTPUT, _VERSION, _WAIT)
+@verb("skip", ID, STEP, OUTPUT, VERSION, WAIT)
 def skip(shell: Shell, *, execution: str, step: str, output: Any, version: int | None, wait_s: float | None) -> None:
     """Go on as if STEP had given an output; of a failed undo: you have dealt with it."""
     body = {"step": step, "output": output}
     shell.after(execution, shell.act(execution, "skip", body, version), wait_s)
 
 
-@_verb("edit", _ID, _STEP, click.option("--args", type=Json(dict), required=True, help="The new arguments."), _VERSION, _WAIT)
+@verb("edit", ID, STEP, click.option("--args", type=Json(dict), required=True, help="The new arguments."), VERSION, WAIT)
 def edit(shell: Shell, *, execution: str, step: str, args: dict[str, Any], version: int | None, wait_s: float | None) -> None:
     """Other arguments for STEP, which has not happened."""
     body = {"step": step, "args": args}
     shell.after(execution, shell.act(execution, "edit", body, version), wait_s)
 
 
-@_verb(
+@verb(
     "approve",
-    _ID,
-    _STEP,
+    ID,
+    STEP,
     click.option("--args", type=Json(dict), help="Approve these arguments instead."),
     click.option("--args-hash", help="Of the arguments that you saw; without it they are shown, and you are asked."),
     click.option("--note", default="", help="For the history."),
     click.option("--yes", is_flag=True, help="Do not ask."),
-    _WAIT,
+    WAIT,
 )
 def approve(
     shell: Shell, *, execution: str, step: str, args: dict[str, Any] | None, args_hash: str | None, note: str, yes: bool,
@@ -342,12 +229,12 @@ def _seen(shell: Shell, execution: str, step: str, edited: dict[str, Any] | None
     return str(hold["argsHash"])
 
 
-@_verb(
+@verb(
     "confirm",
-    _ID,
+    ID,
     click.option("--plan-hash", help="Of the plan that you saw; without it the plan is shown, and you are asked."),
     click.option("--yes", is_flag=True, help="Do not ask."),
-    _WAIT,
+    WAIT,
 )
 def confirm(shell: Shell, *, execution: str, plan_hash: str | None, yes: bool, wait_s: float | None) -> None:
     """Say yes to a plan: exactly that plan runs."""
@@ -376,12 +263,12 @@ def _seen_plan(shell: Shell, execution: str, *, yes: bool) -> str:
     return str(found["plan"]["hash"])
 
 
-@_verb(
+@verb(
     "reject",
-    _ID,
+    ID,
     click.argument("step", required=False, default=""),
     click.option("--note", default="", help="For the history."),
-    _WAIT,
+    WAIT,
 )
 def reject(shell: Shell, *, execution: str, step: str, note: str, wait_s: float | None) -> None:
     """Say no to a step's arguments, or without STEP to the whole plan."""
@@ -389,14 +276,14 @@ def reject(shell: Shell, *, execution: str, step: str, note: str, wait_s: float 
     shell.after(execution, told, wait_s)
 
 
-@_verb(
+@verb(
     "settle",
-    _ID,
-    _STEP,
+    ID,
+    STEP,
     click.option("--happened/--did-not-happen", default=None, help="Whether the effect is there."),
-    _OUTPUT,
-    _VERSION,
-    _WAIT,
+    OUTPUT,
+    VERSION,
+    WAIT,
 )
 def settle(
     shell: Shell, *, execution: str, step: str, happened: bool | None, output: Any, version: int | None,
@@ -409,23 +296,25 @@ def settle(
     shell.after(execution, shell.act(execution, "settle", body, version), wait_s)
 
 
-@_verb(
+@verb(
     "signal",
-    _ID,
+    ID,
     click.argument("name"),
     click.option("--data", type=Json(), help="What the event says."),
     click.option("--id", "event_id", default="", help="The same event again, under the same id, changes nothing."),
     click.option("--via", type=click.Choice(["http", "ably"]), default="http", show_default=True,
                  help="ably: publish on the tenant's channel with ABLY_API_KEY, as a program of the tenant would."),
     click.option("--tenant", default="", help="Whose channel; otherwise the tenant of the API key."),
-    _WAIT,
+    WAIT,
 )  # fmt: skip
 def signal(
     shell: Shell, *, execution: str, name: str, data: Any, event_id: str, via: str, tenant: str, wait_s: float | None
 ) -> None:
     """Tell an execution of the event NAME."""
     if via == "ably":
-        tenant = tenant or signals.tenant_of(shell.environ, shell.key)
+        from shared.cli import signals  # the client of Ably costs a third of a second
+
+        tenant = tenant or signals.tenant_of(shell.environ, shell.aim.key)
         message = signals.publish(shell.environ, tenant, name, execution=execution, data=data, id=event_id)
         told: dict[str, Any] = {"name": name, "result": f"published on the channel of {tenant}", "message": message}
     else:
@@ -434,10 +323,10 @@ def signal(
     shell.after(execution, told | {"id": execution}, wait_s)
 
 
-@_verb(
+@verb(
     "bulk",
     click.argument("action", type=click.Choice(["cancel", "pause", "resume", "retry", "compensate", "restart"])),
-    click.option("--status", multiple=True, help="May be given several times."),
+    STATUS,
     click.option("--reason", multiple=True, help="May be given several times."),
     click.option("--text", default="", help="Part of the words, the summary or the user."),
     click.option("--id", "ids", multiple=True, help="These; may be given several times."),

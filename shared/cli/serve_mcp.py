@@ -39,7 +39,10 @@ _SHOWN: Final = ("id", "status", "reason", "doneSteps", "totalSteps", "summary",
 @click.option("--env-file", type=click.Path(dir_okay=False, path_type=Path), default=Path(".env"), show_default=True,
               help="Where settings that are not in the environment are.")  # fmt: skip
 def mcp(*, url: str | None, key: str | None, actor: str, env_file: Path) -> None:
-    """Serve the engine to an MCP client on standard input and output, until it ends."""
+    """Serve the engine to an MCP client, until it ends.
+
+    On standard input and output: clients start it themselves.
+    """
     environ = merged(env_file)
     token = key or api_key(environ)
     headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,10 +1,15 @@
-"""Executions as lines for a terminal. Pure."""
+"""Executions as lines and grids for people. Pure."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from msgspec import json
+import msgspec
+
+from shared.cli.grids import Column, Grid, Part, listed
+from shared.cli.lists import dated
+from shared.cli.moments import between
 
 OUTCOMES: Final = {
     "COMPLETED": 0,
@@ -17,7 +22,7 @@ OUTCOMES: Final = {
 }
 """Exit codes with --wait."""
 STILL_RUNNING: Final = 20
-_MARKS: Final = {
+MARKS: Final = {
     "DONE": "done",
     "FAILED": "FAILED",
     "SKIPPED": "skipped",
@@ -40,21 +45,26 @@ def status_of(found: dict[str, Any]) -> str:
     return f"{found['status']} ({found['reason']})" if found.get("reason") else str(found["status"])
 
 
-def row(found: dict[str, Any]) -> str:
-    """One execution in a list."""
-    return f"{found['id']}  {(found['createdAt'] or '')[:19]:<19}  {status_of(found):<28}  {found.get('text') or ''}"[:160]
+def rows(found: list[dict[str, Any]]) -> Iterator[Part]:
+    """Executions in a list."""
+    yield from listed(
+        found,
+        (Column("ID", "id"), "id"),
+        (Column("STATUS", "state"), "status"),
+        (Column("WAITS FOR", drop=1), "reason"),
+        (Column("CREATED", "moment"), "createdAt"),
+        (Column("ENDED", "moment", drop=3), "endedAt"),
+        (Column("USER", "text", drop=2), "userId"),
+        (Column("WHAT", "text"), lambda one: one["text"] or "(a plan)"),
+    )
 
 
-def plan(found: dict[str, Any]) -> Iterator[str]:
+def plan(found: dict[str, Any]) -> Iterator[Part]:
     """A plan with its price."""
     price = found["price"]
     yield f"{found['summary']}  [{found['hash']}]"
-    for step in found["steps"]:
-        what = step.get("tool") or step["does"]
-        undo = f"; undo: {step['undo']}" if "undo" in step else ""
-        after = f" after {', '.join(step['needs'])}" if step["needs"] else ""
-        yield f"  {step['name']}: {what}{after}{undo}"
-        yield from (f"      {name} = {value}"[:160] for name, value in step["args"].items())
+    columns = (Column("STEP"), Column("DOES"), Column("AFTER", drop=1), Column("UNDO", drop=2), Column("WITH", "note"))
+    yield Grid(columns, [_planned(step) for step in found["steps"]], indent=2)
     yield f"  messages: {price['messages']} if nothing goes wrong; {price['reservedMessages']} are reserved"
     yield f"  time: about {price['durationMs'] / 1000:.1f} s" + (
         f", and what these take: {', '.join(one['step'] for one in price['awaits'])}" if price["awaits"] else ""
@@ -68,46 +78,67 @@ def plan(found: dict[str, Any]) -> Iterator[str]:
     yield from (f"  not known: {what}" for what in price["guessed"])
 
 
-def execution(found: dict[str, Any]) -> Iterator[str]:
+def _planned(step: dict[str, Any]) -> tuple[str, ...]:
+    args = " ".join(f"{name}={compact(value)}" for name, value in step["args"].items())
+    return step["name"], step.get("tool") or step["does"], ", ".join(step["needs"]), step.get("undo") or "", args
+
+
+def execution(found: dict[str, Any]) -> Iterator[Part]:
     """One execution with its steps."""
     yield f"{found['id']}  {status_of(found)}  version {found['version']}"
     if found.get("text"):
         yield f"  {found['text']}"
+    yield from dated(("created", found["createdAt"]), ("ended", found["endedAt"]), ("wakes", found["wakesAt"]))
     if found.get("cause"):
         yield f"  stopped: {found['cause']}"
     if found.get("pausedBy"):
         yield f"  paused by {found['pausedBy']}"
     if origin := found.get("origin"):
         yield f"  {origin['kind']} of {origin['from']} by {origin['by']}"
-    for step in found["steps"]:
-        yield from _step(step)
+    yield steps(found["steps"])
     if found["nextSteps"] is not None:
-        yield f"  ... {found['totalSteps'] - found['nextSteps']} more steps"
+        yield f"  ... {found['totalSteps'] - found['nextSteps']} more steps: intention export {found['id']}"
     if undo := found.get("undo"):
         told = [f"{kind}: {', '.join(undo[kind])}" for kind in ("done", "failed", "left", "unknown", "open") if undo[kind]]
         yield f"  undo  {'; '.join(told)}"
     if found.get("output") is not None:
-        yield f"  output  {found['output']}"
+        yield f"  output  {compact(found['output'])}"
 
 
-def _step(step: dict[str, Any]) -> Iterator[str]:
-    mark = _MARKS.get(step["status"], step["status"].lower())
-    yield f"  {mark:<9} {step['name']:<20} {step['tool']}".rstrip() + _beside(step)
+def steps(found: list[dict[str, Any]]) -> Grid:
+    """Steps, each with what is to be said of it."""
+    columns = (
+        Column("STATUS", "state"), Column("STEP"), Column("TOOL", drop=2), Column("TOOK", "number", drop=3),
+        Column("TRIES", "number", drop=1), Column("NOTE", "note", drop=0),
+    )  # fmt: skip
+    return Grid(columns, [_step(step) for step in found], indent=2)
 
 
-def _beside(step: dict[str, Any]) -> str:
+def _step(step: dict[str, Any]) -> tuple[str, ...]:
+    mark = MARKS.get(step["status"], step["status"].lower())
+    took = between(step["startedAt"], step["endedAt"])
+    tries = str(step["attempts"]) if step.get("attempts") else ""
+    return mark, step["name"], step["tool"], took, tries, "; ".join(_beside(step))
+
+
+def _beside(step: dict[str, Any]) -> Iterator[str]:
     hold, error, undo = step.get("hold"), step.get("error"), step.get("undo")
-    told = ""
     if hold and step["status"] == "WAITING":
-        told += f"  for {hold['kind']}" + (f" until {hold['until']}" if hold.get("until") else "")
+        yield f"for {hold['kind']}" + (f" until {hold['until']}" if hold.get("until") else "")
     if error:
-        told += f"  {error['code']}: {error['message'][:80]}"
+        yield f"{error['code']}: {error['message']}"
+    if items := step.get("items"):
+        yield f"{items.get('DONE', 0)} of {items['total']} items"
     if undo:
-        told += f"  undo {undo['status'].lower()}" + (f" by {undo['by']}" if undo.get("by") else "")
-    return told
+        yield f"undo {undo['status'].lower()}" + (f" by {undo['by']}" if undo.get("by") else "")
 
 
-def why(found: dict[str, Any]) -> Iterator[str]:
+def compact(value: Any) -> str:
+    """JSON on one line."""
+    return msgspec.json.encode(value).decode()
+
+
+def why(found: dict[str, Any]) -> Iterator[Part]:
     """What an execution waits for."""
     yield f"{found['id']}  {status_of(found)}"
     yield f"  {found['why']}"
@@ -137,6 +168,16 @@ def approval(found: dict[str, Any]) -> str:
     until = f"  until {found['until']}" if found.get("until") else ""
     message = f"  {found['message']}" if found.get("message") else ""
     return f"{found['executionId']}  {found['step']}{message}  {found['args']}{until}"
+def approvals(found: list[dict[str, Any]]) -> Iterator[Part]:
+    """Open approvals."""
+    yield from listed(
+        found,
+        (Column("ID", "id"), "executionId"),
+        (Column("STEP"), "step"),
+        (Column("UNTIL", "moment", drop=1), "until"),
+        (Column("ASKS", "text", drop=2), "message"),
+        (Column("WITH", "note"), lambda one: compact(one["args"])),
+    )
 
 
 def acted(found: dict[str, Any]) -> str:
@@ -144,25 +185,13 @@ def acted(found: dict[str, Any]) -> str:
     return f"{found['id']}: {found.get('will') or found.get('result') or 'accepted'}"
 
 
-def bulk(found: dict[str, Any]) -> Iterator[str]:
+def bulk(found: dict[str, Any]) -> Iterator[Part]:
     """What one action upon many came to."""
-    for one in found["results"]:
-        yield f"{one['result']:<8} {one['id']}  {one.get('will') or one.get('message')}"
+    columns = (Column("RESULT", "state"), Column("ID", "id"), Column("", "note"))
+    told = [(one["result"], one["id"], one.get("will") or one.get("message") or "") for one in found["results"]]
+    if told:
+        yield Grid(columns, told)
     verb = "would be done" if found["dryRun"] else "done"
     yield f"{found['done']} {verb}, {found['refused']} refused" + (
-        "; more with --before " + found["next"] if found["next"] else ""
+        f"; more with --before {found['next']}" if found["next"] else ""
     )
-
-
-def tools(found: list[dict[str, Any]]) -> Iterator[str]:
-    """What steps can call: a line each, with the first line of what it says of itself."""
-    if not found:
-        yield "none"
-        return
-    width = max(len(tool["name"]) for tool in found)
-    for tool in found:
-        contract, versions = tool["contract"], tool["versions"]
-        version = f"{versions[0]} (+{len(versions) - 1})" if versions[1:] else versions[0]
-        undo = "" if contract["undo"] == "none" else ", undo"
-        first = tool["summary"].partition("\n")[0]
-        yield f"{tool['name']:<{width}}  {version:<8}  {contract['effect'] + undo:<16}  {first}"[:160]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from shared.cli import shown
+from shared.cli import lists
+from shared.cli.grids import plain
 from shared.cli.main import intention
 from shared.machine.plan import Effect
 from shared.tools.kit import Standing
@@ -146,11 +147,11 @@ def test_tools_are_a_line_each() -> None:
         {"name": "look_around", "versions": ["1"], "contract": {"effect": "pure", "undo": "none"}, "summary": "Look."},
     ]
 
-    assert list(shown.tools(rows)) == [
-        "buy          2 (+1)    idempotent, undo  Buy bread.",
-        "look_around  1         pure              Look.",
+    assert list(plain(lists.tools(rows))) == [
+        "buy          2 (+1)  idempotent  tombstone  Buy bread.",
+        "look_around  1       pure        -          Look.",
     ]
-    assert list(shown.tools([])) == ["none"]
+    assert list(plain(lists.tools([]))) == ["none"]
 
 
 def test_the_list_needs_ingress() -> None:

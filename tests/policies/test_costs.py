@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shared.cli import shown
+from shared.cli.grids import plain
 from shared.machine.plan import Cost, Effect
 from shared.settings import load
 from shared.shaped_file import BadFile
@@ -66,6 +67,6 @@ def test_the_command_shows_it(cost: int, worst: int | None, line: str | None) ->
     }
     marks = [{"policy": "p", "kind": "confirmation", "at": "plan.steps[0]", "message": "policy p: a needs a confirmation"}]
     found = {"summary": "1 steps", "hash": "h", "steps": [], "cannotBeUndone": [], "price": price, "policies": marks}
-    lines = [*shown.plan(found)]
+    lines = [*plain(shown.plan(found))]
     assert [one for one in lines if "cost" in one] == ([line] if line else [])
     assert "  policy p: a needs a confirmation" in lines

@@ -1,94 +1,12 @@
 """What people do to executions, on real processes: by HTTP, and by the command line as its page shows it."""
 
-import asyncio
-import json
-import re
-import shlex
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.cli.operate import COMMANDS
-from tests.system.command_line import around, run
-from tests.system.harness import ROOT, System, until
+from tests.system.harness import System, until
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
-
-PAGE = (ROOT / "docs/cli.md").read_text(encoding="utf8")
-
-
-def sections() -> dict[str, list[str]]:
-    """The lines to run of each section of the page."""
-    found: dict[str, list[str]] = {}
-    for title, text in re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE):
-        lines = [line for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
-        if lines:
-            found[title] = lines
-    return found
-
-
-async def test_every_verb_has_an_example() -> None:
-    """A verb that nobody is shown does not exist."""
-    shown = {line.split()[1] for lines in sections().values() for line in lines if line.startswith("intention")}
-    assert {command.name for command in COMMANDS} | {"tools", "deploy", "mcp"} == shown
-
-
-async def test_the_examples_of_the_page_run_as_they_stand(system: System, tmp_path: Path) -> None:
-    """In their order, with the exit codes that it says. What an execution has not come to yet is asked once more."""
-    environ = around(system)
-    for line in [line for lines in sections().values() for line in lines]:
-        command, _, said = line.partition("    # exit code ")
-        words = shlex.split(command)
-        if words[0] == "curl":
-            await system.knobs(**json.loads(words[-1]))
-            continue
-        words = [str(ROOT / word) if word.startswith("examples/") else word for word in words]
-        await _run(words[1:], int(said or 0), tmp_path, environ)
-
-
-async def _run(words: list[str], expected: int, folder: Path, environ: dict[str, str]) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        done = await run(*words, cwd=folder, environ=environ)
-        if done.code == expected:
-            return
-        assert done.code == 1, (words, done)
-        assert time.monotonic() < deadline, (words, done)
-        await asyncio.sleep(0.1)
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "says"),
-    [
-        (["get", "zzzz"], 1, "no execution begins or ends with 'zzzz'"),
-        (["get", "exe_00_" + "0" * 32], 1, "there is no execution"),
-        (["run"], 2, "give either words or --plan"),
-        (["skip", "last", "a", "--output", "{"], 2, "write JSON"),
-        (["edit", "last", "a", "--args", "[]"], 2, "is no JSON object"),
-        (["list", "--status", "BROKEN"], 1, "status"),
-        (["list", "--url", "http://127.0.0.1:1"], 3, "does not answer"),
-        (["list", "--key", "wrong-key-0123456789"], 1, "give --key"),
-    ],
-)
-async def test_what_goes_wrong_is_said_with_a_remedy(
-    system: System, tmp_path: Path, words: list[str], code: int, says: str
-) -> None:
-    """On standard error, with an exit code of its own."""
-    done = await run(*words, cwd=tmp_path, environ=around(system))
-    assert (done.code, done.out) == (code, "")
-    assert says in done.err
-
-
-async def test_words_that_repeat_are_shown_as_a_schedule(system: System, tmp_path: Path) -> None:
-    """With when it is next; nothing runs before."""
-    done = await run(
-        "run", "every Friday at 6pm book a table for 2 at 8pm", "--user", "test-user", cwd=tmp_path, environ=around(system)
-    )
-    assert (done.code, done.err) == (0, "")
-    assert "scheduled: Every Friday at 6pm (0 18 * * FRI, UTC): Table for 2" in done.out
-    assert "next at 20" in done.out
 
 
 async def test_a_person_takes_an_execution_through_everything(system: System) -> None:

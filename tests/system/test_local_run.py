@@ -40,7 +40,7 @@ def environment(folder: Path) -> dict[str, str]:
 def running(environ: dict[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """The supervisor, ready; ended by a signal at the latest here."""
     with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "shared.local"], env=environ, cwd=ROOT, stdout=out, stderr=out)
+        process = subprocess.Popen([sys.executable, "-m", "shared.cli", "dev"], env=environ, cwd=ROOT, stdout=out, stderr=out)
     try:
         wait_for(lambda: "is ready" in log.read_text(), within=40, describe=f"ready; {log.read_text()[-300:]}")
         yield process
@@ -124,7 +124,7 @@ def test_a_busy_port_is_named_with_the_setting_that_changes_it(tmp_path: Path) -
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", int(environ["RESUME_PORT"])))
         taken.listen()
-        command = [sys.executable, "-m", "shared.local"]
+        command = [sys.executable, "-m", "shared.cli", "dev"]
         done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
     assert done.returncode == 1
@@ -157,7 +157,7 @@ def test_a_service_that_cannot_start_says_why_in_the_last_line(tmp_path: Path) -
 def test_a_setting_that_is_wrong_stops_the_start_up_and_is_named(tmp_path: Path, name: str, value: str, says: str) -> None:
     """One line, no traceback."""
     environ = environment(tmp_path) | {name: value}
-    command = [sys.executable, "-m", "shared.local"]
+    command = [sys.executable, "-m", "shared.cli", "dev"]
     done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
     assert done.returncode == 1

@@ -1,0 +1,141 @@
+"""The history of one execution while it grows: the live stream of ingress, read beside whoever draws it."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import click
+import msgspec
+
+from shared.cli.api import Api, Failed, Unreachable
+
+SILENCE_S: Final = 60.0
+"""The stream's heartbeats are closer together; after this it is taken for dead."""
+AGAIN_S: Final = 1.0
+POLL_S: Final = 0.3
+PAGE: Final = 500
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of a stream of events."""
+
+    event: str
+    id: str
+    data: str
+
+
+def messages(lines: Iterator[str]) -> Iterator[Message]:
+    """Of the lines of `text/event-stream`. Pure; comments and unknown fields say nothing."""
+    said: dict[str, list[str]] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        if line and name:
+            said.setdefault(name, []).append(value.removeprefix(" "))
+        if not line and "data" in said:
+            last = {field: values[-1] for field, values in said.items()}
+            yield Message(last.get("event", ""), last.get("id", ""), "\n".join(said["data"]))
+        if not line:
+            said = {}
+
+
+class Feed:
+    """Lines of a history as they come, each once. Reads in a thread of its own, which ends with the process at the latest."""
+
+    def __init__(self, api: Api, execution: str) -> None:
+        """Starts it."""
+        self._api = api
+        self._path = f"/api/executions/{execution}"
+        self._found: queue.SimpleQueue[dict[str, Any] | click.ClickException | None] = queue.SimpleQueue()
+        self._cursor = ""
+        """Where the stream goes on."""
+        self._told = ""
+        """The last line that was told."""
+        self.ended = False
+        """Everything up to its end was told."""
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def take(self, within_s: float) -> list[dict[str, Any]]:
+        """What came, waiting for the first of it; Failed if there is nothing to follow."""
+        found: list[dict[str, Any]] = []
+        with contextlib.suppress(queue.Empty):
+            item = self._found.get(timeout=max(0.0, within_s))
+            while True:
+                if isinstance(item, click.ClickException):
+                    raise item
+                if item is None:
+                    self.ended = True
+                    return found
+                found.append(item)
+                item = self._found.get_nowait()
+        return found
+
+    def _run(self) -> None:
+        try:
+            self._follow()
+        except click.ClickException as error:
+            self._found.put(error)
+        except Exception as error:  # noqa: BLE001 - the thread's own end would be seen by nobody
+            self._found.put(Failed(f"the events cannot be followed: {error}"))
+        else:
+            self._found.put(None)
+
+    def _follow(self) -> None:
+        over = False
+        while not over:
+            try:
+                over = self._stream()
+            except Unreachable:
+                time.sleep(AGAIN_S)  # whoever waits has a deadline of its own, or is a person
+            except Failed as error:
+                if error.status != 404 or not self._is_there():
+                    raise
+                over = self._poll()
+
+    def _stream(self) -> bool:
+        """Whether it came to the end; False where the stream ended before."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._cursor} if self._cursor else {})
+        with self._api.stream(f"{self._path}/events", headers=headers, read_s=SILENCE_S) as answer:
+            for message in messages(answer.iter_lines()):
+                if message.event == "end":
+                    return True
+                if message.event == "reset":
+                    self._cursor = ""
+                    return False
+                if not message.event:
+                    self._tell([msgspec.json.decode(message.data)])
+        return False
+
+    def _is_there(self) -> bool:
+        """Whether only the stream is missing: an older ingress has none."""
+        self._api.ask("GET", self._path, params={"limit": "1"})
+        return True
+
+    def _poll(self) -> bool:
+        while True:
+            over = self._api.ask("GET", self._path, params={"limit": "1"})["endedAt"] is not None
+            lines = self._page()
+            while lines:
+                self._tell(lines)
+                lines = self._page()
+            if over:
+                return True
+            time.sleep(POLL_S)
+
+    def _page(self) -> list[dict[str, Any]]:
+        params = {"limit": str(PAGE)} | ({"after": self._cursor} if self._cursor else {})
+        found: list[dict[str, Any]] = self._api.ask("GET", f"{self._path}/history", params=params)["history"]
+        return found
+
+    def _tell(self, lines: Sequence[dict[str, Any]]) -> None:
+        for line in lines:
+            self._cursor = line["id"]
+            if _place(line["id"]) > _place(self._told):
+                self._told = line["id"]
+                self._found.put(line)
+
+
+def _place(line: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in line.split("-")) if line else ()
