@@ -55,7 +55,7 @@ class _Document:
 
     async def _execution(self, first: View) -> AsyncIterator[bytes]:
         """As `GET /api/executions/{id}` answers, with all steps on one page."""
-        header = views.execution(msgspec.structs.replace(first, steps=(), next_step=None))
+        header = msgspec.to_builtins(views.execution(msgspec.structs.replace(first, steps=(), next_step=None)))
         del header["steps"]
         yield _open(header) + b',"steps":'
         async for part in self._listed(self._steps(first)):
@@ -87,7 +87,7 @@ class _Document:
     async def _shown(self, steps: Sequence[StepView]) -> list[dict[str, Any]]:
         """As the API shows them, and large outputs in their place: the path to one is of no use without the engine."""
         execution, tenant = self._of
-        found = views.steps(list(steps), execution)
+        found: list[dict[str, Any]] = msgspec.to_builtins(views.steps(list(steps), execution))
         for step in found:
             if step.pop("largeOutput", None):
                 step["output"] = msgspec.Raw(await self._reader.output(execution, tenant, step["name"]))
