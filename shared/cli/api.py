@@ -26,6 +26,9 @@ SHOWN: Final = {"executions": "list", "dlq": "dlq list", "schedules": "schedule 
 _WHOLE: Final = re.compile(r"(exe|sch)_[0-9a-f]{2}_[0-9a-f]{32}|dlq_[0-9a-f]{2}_[0-9a-f]{32}_[0-9a-z]+")
 
 
+_PASSING: Final = (429, 502, 503, 504)
+
+
 class Failed(click.ClickException):
     """It was refused; the message says what to do, too."""
 
@@ -36,11 +39,17 @@ class Failed(click.ClickException):
         super().__init__(message)
         self.status = status
 
+    @property
+    def passing(self) -> bool:
+        """Whether it may be well again by itself: nobody is there, or ingress cannot answer just now."""
+        return self.status in _PASSING
+
 
 class Unreachable(Failed):
     """Nobody answered."""
 
     exit_code = 3
+    passing = True
 
 
 def ingress_url(environ: Mapping[str, str]) -> str:

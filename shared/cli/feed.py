@@ -10,13 +10,15 @@ from typing import Any, Final
 import click
 import msgspec
 
-from shared.cli.api import Api, Failed, Unreachable
+from shared.cli.api import Api, Failed
 
 SILENCE_S: Final = 60.0
 """The stream's heartbeats are closer together; after this it is taken for dead."""
-AGAIN_S: Final = 1.0
+AGAIN_S: Final = 0.5
 POLL_S: Final = 0.3
 PAGE: Final = 500
+_STREAMLESS: Final = (404, 429)
+"""An older ingress has no stream, and one has no place for another reader: both have the history."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -87,15 +89,24 @@ class Feed:
         while not over:
             try:
                 over = self._stream()
-            except Unreachable:
-                time.sleep(AGAIN_S)  # whoever waits has a deadline of its own, or is a person
             except Failed as error:
-                if error.status != 404 or not self._is_there():
-                    raise
-                over = self._poll()
+                over = self._without(error)
+            if not over:
+                time.sleep(AGAIN_S)  # whoever waits has a deadline of its own, or is a person
+
+    def _without(self, error: Failed) -> bool:
+        """What an error of the stream leaves: the history, or the next try."""
+        try:
+            if error.status in _STREAMLESS and self._is_there():
+                return self._poll()
+        except Failed as another:
+            error = another
+        if not error.passing:
+            raise error
+        return False
 
     def _stream(self) -> bool:
-        """Whether it came to the end; False where the stream ended before."""
+        """Whether it came to the end; False where the stream ended before, or must be begun anew."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._cursor} if self._cursor else {})
         with self._api.stream(f"{self._path}/events", headers=headers, read_s=SILENCE_S) as answer:
             for message in messages(answer.iter_lines()):
@@ -109,7 +120,7 @@ class Feed:
         return False
 
     def _is_there(self) -> bool:
-        """Whether only the stream is missing: an older ingress has none."""
+        """Whether only the stream is missing; Failed if the execution is."""
         self._api.ask("GET", self._path, params={"limit": "1"})
         return True
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 import click
 
 from shared.cli import screen, shown
-from shared.cli.api import Api
+from shared.cli.api import Api, Failed
 from shared.cli.feed import Feed
 from shared.cli.grids import clean
 from shared.cli.moments import span
@@ -44,6 +44,10 @@ class View(Protocol):
         """How it stands now, with some of its steps; `why` it waits, if it does."""
         ...
 
+    def away(self, message: str) -> None:
+        """Ingress cannot be asked just now."""
+        ...
+
     def close(self) -> None:
         """Nothing more comes."""
         ...
@@ -58,6 +62,9 @@ class Quiet:
         """See `View`."""
 
     def stands(self, found: dict[str, Any], why: str) -> None:
+        """See `View`."""
+
+    def away(self, message: str) -> None:
         """See `View`."""
 
     def close(self) -> None:
@@ -107,6 +114,10 @@ class Moving:
     def stands(self, found: dict[str, Any], why: str) -> None:
         """See `View`."""
         self._found, self._why = found, why
+
+    def away(self, message: str) -> None:
+        """See `View`."""
+        self._why = message
 
     def close(self) -> None:
         """See `View`."""
@@ -160,10 +171,21 @@ def _follow(api: Api, execution: str, deadline: float, view: View) -> None:
         view.told(lines)
         news = news or bool(lines)
         if feed.ended or time.monotonic() - looked >= (LOOK_S if news else ANYWAY_S):
-            over, done = _look(api, execution, view, done)
+            over, done = _look_again(api, execution, view, done)
             looked, news = time.monotonic(), False
     while over and not feed.ended and (lines := feed.take(ANYWAY_S)):
         view.told(lines)
+
+
+def _look_again(api: Api, execution: str, view: View, done: int) -> tuple[bool, int]:
+    """The same; where ingress is away for a while, the execution goes on without it."""
+    try:
+        return _look(api, execution, view, done)
+    except Failed as error:
+        if not error.passing:
+            raise
+        view.away(error.message.partition("\n")[0])
+        return False, done
 
 
 def _look(api: Api, execution: str, view: View, done: int) -> tuple[bool, int]:
