@@ -65,7 +65,8 @@ def _answer(letter: dict[str, Any]) -> str:
 
 def letter(found: dict[str, Any]) -> Iterator[Part]:
     """One dead letter."""
-    yield f"{found['id']}  {found['reason']}, {found['times']} times"
+    yield f"{found['id']}  {found['reason']}"
+    yield f"  times  {found['times']}"
     yield from dated(("first", found["firstAt"]), ("latest", found["at"]))
     yield f"  execution  {found['executionId']}  {found['executionStatus'] or 'gone'}"
     if found["messageId"]:

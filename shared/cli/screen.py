@@ -72,8 +72,7 @@ def table(grid: Grid, width: int) -> "RenderableType":
     from rich.padding import Padding
     from rich.table import Table
 
-    rows = [[_shown(clean(text), column, width) for text, column in zip(row, grid.columns, strict=True)] for row in grid.rows]
-    widths = fitting(grid.columns, rows, width - grid.indent)
+    rows, widths = _laid_out(grid, width - grid.indent)
     found = Table(
         box=None,
         pad_edge=False,
@@ -97,12 +96,26 @@ def table(grid: Grid, width: int) -> "RenderableType":
     return Padding(found, (0, 0, 0, grid.indent), expand=False) if grid.indent else found
 
 
-def _shown(text: str, column: Column, width: int) -> str:
-    if column.kind == "moment":
-        return moments.ago(text, moments.utc_now()) if text else ""
-    if column.kind == "id" and width < ROOMY and len(text) > 2 * SHORT_ID:
-        return text[-SHORT_ID:]
-    return text
+def _laid_out(grid: Grid, width: int) -> tuple[list[list[str]], dict[int, int]]:
+    """The texts, and the widths of the columns that stay: with whole ids where no column has to go for them."""
+    short = _texts(grid, whole=False)
+    found = fitting(grid.columns, short, width)
+    if width + grid.indent < ROOMY:
+        return short, found
+    whole = _texts(grid, whole=True)
+    roomy = fitting(grid.columns, whole, width)
+    return (whole, roomy) if len(roomy) == len(found) else (short, found)
+
+
+def _texts(grid: Grid, *, whole: bool) -> list[list[str]]:
+    now = moments.utc_now()
+
+    def shown(text: str, column: Column) -> str:
+        if column.kind == "moment":
+            return moments.ago(text, now) if text else ""
+        return text[-SHORT_ID:] if column.kind == "id" and not whole and len(text) > 2 * SHORT_ID else text
+
+    return [[shown(clean(text), column) for text, column in zip(row, grid.columns, strict=True)] for row in grid.rows]
 
 
 def _cell(text: str, column: Column) -> "Text":

@@ -6,15 +6,14 @@ the key may not do. What a person has to agree to is agreed to by its hash, so n
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import click
-import httpx
 
-from shared.cli.api import Api, api_key, ingress_url
-from shared.environment import merged
+from shared.cli.api import Api, opened
+from shared.cli.profiles import target
 
 if TYPE_CHECKING:  # the SDK comes with an extra, and no other verb needs it
     from mcp.server import MCPServer
@@ -34,25 +33,22 @@ _SHOWN: Final = ("id", "status", "reason", "doneSteps", "totalSteps", "summary",
 @click.command("mcp")
 @click.option("--url", metavar="URL", help="Where ingress is; otherwise INTENTION_URL, or INGRESS_PORT on this machine.")
 @click.option("--key", metavar="KEY", help="An API key; otherwise INTENTION_KEY, or the first of API_KEYS.")
-@click.option("--actor", metavar="NAME", envvar="INTENTION_ACTOR", default="mcp", show_default=True,
-              help="Who acts, for the history.")  # fmt: skip
+@click.option("--profile", metavar="NAME", help="An address and a key of the configuration file.")
+@click.option("--actor", metavar="NAME", help="Who acts, for the history; otherwise INTENTION_ACTOR, or mcp.")
 @click.option("--env-file", type=click.Path(dir_okay=False, path_type=Path), default=Path(".env"), show_default=True,
               help="Where settings that are not in the environment are.")  # fmt: skip
-def mcp(*, url: str | None, key: str | None, actor: str, env_file: Path) -> None:
+def mcp(*, url: str | None, key: str | None, profile: str | None, actor: str | None, env_file: Path) -> None:
     """Serve the engine to an MCP client, until it ends.
 
     On standard input and output: clients start it themselves.
     """
-    environ = merged(env_file)
-    token = key or api_key(environ)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    aim = target(env_file, url=url, key=key, profile=profile, actor=actor)
     try:
         import mcp.server  # noqa: F401 - the SDK is an extra
     except ImportError as error:
         raise click.ClickException("the MCP SDK is not installed here: install the extra `mcp`") from error
-    with ExitStack() as stack:
-        client = stack.enter_context(httpx.Client(base_url=url or ingress_url(environ), headers=headers, timeout=30))
-        server(Api(client, actor)).run()
+    with opened(replace(aim, actor=aim.actor or "mcp")) as api:
+        server(api).run()
 
 
 def server(api: Api) -> "MCPServer":

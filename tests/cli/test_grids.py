@@ -99,6 +99,14 @@ def test_ids_are_whole_where_there_is_room() -> None:
     assert drawn(Grid(COLUMNS, [ROW]), 120)[1].startswith(ID + " ")
 
 
+def test_no_column_goes_for_whole_ids() -> None:
+    """A short one says enough."""
+    grid = Grid((*COLUMNS, Column("OF", "id"), Column("ANSWER", "text", drop=3)), [(*ROW, ID, "upstream connect error: reset")])
+    assert drawn(grid, 140)[1].startswith(ID[-8:] + " ")
+    assert drawn(grid, 180)[1].startswith(ID + " ")
+    assert [drawn(grid, width)[0].split()[-1] for width in (140, 180)] == ["ANSWER", "ANSWER"]
+
+
 def test_columns_that_are_empty_and_may_go_are_not_shown() -> None:
     """Those that may not, are."""
     assert drawn(Grid(COLUMNS, [(ID, "DONE", "", "", "")]), 140)[0].split() == ["ID", "STATUS", "WHAT"]
