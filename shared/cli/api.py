@@ -9,6 +9,7 @@ import click
 import httpx
 
 from shared.cli.completion import about
+from shared.cli.grids import clean
 
 if TYPE_CHECKING:
     from shared.cli.profiles import Target
@@ -94,7 +95,7 @@ class Api:
         return found
 
     def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
-        where = self._client.base_url
+        where = self._client.base_url.copy_with(userinfo=b"")  # a proxy's password may be in it
         if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
             return Unreachable(f"{where} broke off in the middle of its answer ({type(error).__name__}): ask again")
         if isinstance(error, httpx.ReadTimeout):
@@ -167,7 +168,7 @@ def opened(aim: "Target", *, timeout_s: float = 30) -> Iterator[Api]:
     try:
         client = httpx.Client(base_url=aim.url, headers=headers, timeout=timeout_s)
     except (httpx.InvalidURL, UnicodeEncodeError) as error:
-        raise Failed(f"{aim.url!r} is no address, or the key has characters that no key has: {error}") from error
+        raise Failed(f"{aim.url!r} is no address, or the key has characters that no key has") from error
     with client:
         yield Api(client, aim.actor)
 
@@ -191,7 +192,7 @@ def refusal(answer: httpx.Response) -> str:
     ]
     if remedy := _REMEDIES.get(code):
         lines.append(f"  -> {remedy}")
-    return "\n".join(lines)
+    return "\n".join(clean(line) for line in lines)
 
 
 _REMEDIES: Final = {

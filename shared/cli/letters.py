@@ -31,7 +31,7 @@ def list_(shell: Shell, *, execution: str, limit: int, before: str) -> None:
     """Dead letters, newest first."""
     said = {"execution": execution, "before": before, "limit": str(limit)}
     found = shell.api.ask("GET", "/api/dlq", params={name: value for name, value in said.items() if value})
-    shell.show(found, lists.letters(found["letters"]))
+    shell.page(found, lists.letters(found["letters"]))
 
 
 @verb("show", LETTER, group=dlq)

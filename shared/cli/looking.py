@@ -50,7 +50,7 @@ def list_(shell: Shell, *, status: tuple[str, ...], reason: tuple[str, ...], tex
     filters = {"status": ",".join(status), "reason": ",".join(reason), "text": text, "before": before}
     params = {name: value for name, value in filters.items() if value} | {"limit": str(limit)}
     found = shell.api.ask("GET", "/api/executions", params=params)
-    shell.show(found, shown.rows(found["executions"]))
+    shell.page(found, shown.rows(found["executions"]))
 
 
 @verb("get", ID)

@@ -225,7 +225,7 @@ def _seen(shell: Shell, execution: str, step: str, edited: dict[str, Any] | None
     if hold.get("kind") != "approval":
         raise click.ClickException(f"{step} does not wait for approval: `intention why {execution}` says what it waits for")
     if not yes:
-        click.confirm(f"{step} with {edited if edited is not None else hold['args']}?", abort=True, err=True)
+        click.confirm(f"{step} with {shown.compact(edited if edited is not None else hold['args'])}?", abort=True, err=True)
     return str(hold["argsHash"])
 
 

@@ -27,7 +27,7 @@ def list_(shell: Shell, *, limit: int, before: str) -> None:
     """Schedules, newest first."""
     params = {"limit": str(limit)} | ({"before": before} if before else {})
     found = shell.api.ask("GET", "/api/schedules", params=params)
-    shell.show(found, lists.schedules(found["schedules"]))
+    shell.page(found, lists.schedules(found["schedules"]))
 
 
 @verb(

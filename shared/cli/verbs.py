@@ -38,6 +38,12 @@ class Shell:
         else:
             screen.show(parts)
 
+    def page(self, found: dict[str, Any], parts: Iterable[Part]) -> None:
+        """One page of a list; a person is told how to get the next one."""
+        self.show(found, parts)
+        if found["next"] and not self.as_json and screen.is_terminal(sys.stdout):
+            click.echo(f"more with --before {found['next']}", err=True)
+
     def act(self, execution: str, action: str, body: dict[str, Any], version: int | None = None) -> dict[str, Any]:
         """Do it. Of an execution that is over, the version that it has now counts as seen, unless one is named."""
         found = self.api.get(execution)

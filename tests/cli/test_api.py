@@ -6,8 +6,10 @@ import httpx
 import pytest
 
 from shared.cli import shown
-from shared.cli.api import api_key, ingress_url, matches, refusal
+from shared.cli.api import Failed, Unreachable, api_key, ingress_url, matches, opened, refusal
+from shared.cli.profiles import Target
 from shared.machine.status import TERMINAL
+from tests.support.valkey import free_port
 
 ID = "exe_0a_01a2046995247ddb9dba4d7b4d41fe1c"
 
@@ -79,3 +81,26 @@ def test_every_end_has_an_exit_code_of_its_own() -> None:
     assert {status.value for status in TERMINAL} == set(shown.OUTCOMES)
     assert len({*shown.OUTCOMES.values(), shown.STILL_RUNNING}) == len(shown.OUTCOMES) + 1
     assert shown.outcome("SUSPENDED") == shown.STILL_RUNNING
+
+
+def test_what_ingress_says_does_not_steer_the_terminal() -> None:
+    """Names and words of other people are in it."""
+    said = {"code": "x", "message": "no \x1b[2Jstep\nat all", "details": {"step": "\x07a"}}
+    assert refusal(answer({"error": said})).splitlines() == ["no  [2Jstep at all [x]", "  step:  a"]
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    """Nor the key."""
+    aim = Target(f"http://ann:hunter2@127.0.0.1:{free_port()}", "a-key-0123456789", "", {})
+    with opened(aim) as api, pytest.raises(Unreachable) as told:
+        api.get(ID)
+    assert "hunter2" not in told.value.message
+    assert "a-key" not in told.value.message
+
+
+@pytest.mark.parametrize(("url", "key"), [("http://a\nb", ""), ("http://x", "k\u20acy")])
+def test_what_is_no_address_or_no_key_is_told_before_anybody_is_asked(url: str, key: str) -> None:
+    """Without the key."""
+    with pytest.raises(Failed, match="is no address, or the key has") as told, opened(Target(url, key, "", {})):
+        pass
+    assert "\u20ac" not in told.value.message

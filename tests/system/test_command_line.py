@@ -231,19 +231,21 @@ async def test_waiting_tells_each_event_on_a_line_and_shows_the_end(system: Syst
 
 
 async def test_a_terminal_shows_a_table_that_fits(system: System, tmp_path: Path) -> None:
-    """With titles, ages and short ids."""
-    execution = await waiting(system)
+    """With titles, ages and short ids, and how to get the next page."""
 
     def look() -> str:
         with terminal("list", "--limit", "1", cwd=tmp_path, environ=around(system)) as shell:
             assert shell.end() == 0
             return shell.screen
 
+    await waiting(system)
+    execution = await waiting(system)
     drawn = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in (await asyncio.to_thread(look)).splitlines()]
     assert drawn[0].split() == ["ID", "STATUS", "WAITS", "FOR", "CREATED", "USER", "WHAT"]
     assert drawn[1].startswith(f"{execution[-8:]}  SUSPENDED  approval   ")
     assert re.search(r" (now|ago) ", drawn[1])
-    assert max(map(len, drawn)) <= 80
+    assert max(map(len, drawn[:-1])) <= 80
+    assert drawn[2].startswith("more with --before ")
 
 
 async def test_colours_can_be_turned_off(system: System, tmp_path: Path) -> None:
