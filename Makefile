@@ -28,8 +28,6 @@ JS := tests/services/qstash_dev/js tests/services/ably_dev/js
 	@touch $@
 
 run: .venv/.run $(BIN)/intention ## Run the whole system on this machine
-	@exec $(BIN)/python -m shared.local
-run: .venv/.run ## Run the whole system on this machine
 	@exec $(BIN)/python -m shared.cli dev
 
 test: .venv/.dev $(JS:%=%/node_modules/.stamp) ## Run the tests (real Valkey, real HTTP, real processes)

@@ -8,10 +8,10 @@ from starlette.routing import Route
 
 from services.ingress import edge, views
 from services.ingress.edge import Deps
-from services.ingress.views import moment
 from shared.circuit import Breaker
 from shared.http import Json
 from shared.redisdb.tallies import Minute, Tally
+from shared.views import moment
 
 LATE_MS: Final = 90_000
 """A watchdog that has not begun a round for so long is not there; one without a process of its own sweeps once a minute."""

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+from urllib.parse import quote
 
 import click
 import msgspec
@@ -58,6 +59,13 @@ def get(shell: Shell, *, execution: str) -> None:
     """One execution with its steps."""
     found = shell.api.get(execution)
     shell.show(found, shown.execution(found))
+
+
+@verb("logs", ID, click.argument("step"))
+def logs(shell: Shell, *, execution: str, step: str) -> None:
+    """What the calls of a step have logged; of one item of a map: step.3."""
+    found = shell.api.ask("GET", f"/api/executions/{shell.api.get(execution)['id']}/steps/{quote(step, safe='')}/logs")
+    shell.show(found, shown.logs(found))
 
 
 @verb("why", ID)

@@ -18,6 +18,7 @@ VERBS: Final = {
     "get": Late(_LOOK, "get", "One execution with its steps."),
     "watch": Late(_LOOK, "watch", "Follow an execution to its end; the exit code is the outcome."),
     "why": Late(_LOOK, "why", "What an execution waits for, and who moves it."),
+    "logs": Late(_LOOK, "logs", "What the calls of a step have logged."),
     "export": Late(_LOOK, "export", "Everything of an execution as one JSON document."),
     "approvals": Late(_LOOK, "approvals", "What people are asked."),
     "approve": Late(_DO, "approve", "Say yes to exactly the arguments that STEP is to be called with."),

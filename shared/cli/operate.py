@@ -1,10 +1,6 @@
 """`intention run|cancel|approve|...`: what people do to executions, each verb one question to ingress."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, Final, TypeVar
-from urllib.parse import quote
 from typing import Any, Final
 
 import click
@@ -41,77 +37,6 @@ def run(
         return
     will = f"waits for: intention confirm {told['id']}" if confirm else "accepted"
     shell.after(told["id"], told | {"will": will}, wait_s)
-
-
-def _asked(words: str | None, plan: Any, user: str, timezone: str) -> dict[str, Any]:
-    if (words is None) == (plan is None):
-        raise click.UsageError("give either words or --plan")
-    what = {"intent": words} if plan is None else {"plan": _plan(plan.read())}
-    return {**what, "userId": user} | ({"context": {"timezone": timezone}} if timezone else {})
-
-
-def _plan(text: bytes) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise click.BadParameter(f"{error}: a plan is JSON", param_hint="--plan") from error
-
-
-@_verb(
-    "plan",
-    click.argument("words", required=False),
-    click.option("--plan", type=click.File("rb"), help="A plan as JSON instead of words; - reads it from standard input."),
-    click.option("--user", default="anonymous", show_default=True, help="For whom."),
-    click.option("--timezone", default="", help="Where the words were said."),
-)
-def plan_(shell: Shell, *, words: str | None, plan: Any, user: str, timezone: str) -> None:
-    """What would be done and what it would cost. Nothing is done."""
-    found = shell.api.ask("POST", "/api/plan", _asked(words, plan, user, timezone))
-    shell.show(found, shown.plan(found))
-
-
-@_verb(
-    "list",
-    click.option("--status", multiple=True, help="May be given several times."),
-    click.option("--reason", multiple=True, help="Why it is suspended; may be given several times."),
-    click.option("--text", default="", help="Part of the words, the summary or the user."),
-    click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True),
-    click.option("--before", default="", help="The `next` of the page before."),
-)
-def list_(shell: Shell, *, status: tuple[str, ...], reason: tuple[str, ...], text: str, limit: int, before: str) -> None:
-    """Executions, newest first."""
-    filters = {"status": ",".join(status), "reason": ",".join(reason), "text": text, "before": before}
-    params = {name: value for name, value in filters.items() if value} | {"limit": str(limit)}
-    found = shell.api.ask("GET", "/api/executions", params=params)
-    shell.show(found, [shown.row(row) for row in found["executions"]] or ["none"])
-
-
-@_verb("get", _ID)
-def get(shell: Shell, *, execution: str) -> None:
-    """One execution with its steps."""
-    found = shell.api.get(execution)
-    shell.show(found, shown.execution(found))
-
-
-@_verb("why", _ID)
-def why(shell: Shell, *, execution: str) -> None:
-    """What an execution waits for, and who moves it."""
-    found = shell.api.ask("GET", f"/api/executions/{execution}/why")
-    shell.show(found, shown.why(found))
-
-
-@_verb("logs", _ID, _STEP)
-def logs(shell: Shell, *, execution: str, step: str) -> None:
-    """What the calls of a step have logged; of one item of a map: step.3."""
-    found = shell.api.ask("GET", f"/api/executions/{shell.api.get(execution)['id']}/steps/{quote(step, safe='')}/logs")
-    shell.show(found, shown.logs(found))
-
-
-@_verb("approvals")
-def approvals(shell: Shell) -> None:
-    """What people are asked."""
-    found = shell.api.ask("GET", "/api/approvals")
-    shell.show(found, [shown.approval(one) for one in found["approvals"]] or ["none"])
 
 
 # --- the execution as a whole
@@ -244,21 +169,12 @@ def confirm(shell: Shell, *, execution: str, plan_hash: str | None, yes: bool, w
     shell.after(execution, told, wait_s)
 
 
-def _in_words(found: dict[str, Any]) -> Iterator[str]:
-    """The plan that waits for a yes; of a next version also what it does differently."""
-    for step in found["steps"]:
-        rests = " (replaced)" if step.get("replaced") else " (done)" if step["status"] == "DONE" else ""
-        yield f"  {step['name']}: {step.get('tool') or 'waits'}{rests}"
-    for one in found["plan"].get("differences", []):
-        yield f"  differs in {one['step'] or 'the plan'}: {one['field']} was {one['before']}, is {one['after']}"
-
-
 def _seen_plan(shell: Shell, execution: str, *, yes: bool) -> str:
     found = shell.api.get(execution)
     if found["status"] != "AWAITING_CONFIRMATION":
         raise click.ClickException(f"it is {found['status']}: its plan does not wait to be confirmed")
     if not yes:
-        click.echo("\n".join(_in_words(found)), err=True)
+        click.echo("\n".join(shown.plan_to_sign(found)), err=True)
         click.confirm("this plan?", abort=True, err=True)
     return str(found["plan"]["hash"])
 

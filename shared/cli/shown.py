@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from msgspec import json
 import msgspec
 
 from shared.cli.grids import Column, Grid, Part, listed
@@ -150,24 +149,6 @@ def why(found: dict[str, Any]) -> Iterator[Part]:
         yield f"  last message: {found['lastMessageId']}"
 
 
-def logs(found: dict[str, Any]) -> Iterator[str]:
-    """What a step has logged."""
-    for line in found["lines"]:
-        at = datetime.fromtimestamp(line["at_ms"] / 1000, UTC).isoformat(timespec="milliseconds")
-        facts = "".join(f"  {name}={json.encode(value).decode()}" for name, value in line["fields"].items())
-        lane = "undo, " if line.get("undo") else ""
-        yield f"{at}  {lane}attempt {line['attempt']}  {line['level']:<7} {line['message']}{facts}"
-    if found["truncated"]:
-        yield "there was more than is kept"
-    elif not found["lines"]:
-        yield "nothing was logged"
-
-
-def approval(found: dict[str, Any]) -> str:
-    """One open approval."""
-    until = f"  until {found['until']}" if found.get("until") else ""
-    message = f"  {found['message']}" if found.get("message") else ""
-    return f"{found['executionId']}  {found['step']}{message}  {found['args']}{until}"
 def approvals(found: list[dict[str, Any]]) -> Iterator[Part]:
     """Open approvals."""
     yield from listed(
@@ -195,3 +176,25 @@ def bulk(found: dict[str, Any]) -> Iterator[Part]:
     yield f"{found['done']} {verb}, {found['refused']} refused" + (
         f"; more with --before {found['next']}" if found["next"] else ""
     )
+
+
+def plan_to_sign(found: dict[str, Any]) -> Iterator[str]:
+    """The plan that waits for a yes; of a next version also what it does differently."""
+    for step in found["steps"]:
+        rests = " (replaced)" if step.get("replaced") else " (done)" if step["status"] == "DONE" else ""
+        yield f"  {step['name']}: {step.get('tool') or 'waits'}{rests}"
+    for one in found["plan"].get("differences", []):
+        yield f"  differs in {one['step'] or 'the plan'}: {one['field']} was {one['before']}, is {one['after']}"
+
+
+def logs(found: dict[str, Any]) -> Iterator[str]:
+    """What a step has logged."""
+    for line in found["lines"]:
+        at = datetime.fromtimestamp(line["at_ms"] / 1000, UTC).isoformat(timespec="milliseconds")
+        facts = "".join(f"  {name}={msgspec.json.encode(value).decode()}" for name, value in line["fields"].items())
+        lane = "undo, " if line.get("undo") else ""
+        yield f"{at}  {lane}attempt {line['attempt']}  {line['level']:<7} {line['message']}{facts}"
+    if found["truncated"]:
+        yield "there was more than is kept"
+    elif not found["lines"]:
+        yield "nothing was logged"
