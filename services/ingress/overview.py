@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.ingress import edge, views
+from services.ingress import edge
 from services.ingress.edge import Deps
+from shared import views
 from shared.circuit import Breaker
 from shared.http import Json
 from shared.redisdb.tallies import Minute, Tally
