@@ -76,6 +76,13 @@ async def get_history(request: Request) -> Response:
     return Json({"history": lines, "next": lines[-1]["id"] if len(lines) == count else None})
 
 
+async def get_plan(request: Request) -> Response:
+    """The plan as it was pinned: each step with its arguments, and the contracts of its tools. Without steps while there is none."""
+    deps, tenant = edge.known(request)
+    found = await deps.reader.plan(request.path_params["id"], tenant)
+    return Response(found, media_type="application/json")
+
+
 async def get_items(request: Request) -> Response:
     """A page of the items of a map; `first` is the number of the page's first item."""
     deps, tenant = edge.known(request)
@@ -131,6 +138,7 @@ def build_app(lifespan: Lifespan[Starlette] | None = None, settings: Settings | 
             *finding.ROUTES,
             Route("/api/executions/{id}", get_execution, methods=["GET"]),
             Route("/api/executions/{id}/history", get_history, methods=["GET"]),
+            Route("/api/executions/{id}/plan", get_plan, methods=["GET"]),
             Route("/api/executions/{id}/steps/{step}/output", get_output, methods=["GET"]),
             Route("/api/executions/{id}/steps/{step}/logs", get_logs, methods=["GET"]),
             Route("/api/executions/{id}/steps/{step}/items", get_items, methods=["GET"]),

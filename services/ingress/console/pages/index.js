@@ -7,6 +7,8 @@
 /** @type {import("../router.js").Entry[]} */
 export const PAGES = [
   { path: "/executions", nav: "Executions", icon: "M2 3h12M2 8h12M2 13h12", load: () => import("./executions.js") },
+  { path: "/executions/:id", load: () => import("./execution.js") },
+  { path: "/open", nav: "Open a file", icon: "M4 1.500h5l3 3v10H4zM9 1.500v3h3", load: () => import("./open.js") },
 ];
 
 /** Where the bare address leads. */
