@@ -65,17 +65,17 @@ export function say(node, text) {
  */
 export function keyed(parent, items, key, make, update) {
   const there = new Map([...parent.children].map((node) => [/** @type {HTMLElement} */ (node).dataset.key, node]));
+  const wanted = new Set(items.map(key));
+  for (const [name, node] of there) if (!wanted.has(name ?? "")) node.remove(); // first: else all that stay would be moved before them
   let next = parent.firstElementChild;
   for (const item of items) {
     const name = key(item);
     let node = /** @type {HTMLElement | undefined} */ (there.get(name));
-    if (node) there.delete(name);
-    else (node = make(item)).dataset.key = name;
+    if (!node) (node = make(item)).dataset.key = name;
     update(node, item);
     if (node === next) next = next.nextElementSibling;
     else parent.insertBefore(node, next);
   }
-  for (const node of there.values()) node.remove();
 }
 
 /** A new id, for labels. */

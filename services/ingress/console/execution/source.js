@@ -72,8 +72,16 @@ export class Live {
     return this;
   }
 
-  /** Everything anew. */
+  /** Everything anew; nothing more once the page is left. */
   async reload() {
+    try {
+      await this.all();
+    } catch (error) {
+      if (!this.signal.aborted) throw error;
+    }
+  }
+
+  async all() {
     await this.page(0);
     for (let next = this.execution.nextSteps; next !== null; next = this.last.nextSteps) await this.page(next / PAGE);
     await this.beside();

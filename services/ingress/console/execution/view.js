@@ -18,6 +18,14 @@ import { Waterfall } from "./waterfall.js";
 /** @param {string} text */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** What is said of a refusal. @param {any} error */
+function refusal(error) {
+  if (error.status !== 409) return faultText(error);
+  if (error.code === "version_conflict") return "It changed meanwhile: look again. Nothing was done.";
+  const why = `${capital(error.message)}.`;
+  return error.code === "moot" ? `It changed meanwhile: look again. Nothing was done. ${why}` : why;
+}
+
 const LINES = 200; // of the history, at once
 
 export class View {
@@ -250,13 +258,22 @@ export class View {
     go(this.path, query, { replace: true });
   }
 
+  async again() {
+    fill(this.fault);
+    try {
+      await this.source.reload();
+    } catch (error) {
+      this.refused(error, null);
+    }
+  }
+
   /** @param {any} error @param {(() => void) | null} again */
   refused(error, again) {
     const conflict = error.status === 409;
-    const words = conflict && error.code === "version_conflict" ? "It changed meanwhile: look again. Nothing was done." : faultText(error);
+    const words = refusal(error);
     const node = h("div", { class: "notice", role: "alert", data: { tone: conflict ? "wait" : "bad" } }, h("p", {}, words),
       h("div", { class: "deeds" }, again && h("button", { type: "button", on: { click: () => { fill(this.fault); again(); } } }, "Ask again"),
-        h("button", { type: "button", on: { click: () => { fill(this.fault); this.source.reload(); } } }, "Look again")));
+        h("button", { type: "button", on: { click: () => this.again() } }, "Look again")));
     fill(this.fault, node);
     node.scrollIntoView({ block: "nearest" });
   }

@@ -343,7 +343,7 @@ export class Waterfall {
     const sign = badge("", "rest");
     sign.classList.add("sign");
     return h("tr", { class: "row", tabindex: "-1" },
-      h("td", { class: "of-step" }, twist(), sign, h("span", { class: "name" }), h("span", { class: "does soft" })),
+      h("td", { class: "of-step" }, twist(), sign, " ", h("span", { class: "name" }), " ", h("span", { class: "does soft" })),
       h("td", { class: "of-track" }, h("div", { class: "track", role: "img" })),
       h("td", { class: "of-took number" }));
   }
