@@ -1,4 +1,4 @@
-"""Everything that a person does to an execution from its page, on a real system: offered where it fits, sent with the version seen."""
+"""Everything that a person does to an execution from its page: offered where it fits, sent with the version seen."""
 
 import json
 import re

@@ -67,7 +67,8 @@ async def test_a_file_is_dropped_and_another_one_opened(tab: Tab, system: System
     script = """(text) => {
       const data = new DataTransfer();
       data.items.add(new File([text], "dropped.json", { type: "application/json" }));
-      document.querySelector(".open").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+      const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+      document.querySelector(".open").dispatchEvent(drop);
     }"""
     await tab.page.evaluate(script, body.decode())
     await expect(tab.page.get_by_text("From dropped.json")).to_be_visible()

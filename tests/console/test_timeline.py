@@ -9,12 +9,22 @@ from tests.console.browsing import Tab
 
 T0 = 1_795_391_160_000
 READ = """async (told) => {
-  const { timeline, tookOf } = await import(new URL("console/execution/timeline.js", document.baseURI).href);
+  const at = new URL("console/execution/timeline.js", document.baseURI).href;
+  const { timeline, tookOf } = await import(at);
   const found = timeline(told);
-  const short = (row) => ({ name: row.name, status: row.status, took: tookOf(row, told.now ?? 0), child: row.child, items: row.items,
-    marks: row.marks.map(({ text }) => text), attempts: row.attempts.map(({ number, outcome, code }) => [number, outcome, code]),
-    segments: row.segments.map(({ kind, from, to, failed }) => [kind + (failed ? "!" : ""), from - told.t0, to === null ? null : to - told.t0]) });
-  return { end: found.end, forward: found.forward.map(short), undo: found.undo.map(short), item: short(found.item("all", 1)), marks: found.marks.map(({ text }) => text) };
+  const texts = (marks) => marks.map(({ text }) => text);
+  const since = (at) => (at === null ? null : at - told.t0);
+  const segment = ({ kind, from, to, failed }) => [kind + (failed ? "!" : ""), since(from), since(to)];
+  const short = ({ name, status, child, items, marks, attempts, segments, ...row }) => ({
+    name, status, child, items, marks: texts(marks), took: tookOf({ segments, ...row }, 0), segments: segments.map(segment),
+    attempts: attempts.map(({ number, outcome, code }) => [number, outcome, code]),
+  });
+  const item = short(found.item("all", 1));
+  return { end: found.end, forward: found.forward.map(short), undo: found.undo.map(short), item, marks: texts(found.marks) };
+}"""
+TICKS = """async ([from, to, most]) => {
+  const { ticks } = await import(new URL("console/execution/timeline.js", document.baseURI).href);
+  return ticks(0, from, to, most);
 }"""
 
 
@@ -123,7 +133,12 @@ async def test_the_undo_lane_is_in_the_order_of_undoing(tab: Tab) -> None:
     """The last that was done comes first; what cannot be taken back is there without time."""
     found = await read(
         tab,
-        [step("a", undo={"status": "DONE"}), step("b", undo={"status": "DONE"}), step("c", undo={"status": "LEFT"}), step("d", "SKIPPED", needs=["a"])],
+        [
+            step("a", undo={"status": "DONE"}),
+            step("b", undo={"status": "DONE"}),
+            step("c", undo={"status": "LEFT"}),
+            step("d", "SKIPPED", needs=["a"]),
+        ],
         line(0, "step.intended", "a", 1),
         line(10, "step.done", "a", 1, took_ms=10),
         line(10, "step.waiting", "d", events=["e"]),
@@ -135,7 +150,7 @@ async def test_the_undo_lane_is_in_the_order_of_undoing(tab: Tab) -> None:
         line(65, "undo.intended", "a", 1),
         line(70, "undo.failed", "a", 1, code="gone", message="it is gone"),
         line(70, "execution.ended", status="COMPENSATION_FAILED"),
-    )  # fmt: skip
+    )
     assert [row["name"] for row in found["undo"]] == ["c", "b", "a"]
     assert found["undo"][0]["segments"] == []
     assert found["undo"][1]["segments"] == [["queue", 40, 50], ["run", 50, 60]]
@@ -201,8 +216,7 @@ async def test_ticks_are_round_and_few(tab: Tab) -> None:
     """From milliseconds to weeks."""
     await tab.go("/open")
     await expect(tab.page.get_by_role("heading", level=1)).to_be_visible()
-    script = """async ([from, to, most]) => (await import(new URL("console/execution/timeline.js", document.baseURI).href)).ticks(0, from, to, most)"""
-    assert await tab.page.evaluate(script, [0, 1_000, 5]) == [0, 200, 400, 600, 800, 1_000]
-    assert await tab.page.evaluate(script, [1_234, 1_290, 4]) == [1_240, 1_260, 1_280]
+    assert await tab.page.evaluate(TICKS, [0, 1_000, 5]) == [0, 200, 400, 600, 800, 1_000]
+    assert await tab.page.evaluate(TICKS, [1_234, 1_290, 4]) == [1_240, 1_260, 1_280]
     for length in (7, 700, 70_000, 7_000_000, 700_000_000, 70_000_000_000):
-        assert 2 <= len(await tab.page.evaluate(script, [0, length, 8])) <= 9
+        assert 2 <= len(await tab.page.evaluate(TICKS, [0, length, 8])) <= 9

@@ -58,6 +58,7 @@ export class Live {
     this.timer = 0;
     this.following = false;
     this.begun = false;
+    this.behind = false;
     /** @type {any} */
     this.last = null;
     this.took = 0;
@@ -143,6 +144,7 @@ export class Live {
 
   /** Something did: read what it changed, soon. Reading takes a quarter of the time at most. */
   happened() {
+    this.behind = true;
     if (this.timer || this.signal.aborted) return;
     this.timer = setTimeout(() => this.read(), Math.max(PAUSE, 3 * this.took));
     this.signal.addEventListener("abort", () => clearTimeout(this.timer), { once: true });
@@ -152,15 +154,20 @@ export class Live {
     const begun = performance.now();
     const pages = this.stale.size ? [...this.stale] : [0];
     this.stale = new Set();
+    this.behind = false;
     try {
       for (const number of pages) await this.page(number);
       await this.beside();
       this.changed();
     } catch (error) {
-      if (!this.signal.aborted && !(error instanceof ApiError)) throw error; // it is read again at the next line
+      if (this.signal.aborted) return;
+      if (!(error instanceof ApiError)) throw error;
+      for (const number of pages) this.stale.add(number);
+      this.behind = error.status === 0 || error.status >= 500; // the engine will be there again
     } finally {
       this.took = performance.now() - begun;
       this.timer = 0;
+      if (this.behind) this.happened(); // while this was read
     }
     this.follow(); // it may have been reopened; of one that is over this asks once
   }
