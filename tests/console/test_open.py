@@ -48,7 +48,7 @@ async def test_a_file_is_shown_without_any_request_and_nothing_can_be_done_to_it
     panel = tab.page.get_by_role("region", name="all.1")
     await expect(panel.get_by_role("tabpanel")).to_contain_text('"label": "b"')
     await panel.get_by_role("tab", name="Logs").click()
-    await expect(panel.get_by_text("There are no log lines.")).to_be_visible()
+    await expect(panel.get_by_text("Log lines are not in the file.")).to_be_visible()
     await panel.get_by_role("tab", name="Effect").click()
     await expect(panel.get_by_role("tabpanel")).to_contain_text("idempotent")
     await expect(tab.page.locator(".deeds").get_by_role("button")).to_have_count(0)

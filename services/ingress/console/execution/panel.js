@@ -241,12 +241,17 @@ function effect({ source, row, step }) {
 /** @type {Record<string, string>} */
 const UNDOS = { none: "none", tombstone: "by its key, at any time", settled: "by its key, once no late request can land", call: "by another call", child: "by its own execution" };
 
-/** @param {Shown} of */
-async function logs({ source, step }) {
+/** What its calls have logged, or those of its undo. @param {Shown} of */
+async function logs({ source, row, step }) {
   const found = await source.logs(step.name);
-  if (!found?.length) return nothing("There are no log lines.");
-  return h("ol", { class: "logs" }, ...found.map((line) => h("li", { data: { level: String(line.level ?? "") } },
-    h("time", { class: "soft" }, line.at ?? line.timestamp ?? line.time ?? ""), " ", h("span", { class: "level" }, line.level ?? ""), " ", h("span", {}, line.message ?? line.event ?? JSON.stringify(line)))));
+  const mine = found?.lines.filter(({ undo }) => Boolean(undo) === (row.lane === "undo")) ?? [];
+  if (!mine.length) return nothing(source.live ? "There are no log lines." : "Log lines are not in the file.");
+  return [
+    found?.truncated && h("p", { class: "soft" }, "There were more lines than are kept."),
+    h("ol", { class: "logs" }, ...mine.map(({ at_ms: at, attempt, level, message, fields }) => h("li", { data: { level } },
+      h("time", { class: "soft", title: exact(at) }, new Date(at).toLocaleTimeString(undefined, { hour12: false })), h("span", { class: "level" }, level),
+      h("span", {}, message), fields && Object.keys(fields).length > 0 && h("span", { class: "soft" }, JSON.stringify(fields)), attempt > 1 && h("span", { class: "soft" }, `attempt ${attempt}`)))),
+  ];
 }
 
 /** @param {string} text */

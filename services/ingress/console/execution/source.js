@@ -5,6 +5,8 @@
  *
  * @typedef {import("./timeline.js").Line} Line
  *
+ * @typedef {{lines: {at_ms: number, attempt: number, level: string, message: string, fields?: any, undo?: boolean}[], truncated: boolean}} Logged
+ *
  * @typedef {object} Source
  * @property {string} id
  * @property {boolean} live whether there is an engine to act upon
@@ -16,7 +18,7 @@
  * @property {string} [exportedAt] of a file
  * @property {(step: string) => Promise<any>} output the whole output of a step, however large
  * @property {(step: string, number: number) => Promise<any>} item one item of a map, shown as a step
- * @property {(step: string) => Promise<any[] | null>} logs null where none are kept
+ * @property {(step: string) => Promise<Logged | null>} logs null where none are kept
  * @property {(id: string, signal: AbortSignal, changed: () => void) => Promise<Source>} child another execution
  * @property {() => Promise<void>} reload
  */
@@ -183,11 +185,10 @@ export class Live {
     return found.items[0] ?? null;
   }
 
-  /** @param {string} step @returns {Promise<any[] | null>} */
+  /** @param {string} step @returns {Promise<Logged | null>} */
   async logs(step) {
     try {
-      const found = await get(`${place(this.id)}/steps/${encodeURIComponent(step)}/logs`, {}, this.signal);
-      return found.logs ?? found.lines ?? [];
+      return await get(`${place(this.id)}/steps/${encodeURIComponent(step)}/logs`, {}, this.signal);
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return null;
       throw error;
@@ -229,7 +230,7 @@ export class Exported {
     return this.items[step]?.[number] ?? null;
   }
 
-  /** @returns {Promise<any[] | null>} */
+  /** @returns {Promise<Logged | null>} */
   async logs() {
     return null;
   }

@@ -301,6 +301,7 @@ export function timeline(told) {
 function goesOn(track, step, telling) {
   if (track.open) return;
   if (GOES.has(step.status) && !track.items) track.begin("wait", ms(step.hold?.since) ?? telling.base, step.hold?.kind ?? "a person", ms(step.hold?.until));
+  if (step.status === "INTENDED" && step.startedAt) track.begin("run", ms(step.startedAt) ?? telling.base, "");
   const from = COMING.has(step.status) ? telling.ready("step", step.name) : Infinity;
   if (Number.isFinite(from)) track.begin("queue", from, "");
 }

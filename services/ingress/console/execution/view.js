@@ -18,6 +18,11 @@ import { Waterfall } from "./waterfall.js";
 /** @param {string} text */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+const MOMENT = /(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00))/;
+
+/** Moments in the engine's words as the reader's own time, and how far away that is. @param {string} text @returns {import("../dom.js").Child[]} */
+const worded = (text) => text.split(MOMENT).flatMap((part, n) => (n % 2 ? [`${exact(part)} (`, when(part), ")"] : [part]));
+
 /** What is said of a refusal. @param {any} error */
 function refusal(error) {
   if (error.status !== 409) return faultText(error);
@@ -134,7 +139,7 @@ export class View {
     if (now === this.whyNow) return;
     this.whyNow = now;
     this.why.dataset.tone = over ? "rest" : tone;
-    fill(this.why, h("p", {}, !over && h("span", { class: "strong" }, "Why it waits: "), over ? capital(why.why) : why.why),
+    fill(this.why, h("p", {}, !over && h("span", { class: "strong" }, "Why it waits: "), ...worded(over ? capital(why.why) : why.why)),
       names.length > 0 && h("p", { class: "links" }, ...names.map((name) => h("button", { type: "button", class: "link", on: { click: () => this.pick(String(name)) } }, String(name)))));
   }
 
