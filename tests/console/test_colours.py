@@ -14,9 +14,13 @@ TEXT = [
     *((ink, paper) for ink in ("text", "soft") for paper in ("ground", "surface", "raised", "chosen")),
     *(("accent", paper) for paper in ("ground", "surface", "raised", "chosen")),
     ("on-accent", "accent"),
-    *((tone, paper) for tone in TONES for paper in (f"{tone}-wash", "surface")),
+    *((tone, paper) for tone in (*TONES, "held") for paper in (f"{tone}-wash", "surface")),
 ]
-SHAPES = [*((one, paper) for one in ("edge", "focus") for paper in ("ground", "surface"))]
+BARS = ("rest", "busy", "undo", "bad", "wait", "held")
+SHAPES = [
+    *((one, paper) for one in ("edge", "focus") for paper in ("ground", "surface")),
+    *((one, paper) for one in BARS for paper in ("surface", "raised", "chosen")),
+]
 
 
 def luminance(colour: str) -> float:
@@ -47,7 +51,7 @@ def test_text_stands_out_from_what_it_is_on(theme: str, ink: str, paper: str) ->
 
 @pytest.mark.parametrize("theme", sorted(COLOURS))
 @pytest.mark.parametrize(("shape", "paper"), SHAPES, ids=lambda name: name)
-def test_edges_of_fields_and_the_focus_can_be_seen(theme: str, shape: str, paper: str) -> None:
+def test_edges_of_fields_the_focus_and_bars_of_time_can_be_seen(theme: str, shape: str, paper: str) -> None:
     """3 to 1."""
     assert contrast(COLOURS[theme][shape], COLOURS[theme][paper]) >= 3
 
