@@ -38,6 +38,7 @@ export class Panel {
     /** @type {Shown | null} */
     this.of = null;
     this.seen = "";
+    this.filledWith = "";
     this.asked = 0;
     this.title = h("h2", { id: "step-title" });
     this.badge = badge("", "rest");
@@ -84,7 +85,7 @@ export class Panel {
   hide() {
     this.of = null;
     this.asked += 1;
-    this.seen = "";
+    this.seen = this.filledWith = "";
     this.node.hidden = true;
   }
 
@@ -114,12 +115,16 @@ export class Panel {
       one.tabIndex = chosen ? 0 : -1;
     }
     this.place.setAttribute("aria-labelledby", `tab-${this.tab}`);
+    // What somebody has loaded, scrolled or selected in a tab stays until what the tab is about has changed.
+    const about = JSON.stringify([source.id, row.key, this.tab, step, this.tab === "attempts" && [row.segments, row.attempts]]);
+    if (about === this.filledWith) return;
+    this.filledWith = about;
     this.filled(of);
   }
 
   /** @param {Shown} of */
   async filled(of) {
-    const { seen } = this;
+    const { filledWith } = this;
     const tab = TABS.find(({ name }) => name === this.tab);
     let found;
     try {
@@ -131,7 +136,7 @@ export class Panel {
     } catch (error) {
       found = faulty(error);
     }
-    if (seen === this.seen) fill(this.place, ...[found].flat());
+    if (filledWith === this.filledWith) fill(this.place, ...[found].flat());
   }
 }
 
