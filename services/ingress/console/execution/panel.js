@@ -116,7 +116,7 @@ export class Panel {
     }
     this.place.setAttribute("aria-labelledby", `tab-${this.tab}`);
     // What somebody has loaded, scrolled or selected in a tab stays until what the tab is about has changed.
-    const about = JSON.stringify([source.id, row.key, this.tab, step, this.tab === "attempts" && [row.segments, row.attempts]]);
+    const about = JSON.stringify([source.id, row.key, this.tab, step, Boolean(source.plan), this.tab === "attempts" && [row.segments, row.attempts]]);
     if (about === this.filledWith) return;
     this.filledWith = about;
     this.filled(of);

@@ -212,6 +212,7 @@ export class Exported {
     this.id = found.id;
     this.live = false;
     this.execution = execution;
+    /** @type {any[]} */
     this.steps = steps;
     this.history = found.history;
     this.why = found.why;

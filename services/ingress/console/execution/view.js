@@ -44,6 +44,8 @@ export class View {
     this.entry = null;
     this.drawn = 0;
     this.lines = LINES;
+    this.drawnOf = { why: "", strip: "", deeds: "", end: "", history: "" }; // what each part shows: it is touched only when that changes
+    this.badge = statusBadge(source.execution.status);
     this.acting = new Acting({ told: (error, again) => this.refused(error, again), quiet: () => fill(this.fault) });
     this.panel = new Panel({ close: () => this.close(), turned: (tab) => this.keep({ tab }), act: (of, deed, step) => this.acting.act(of, deed, step) });
     this.fall = new Waterfall({ source, signal, chosen: (entry) => this.chosen(entry) });
@@ -55,7 +57,6 @@ export class View {
 
   build() {
     const { source } = this;
-    this.badge = statusBadge(source.execution.status);
     this.title = h("h1", {}, "");
     this.deeds = h("div", { class: "deeds end", role: "group", "aria-label": "What can be done" });
     this.id = h("p", { class: "soft id" }, h("code", {}, source.id), h("button", { type: "button", class: "quiet", "aria-label": "Copy the id", on: { click: () => copied(source.id) } }, "Copy"));
@@ -136,8 +137,8 @@ export class View {
     const tone = why.broken ? "bad" : why.waits?.some((/** @type {any} */ one) => one.owner === "person") ? "wait" : "rest";
     const names = [...new Set((why.waits ?? []).map((/** @type {any} */ one) => one.step).filter(Boolean))].slice(0, 5);
     const now = JSON.stringify([why.why, names, over]);
-    if (now === this.whyNow) return;
-    this.whyNow = now;
+    if (now === this.drawnOf.why) return;
+    this.drawnOf.why = now;
     this.why.dataset.tone = over ? "rest" : tone;
     fill(this.why, h("p", {}, !over && h("span", { class: "strong" }, "Why it waits: "), ...worded(over ? capital(why.why) : why.why)),
       names.length > 0 && h("p", { class: "links" }, ...names.map((name) => h("button", { type: "button", class: "link", on: { click: () => this.pick(String(name)) } }, String(name)))));
@@ -163,8 +164,8 @@ export class View {
     if (plan.hash) found.push(["Plan", h("code", { title: plan.hash }, plan.hash.slice(0, 8))]);
     if (source.exportedAt) found.push(["Exported", exact(source.exportedAt)]);
     const now = JSON.stringify({ ...execution, output: null, input: null });
-    if (now === this.stripNow) return;
-    this.stripNow = now;
+    if (now === this.drawnOf.strip) return;
+    this.drawnOf.strip = now;
     fill(this.facts, ...found.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, ...[value].flat()))));
   }
 
@@ -172,8 +173,8 @@ export class View {
     const { source } = this;
     const deeds = source.live ? ofWhole(source) : [];
     const now = JSON.stringify(deeds);
-    if (now === this.deedsNow) return;
-    this.deedsNow = now;
+    if (now === this.drawnOf.deeds) return;
+    this.drawnOf.deeds = now;
     fill(this.deeds, ...deeds.map((deed) => h("button", { type: "button", class: deed.tone ?? "", "aria-keyshortcuts": deed.key ?? null, title: deed.key ? `${deed.words} (${deed.key})` : null,
       on: { click: () => this.acting.act(source, deed) } }, deed.words)));
   }
@@ -181,8 +182,8 @@ export class View {
   /** What came of it: its output, questions, and what its undoing left. @param {any} execution */
   ending(execution) {
     const now = JSON.stringify([execution.output, execution.questions, execution.undo]);
-    if (now === this.endNow) return;
-    this.endNow = now;
+    if (now === this.drawnOf.end) return;
+    this.drawnOf.end = now;
     const { undo, questions } = execution;
     const left = undo ? [["could not be undone", undo.failed], ["stands, and cannot be undone", undo.left], ["may stand: nobody knows", undo.unknown]].filter(([, names]) => names.length) : [];
     fill(this.outcome, ...left.map(([text, names]) => h("div", { class: "notice", data: { tone: "wait" } }, h("p", {}, h("span", { class: "strong" }, names.slice(0, 20).join(", ")), ` ${text}.`))),
@@ -197,8 +198,8 @@ export class View {
     const shown = history.slice(-this.lines);
     this.more.hidden = shown.length === history.length;
     const last = `${this.lines}/${history.at(-1)?.id}`;
-    if (last === this.historyNow) return;
-    this.historyNow = last;
+    if (last === this.drawnOf.history) return;
+    this.drawnOf.history = last;
     fill(this.list, ...shown.map((line) => h("li", {}, h("time", { class: "soft", title: line.id }, new Date(momentOf(line)).toLocaleTimeString(undefined, { hour12: false })), h("code", {}, line.event),
       h("span", {}, line.step ?? ""), h("span", { class: "soft detail" }, line.detail && Object.keys(line.detail).length ? JSON.stringify(line.detail) : ""))));
   }

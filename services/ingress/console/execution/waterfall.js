@@ -32,7 +32,6 @@ export class Waterfall {
    * @param {{source: Source, signal: AbortSignal, chosen: (entry: Entry | null) => void}} of `chosen`: a row was selected
    */
   constructor({ source, signal, chosen }) {
-    Object.assign(this, { source, signal, chosen });
     this.source = source;
     this.signal = signal;
     this.chosen = chosen;
@@ -50,21 +49,23 @@ export class Waterfall {
     /** @type {{from: number, to: number} | null} null: all of it */
     this.zoomed = null;
     this.width = 600;
+    this.dragged = false;
+    /** @type {HTMLTableElement} */
+    this.table = h("table", { role: "treegrid", "aria-label": "Steps, and what they did when" });
+    this.view = windowed(this.table, { items: () => this.entries, key: ({ key }) => key, make: (entry) => this.make(entry),
+      update: (node, entry) => this.update(node, entry), columns: COLUMNS, signal });
     this.build();
   }
 
   build() {
     this.axis = h("div", { class: "axis", "aria-hidden": "true" });
     this.brush = h("div", { class: "brush", hidden: true });
-    this.table = h("table", { role: "treegrid", "aria-label": "Steps, and what they did when" }, h("thead", {}, h("tr", {},
-      h("th", { scope: "col", class: "of-step" }, "Step"), h("th", { scope: "col", class: "of-track" }, h("span", { class: "hide" }, "Timeline"), this.axis),
-      h("th", { scope: "col", class: "of-took number" }, "Took"))));
+    this.table.prepend(h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "of-step" }, "Step"),
+      h("th", { scope: "col", class: "of-track" }, h("span", { class: "hide" }, "Timeline"), this.axis), h("th", { scope: "col", class: "of-took number" }, "Took"))));
     this.range = h("span", { class: "soft nowrap", role: "status" });
     this.wrap = h("div", { class: "fall" }, this.table, this.brush);
     this.bar = h("div", { class: "bar" }, legend(), h("div", { class: "end" }, this.range, ...this.buttons()));
     this.node = h("section", { "aria-label": "Timeline" }, this.bar, h("div", { class: "panel" }, this.wrap));
-    this.view = windowed(this.table, { items: () => this.entries, key: ({ key }) => key, make: (entry) => this.make(entry),
-      update: (node, entry) => this.update(node, entry), columns: COLUMNS, signal: this.signal });
     this.listen();
   }
 
