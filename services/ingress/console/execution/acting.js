@@ -15,7 +15,8 @@ import { stands } from "./deeds.js";
  * @typedef {(source: Source, deed: Deed, step: any, before: Record<string, any>) => Promise<{values: Record<string, any>, request: Request} | null>} Asks
  */
 
-const WORD = /** @type {import("../dialogs.js").Field} */ ({ name: "note", label: "Note for the history (may be empty)" });
+/** @param {Record<string, any>} before @returns {import("../dialogs.js").Field} */
+const note = (before) => ({ name: "note", label: "Note for the history (may be empty)", value: before.note ?? "" });
 
 /** @param {any} value */
 export const pretty = (value) => JSON.stringify(value ?? null, null, 2);
@@ -34,7 +35,10 @@ function wrong(text, object) {
 /** @param {Record<string, any>} before @param {string} name @param {any} otherwise */
 const kept = (before, name, otherwise) => before[name] ?? otherwise;
 
-/** A question whose answer becomes a request. @param {string} path @param {(values: Record<string, any>) => Record<string, any>} body @param {import("../dialogs.js").Question} question */
+/**
+ * A question whose answer becomes a request.
+ * @param {string} path @param {(values: Record<string, any>) => Record<string, any>} body @param {import("../dialogs.js").Question} question
+ */
 async function asked(path, body, question) {
   const values = await ask(question);
   return values && { values, request: { path, body: body(values) } };
@@ -43,16 +47,19 @@ async function asked(path, body, question) {
 /** @type {Record<string, Asks>} what is asked before each */
 const ASKS = {
   confirm: (source) => asked("confirm", () => ({ planHash: source.execution.plan.hash }), {
-    title: "Confirm the plan?", yes: "Confirm the plan", body: [h("p", {}, "Exactly this plan begins:"), listed(source.steps.map((step) => `${step.name}: ${step.tool || "no call"}`))],
+    title: "Confirm the plan?", yes: "Confirm the plan",
+    body: [h("p", {}, "Exactly this plan begins:"), listed(source.steps.map((step) => `${step.name}: ${step.tool || "no call"}`))],
   }),
   "reject-plan": (_, __, ___, before) => asked("reject", ({ note }) => ({ note }), {
-    title: "Turn the plan down?", yes: "Turn it down", danger: true, body: h("p", {}, "It ends as REJECTED, and nothing of it is done."), fields: [{ ...WORD, value: kept(before, "note", "") }],
+    title: "Turn the plan down?", yes: "Turn it down", danger: true, body: h("p", {}, "It ends as REJECTED, and nothing of it is done."),
+    fields: [note(before)],
   }),
   pause: async () => ({ values: {}, request: { path: "pause", body: {} } }),
   resume: async () => ({ values: {}, request: { path: "resume", body: {} } }),
   cancel: (_, __, ___, before) => asked("cancel", ({ undo, reason }) => ({ undo, reason }), {
     title: "Cancel this execution?", yes: "Cancel it", danger: true, body: h("p", {}, "No further step starts. Calls that are under way end first."),
-    fields: [{ name: "undo", label: "Undo what was done", type: "checkbox", value: kept(before, "undo", true) }, { name: "reason", label: "Reason (may be empty)", value: kept(before, "reason", "") }],
+    fields: [{ name: "undo", label: "Undo what was done", type: "checkbox", value: kept(before, "undo", true) },
+      { name: "reason", label: "Reason (may be empty)", value: kept(before, "reason", "") }],
   }),
   compensate: (source) => asked("compensate", () => ({}), {
     title: "Undo what it did?", yes: "Undo it", danger: true,
@@ -63,19 +70,22 @@ const ASKS = {
   }),
   skip: (source, deed, step, before) => skipped(source, deed, step, before),
   edit: (_, deed, step, before) => asked("edit", ({ args }) => ({ step: deed.step, args: JSON.parse(args) }), {
-    title: `Edit the input of ${deed.step}`, yes: "Use these", body: h("p", {}, "They are taken as they stand: references are not followed."), check: ({ args }) => wrong(args, true),
+    title: `Edit the input of ${deed.step}`, yes: "Use these", check: ({ args }) => wrong(args, true),
+    body: h("p", {}, "They are taken as they stand: references are not followed."),
     fields: [{ name: "args", label: "Arguments, as JSON", type: "textarea", value: kept(before, "args", pretty(step.input ?? step.hold?.args ?? {})) }],
   }),
   approve: (_, deed, step, before) => asked("approve", ({ note }) => ({ step: deed.step, argsHash: step.hold.argsHash, note }), {
-    title: `Approve ${deed.step}?`, yes: "Approve", fields: [{ ...WORD, value: kept(before, "note", "") }],
-    body: [h("p", {}, step.tool ? `${step.tool} is called with exactly these arguments:` : "It asks for a yes, and calls nothing."), step.tool && h("pre", { class: "json" }, pretty(step.hold.args))],
+    title: `Approve ${deed.step}?`, yes: "Approve", fields: [note(before)],
+    body: [h("p", {}, step.tool ? `${step.tool} is called with exactly these arguments:` : "It asks for a yes, and calls nothing."),
+      step.tool && h("pre", { class: "json" }, pretty(step.hold.args))],
   }),
   "edit-approve": (_, deed, step, before) => asked("approve", ({ args, note }) => ({ step: deed.step, argsHash: step.hold.argsHash, args: JSON.parse(args), note }), {
     title: `Edit and approve ${deed.step}`, yes: "Approve these", check: ({ args }) => wrong(args, true),
-    fields: [{ name: "args", label: "Arguments, as JSON", type: "textarea", value: kept(before, "args", pretty(step.hold.args)) }, { ...WORD, value: kept(before, "note", "") }],
+    fields: [{ name: "args", label: "Arguments, as JSON", type: "textarea", value: kept(before, "args", pretty(step.hold.args)) }, note(before)],
   }),
   reject: (_, deed, __, before) => asked("reject", ({ note }) => ({ step: deed.step, note }), {
-    title: `Reject ${deed.step}?`, yes: "Reject", danger: true, body: h("p", {}, "It fails as rejected. What was done before it is undone, unless the plan says that it may fail."), fields: [{ ...WORD, value: kept(before, "note", "") }],
+    title: `Reject ${deed.step}?`, yes: "Reject", danger: true, fields: [note(before)],
+    body: h("p", {}, "It fails as rejected. What was done before it is undone, unless the plan says that it may fail."),
   }),
   settle: (_, deed, __, before) => asked("settle", ({ happened, output }) => ({ step: deed.step, happened, output: happened ? JSON.parse(output) : null }), {
     title: `Did ${deed.step} happen?`, yes: "That is so", check: ({ happened, output }) => (happened ? wrong(output, false) : ""),
@@ -90,7 +100,9 @@ const ASKS = {
 /** @param {Source} source @param {Deed} deed @param {any} step @param {Record<string, any>} before */
 function skipped(source, deed, step, before) {
   if (source.execution.status === "COMPENSATION_FAILED") {
-    return asked("skip", () => ({ step: deed.step }), { title: `Have you dealt with ${deed.step}?`, yes: "I have", body: h("p", {}, "Its effect counts as taken back. The engine does nothing about it any more.") });
+    return asked("skip", () => ({ step: deed.step }), {
+      title: `Have you dealt with ${deed.step}?`, yes: "I have", body: h("p", {}, "Its effect counts as taken back. The engine does nothing about it any more."),
+    });
   }
   return asked("skip", ({ output }) => ({ step: deed.step, output: JSON.parse(output) }), {
     title: `Skip ${deed.step}?`, yes: "Skip it", body: h("p", {}, "The plan goes on as if it had given this:"), check: ({ output }) => wrong(output, false),
@@ -103,7 +115,8 @@ function again(path, source, more, title, before) {
   const standing = source.steps.filter((step) => stands(step, source.plan)).map(({ name }) => name);
   return asked(path, ({ acceptEffects }) => ({ ...more, acceptEffects: acceptEffects ?? false }), {
     title, yes: "Run again", body: [h("p", {}, "A new execution begins, with keys of its own."),
-      standing.length > 0 && h("p", {}, "What these steps did still stands, and may be done once more. The new execution does not undo it:"), standing.length > 0 && listed(standing)],
+      standing.length > 0 && h("p", {}, "What these steps did still stands, and may be done once more. The new execution does not undo it:"),
+      standing.length > 0 && listed(standing)],
     fields: standing.length ? [{ name: "acceptEffects", label: "I know, and want it so", type: "checkbox", value: kept(before, "acceptEffects", false) }] : [],
   });
 }

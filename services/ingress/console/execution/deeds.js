@@ -7,7 +7,9 @@
 import { TERMINAL } from "../words.js";
 
 /**
- * @typedef {"confirm" | "reject-plan" | "pause" | "resume" | "cancel" | "compensate" | "retry" | "skip" | "edit" | "approve" | "edit-approve" | "reject" | "settle" | "restart" | "fork" | "export"} Name
+ * @typedef {"confirm" | "reject-plan" | "pause" | "resume" | "cancel" | "compensate" | "restart" | "export"} OfWhole
+ * @typedef {"retry" | "skip" | "edit" | "approve" | "edit-approve" | "reject" | "settle" | "fork"} OfStep
+ * @typedef {OfWhole | OfStep} Name
  * @typedef {{name: Name, words: string, key?: string, step?: string, tone?: "primary" | "danger"}} Deed
  */
 
@@ -31,7 +33,8 @@ export function ofWhole({ execution, steps, plan }) {
   if (!over && execution.pausedBy) found.push({ name: "resume", words: "Resume", key: "p", tone: "primary" });
   else if (!over) found.push({ name: "pause", words: "Pause", key: "p" });
   if (!over && phase === "forward" && !cause) found.push({ name: "cancel", words: "Cancel", key: "c", tone: "danger" });
-  if (AGAIN.has(status) && !execution.parent && steps.some((step) => stopped(step, plan))) found.push({ name: "retry", words: "Retry what failed", key: "r", tone: "primary" });
+  const failed = AGAIN.has(status) && !execution.parent && steps.some((step) => stopped(step, plan));
+  if (failed) found.push({ name: "retry", words: "Retry what failed", key: "r", tone: "primary" });
   if (status === "COMPENSATION_FAILED" && execution.undo?.failed.length) found.push({ name: "retry", words: "Retry the undo", key: "r", tone: "primary" });
   if (UNDONE.has(status) && !(status === "COMPLETED" && execution.parent) && steps.some((step) => stands(step, plan))) {
     found.push({ name: "compensate", words: "Undo what it did", tone: "danger" });
@@ -58,7 +61,10 @@ function meanwhile(execution, plan, step) {
   const found = [];
   const forward = execution.phase === "forward" && !execution.cause;
   const asked = step.status === "WAITING" && step.hold?.kind === "approval";
-  if (asked && forward) found.push({ name: "approve", words: "Approve", key: "a", tone: "primary" }, { name: "edit-approve", words: "Edit and approve" }, { name: "reject", words: "Reject", tone: "danger" });
+  if (asked && forward) {
+    found.push({ name: "approve", words: "Approve", key: "a", tone: "primary" }, { name: "edit-approve", words: "Edit and approve" });
+    found.push({ name: "reject", words: "Reject", tone: "danger" });
+  }
   if (step.status === "BACKOFF" || step.undo?.status === "BACKOFF") found.push({ name: "retry", words: "Retry now", key: "r", tone: "primary" });
   if (forward && !asked && NOT_CALLED.has(step.status) && editable(step, plan)) found.push({ name: "edit", words: "Edit the input" });
   const away = step.status === "WAITING" && (step.items || (ELSEWHERE.has(step.hold?.kind) && step.tool) || step.hold?.kind === "child");

@@ -44,8 +44,10 @@ export class Panel {
     this.badge = badge("", "rest");
     this.facts = h("div", { class: "body" });
     this.deeds = h("div", { class: "deeds" });
-    this.tabs = TABS.map(({ name, words }) => h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "tab-panel", on: { click: () => this.turn(name) } }, words));
-    this.list = h("div", { role: "tablist", "aria-label": "Of this step", class: "tabs", on: { keydown: (/** @type {KeyboardEvent} */ event) => this.key(event) } }, ...this.tabs);
+    this.tabs = TABS.map(({ name, words }) => h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "tab-panel",
+      on: { click: () => this.turn(name) } }, words));
+    this.list = h("div", { role: "tablist", "aria-label": "Of this step", class: "tabs",
+      on: { keydown: (/** @type {KeyboardEvent} */ event) => this.key(event) } }, ...this.tabs);
     this.place = h("div", { role: "tabpanel", id: "tab-panel", tabindex: "0", class: "body" });
     const close = h("button", { type: "button", class: "quiet", "aria-label": "Close the step", title: "Close (Escape)", on: { click: () => page.close() } }, "×");
     this.node = h("section", { class: "panel step", "aria-labelledby": "step-title", hidden: true },
@@ -93,7 +95,8 @@ export class Panel {
     const { of } = this;
     if (!of) return;
     const { source, row, step } = of;
-    const now = JSON.stringify([source.id, row.key, this.tab, step, row.segments, row.attempts, row.marks, source.execution.status, source.execution.pausedBy, source.execution.cause]);
+    const { status, pausedBy, cause } = source.execution;
+    const now = JSON.stringify([source.id, row.key, this.tab, step, row.segments, row.attempts, row.marks, status, pausedBy, cause]);
     if (now === this.seen) return;
     this.seen = now;
     this.node.hidden = false;
@@ -153,15 +156,23 @@ function facts({ source, row, step }) {
   if (hold?.kind && hold.kind !== "granted") found.push(["Waits for", waitsFor(hold)]);
   if (hold?.by) found.push(["Granted by", hold.by]);
   if (step.retryAt) found.push(["Tried again", when(step.retryAt)]);
-  if (step.items) found.push(["Items", Object.entries(step.items).filter(([name]) => name !== "path" && name !== "total").map(([name, count]) => `${count} ${cellText(name).toLowerCase()}`).join(", ") || String(step.items.total)]);
+  if (step.items) found.push(["Items", counts(step.items)]);
   if (row.child) found.push(["Runs as", h("a", { href: to(`/executions/${row.child}`), class: "mono", title: row.child }, shortId(row.child))]);
-  if (step.undo && row.lane === "forward") found.push(["Its undo", `${cellText(step.undo.status, "undo")}${step.undo.by ? `, by ${step.undo.by}` : ""}${step.undo.error ? `: ${step.undo.error.message}` : ""}`]);
+  if (step.undo && row.lane === "forward") found.push(["Its undo", undone(step.undo)]);
   for (const { at, text } of row.marks) found.push([exact(at), text]);
   return [
     error && h("div", { class: "notice", data: { tone: "bad" } }, h("p", {}, h("strong", {}, error.code), `: ${error.message}`)),
     found.length > 0 && h("dl", { class: "facts" }, ...found.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, ...[value].flat())])),
   ];
 }
+
+/** How many items stand where. @param {Record<string, any>} items */
+function counts({ path: _, total, ...others }) {
+  return Object.entries(others).map(([name, count]) => `${count} ${cellText(name).toLowerCase()}`).join(", ") || String(total);
+}
+
+/** @param {any} undo */
+const undone = ({ status, by, error }) => [cellText(status, "undo"), by && `, by ${by}`, error && `: ${error.message}`].filter(Boolean).join("");
 
 /** @param {any} hold */
 function waitsFor(hold) {
@@ -170,6 +181,8 @@ function waitsFor(hold) {
   return [events ? `the event ${events}` : hold.kind, ", since ", when(hold.since), ...until];
 }
 
+const SAID = ["sleep", "wait", "approve", "child", "args"]; // what a step that calls no tool is made of
+
 /** @param {Shown} of */
 function input({ source, step }) {
   const one = planned(source.plan, step.name);
@@ -177,7 +190,10 @@ function input({ source, step }) {
   const known = step.input ?? step.hold?.args;
   if (known !== undefined && known !== null) shown.push(h("h3", {}, step.hold?.kind === "approval" ? "What is to be approved" : "As it was called"), json(known));
   if (one && step.tool) shown.push(h("h3", {}, "As the plan has it"), json(one.map ? { ...one.args, map: one.map } : one.args));
-  else if (one) shown.push(h("h3", {}, "What the plan says"), json(Object.fromEntries(["sleep", "wait", "approve", "child", "args"].filter((name) => one[name] && Object.keys(one[name]).length).map((name) => [name, one[name]]))));
+  else if (one) {
+    const said = SAID.filter((name) => one[name] && Object.keys(one[name]).length).map((name) => [name, one[name]]);
+    shown.push(h("h3", {}, "What the plan says"), json(Object.fromEntries(said)));
+  }
   if (step.needs?.length) shown.push(h("h3", {}, "Needs"), h("p", {}, step.needs.join(", ")));
   return shown.length ? shown : nothing("It has not been called.");
 }
@@ -210,7 +226,8 @@ function attempts({ row }) {
   const spent = Object.entries(sums(row, now)).filter(([, long]) => long >= 1);
   if (!row.attempts.length && !spent.length) return nothing("Nothing has happened yet.");
   const rows = row.attempts.map((one) => h("tr", {}, h("td", { class: "number" }, one.probe ? "asked" : String(one.number)), h("td", {}, exact(one.from)),
-    h("td", { class: "number nowrap" }, span((one.to ?? now) - one.from)), h("td", {}, one.outcome || "runs", one.code && h("span", { class: "fault" }, ` ${one.code}`), one.message && h("p", { class: "soft" }, one.message))));
+    h("td", { class: "number nowrap" }, span((one.to ?? now) - one.from)),
+    h("td", {}, one.outcome || "runs", one.code && h("span", { class: "fault" }, ` ${one.code}`), one.message && h("p", { class: "soft" }, one.message))));
   const head = h("thead", {}, h("tr", {}, ...["Attempt", "Began", "Took", "Came to"].map((text) => h("th", { scope: "col" }, text))));
   return [
     spent.length > 0 && h("p", {}, spent.map(([kind, long]) => `${KINDS[/** @type {import("./timeline.js").Kind} */ (kind)]} ${span(long)}`).join(" · ")),
@@ -236,7 +253,8 @@ function effect({ source, row, step }) {
   if (step.key) found.push(["Key", h("code", {}, step.key)]);
   if (row.lane === "undo") for (const { key } of row.attempts.slice(-1)) found.push(["Undo's key", h("code", {}, key)]);
   if (step.status === "UNKNOWN") found.push(["Happened?", "Nobody knows. Look where it would show, then say so."]);
-  if (contract) found.push(["Way back", one?.undo?.leave ? "none: the plan wants it to stand" : one?.undo?.tool ? `by ${one.undo.tool}` : (UNDOS[contract.undo] ?? contract.undo)]);
+  const own = one?.undo?.leave ? "none: the plan wants it to stand" : one?.undo?.tool && `by ${one.undo.tool}`;
+  if (contract) found.push(["Way back", own || (UNDOS[contract.undo] ?? contract.undo)]);
   if (step.undo) found.push(["Undo", cellText(step.undo.status, "undo")]);
   if (step.undo?.ended_ms) found.push(["Undone", when(step.undo.ended_ms)]);
   if (!found.length) return nothing("It calls nothing, so it has no effect.");
@@ -244,7 +262,9 @@ function effect({ source, row, step }) {
 }
 
 /** @type {Record<string, string>} */
-const UNDOS = { none: "none", tombstone: "by its key, at any time", settled: "by its key, once no late request can land", call: "by another call", child: "by its own execution" };
+const UNDOS = {
+  none: "none", tombstone: "by its key, at any time", settled: "by its key, once no late request can land", call: "by another call", child: "by its own execution",
+};
 
 /** What its calls have logged, or those of its undo. @param {Shown} of */
 async function logs({ source, row, step }) {
@@ -255,7 +275,8 @@ async function logs({ source, row, step }) {
     found?.truncated && h("p", { class: "soft" }, "There were more lines than are kept."),
     h("ol", { class: "logs" }, ...mine.map(({ at_ms: at, attempt, level, message, fields }) => h("li", { data: { level } },
       h("time", { class: "soft", title: exact(at) }, new Date(at).toLocaleTimeString(undefined, { hour12: false })), h("span", { class: "level" }, level),
-      h("span", {}, message), fields && Object.keys(fields).length > 0 && h("span", { class: "soft" }, JSON.stringify(fields)), attempt > 1 && h("span", { class: "soft" }, `attempt ${attempt}`)))),
+      h("span", {}, message), fields && Object.keys(fields).length > 0 && h("span", { class: "soft" }, JSON.stringify(fields)),
+      attempt > 1 && h("span", { class: "soft" }, `attempt ${attempt}`)))),
   ];
 }
 
@@ -267,7 +288,8 @@ export function json(value) {
   const text = pretty(value);
   const shown = h("pre", { class: "json" }, text.slice(0, MANY));
   const copy = h("button", { type: "button", class: "quiet copy", on: { click: () => copied(text) } }, "Copy");
-  const all = text.length > MANY && h("button", { type: "button", on: { click: () => { shown.textContent = text; all.remove(); } } }, `Show all ${text.length.toLocaleString("en")} characters`);
+  const whole = () => { shown.textContent = text; all.remove(); };
+  const all = text.length > MANY && h("button", { type: "button", on: { click: whole } }, `Show all ${text.length.toLocaleString("en")} characters`);
   return h("div", { class: "code" }, copy, shown, all);
 }
 

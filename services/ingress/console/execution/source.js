@@ -255,7 +255,9 @@ export function opened(text) {
   if (found === null || typeof found !== "object" || !("export" in found)) {
     throw new Error("This is no exported execution: its member `export` is missing. `intention export ID -o file.json` writes one.");
   }
-  if (found.export !== 1) throw new Error(`This file has version ${String(found.export)}, and this console reads version 1. Open it with a console of the engine that wrote it.`);
+  if (found.export !== 1) {
+    throw new Error(`This file has version ${String(found.export)}, and this console reads version 1. Open it with the console of the engine that wrote it.`);
+  }
   const { execution, history } = found;
   if (!execution || !Array.isArray(execution.steps) || !Array.isArray(history)) throw new Error("This file is not whole: its execution, steps or history are missing.");
   return new Exported(found);

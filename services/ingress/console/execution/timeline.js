@@ -122,7 +122,11 @@ const MEANS = {
     track.status = "SETTLING";
   },
   never_happened: ({ track, at }) => { track.ended(at, "never happened"); track.begin("queue", at, ""); track.status = "BACKOFF"; },
-  unknown: ({ track, at, detail }) => { track.ended(at, "unknown", detail); track.begin("wait", at, "a person: nobody knows whether it happened"); track.status = "UNKNOWN"; },
+  unknown: ({ track, at, detail }) => {
+    track.ended(at, "unknown", detail);
+    track.begin("wait", at, "a person: nobody knows whether it happened");
+    track.status = "UNKNOWN";
+  },
   settled: ({ track, at, detail }) => {
     track.marks.push({ at, text: `${detail.by || "somebody"} says that it ${detail.happened ? "happened" : "did not happen"}` });
     if (detail.happened) track.close(at);
@@ -137,7 +141,11 @@ const MEANS = {
   queued: ({ track, at }) => wait(track, at, "a slot"),
   child_asked: ({ track, at, detail }) => { track.child = detail.child ?? ""; wait(track, at, "its execution"); },
   event: ({ track, at, detail }) => track.marks.push({ at, text: `the event ${detail.name} came` }),
-  approved: ({ track, at, detail }) => { track.marks.push({ at, text: `approved by ${detail.by || "somebody"}` }); track.begin("queue", at, ""); track.status = "GRANTED"; },
+  approved: ({ track, at, detail }) => {
+    track.marks.push({ at, text: `approved by ${detail.by || "somebody"}` });
+    track.begin("queue", at, "");
+    track.status = "GRANTED";
+  },
   rejected: ({ track, at, detail }) => track.marks.push({ at, text: `rejected by ${detail.by || "somebody"}` }),
   reminded: ({ track, at }) => track.marks.push({ at, text: "a reminder" }),
   edited: ({ track, at, detail }) => track.marks.push({ at, text: `edited by ${detail.by || "somebody"}` }),
@@ -328,7 +336,10 @@ export function sums({ segments }, now) {
 
 const NICE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 108e5, 216e5, 432e5, 864e5, 1728e5, 6048e5];
 
-/** Where an axis has its ticks: round lengths since `begin` within [from, to], at most `most`. @param {number} begin @param {number} from @param {number} to @param {number} most */
+/**
+ * Where an axis has its ticks: round lengths since `begin` within [from, to], about `most`.
+ * @param {number} begin @param {number} from @param {number} to @param {number} most
+ */
 export function ticks(begin, from, to, most) {
   const least = (to - from) / Math.max(1, most);
   const step = NICE.find((one) => one >= least) ?? Math.ceil(least / 6048e5) * 6048e5;

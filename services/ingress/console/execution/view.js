@@ -15,6 +15,11 @@ import { Waterfall } from "./waterfall.js";
 
 /** @typedef {import("./source.js").Source} Source @typedef {import("./deeds.js").Deed} Deed */
 
+const LEFT = /** @type {const} */ ([["failed", "could not be undone"], ["left", "stands, and cannot be undone"], ["unknown", "may stand: nobody knows"]]);
+
+/** @param {number} at */
+const clock = (at) => new Date(at).toLocaleTimeString(undefined, { hour12: false });
+
 /** @param {string} text */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
@@ -59,7 +64,8 @@ export class View {
     const { source } = this;
     this.title = h("h1", {}, "");
     this.deeds = h("div", { class: "deeds end", role: "group", "aria-label": "What can be done" });
-    this.id = h("p", { class: "soft id" }, h("code", {}, source.id), h("button", { type: "button", class: "quiet", "aria-label": "Copy the id", on: { click: () => copied(source.id) } }, "Copy"));
+    this.id = h("p", { class: "soft id" }, h("code", {}, source.id),
+      h("button", { type: "button", class: "quiet", "aria-label": "Copy the id", on: { click: () => copied(source.id) } }, "Copy"));
     this.why = h("div", { class: "notice why", role: "status", "aria-label": "Why it waits" });
     this.fault = h("div", { class: "refused" });
     this.facts = h("dl", { class: "strip" });
@@ -141,7 +147,8 @@ export class View {
     this.drawnOf.why = now;
     this.why.dataset.tone = over ? "rest" : tone;
     fill(this.why, h("p", {}, !over && h("span", { class: "strong" }, "Why it waits: "), ...worded(over ? capital(why.why) : why.why)),
-      names.length > 0 && h("p", { class: "links" }, ...names.map((name) => h("button", { type: "button", class: "link", on: { click: () => this.pick(String(name)) } }, String(name)))));
+      names.length > 0 && h("p", { class: "links" }, ...names.map((name) =>
+        h("button", { type: "button", class: "link", on: { click: () => this.pick(String(name)) } }, String(name)))));
   }
 
   /** @param {any} execution */
@@ -155,7 +162,8 @@ export class View {
     if (execution.endedAt) found.push(["Ended", when(execution.endedAt)]);
     if (execution.wakesAt) found.push(["Wakes", when(execution.wakesAt)]);
     found.push(["Deadline", execution.deadline ? when(execution.deadline) : "none"]);
-    found.push(["Steps", `${execution.doneSteps} of ${execution.totalSteps}`], ["Phase", execution.phase], ["Version", String(execution.version)], ["Segments", String(execution.segment)]);
+    found.push(["Steps", `${execution.doneSteps} of ${execution.totalSteps}`], ["Phase", execution.phase]);
+    found.push(["Version", String(execution.version)], ["Segments", String(execution.segment)]);
     if (execution.cause) found.push(["Stopped", execution.cause]);
     if (execution.pausedBy) found.push(["Paused by", execution.pausedBy]);
     if (execution.userId) found.push(["User", execution.userId]);
@@ -175,8 +183,8 @@ export class View {
     const now = JSON.stringify(deeds);
     if (now === this.drawnOf.deeds) return;
     this.drawnOf.deeds = now;
-    fill(this.deeds, ...deeds.map((deed) => h("button", { type: "button", class: deed.tone ?? "", "aria-keyshortcuts": deed.key ?? null, title: deed.key ? `${deed.words} (${deed.key})` : null,
-      on: { click: () => this.acting.act(source, deed) } }, deed.words)));
+    fill(this.deeds, ...deeds.map((deed) => h("button", { type: "button", class: deed.tone ?? "", "aria-keyshortcuts": deed.key ?? null,
+      title: deed.key ? `${deed.words} (${deed.key})` : null, on: { click: () => this.acting.act(source, deed) } }, deed.words)));
   }
 
   /** What came of it: its output, questions, and what its undoing left. @param {any} execution */
@@ -185,10 +193,13 @@ export class View {
     if (now === this.drawnOf.end) return;
     this.drawnOf.end = now;
     const { undo, questions } = execution;
-    const left = undo ? [["could not be undone", undo.failed], ["stands, and cannot be undone", undo.left], ["may stand: nobody knows", undo.unknown]].filter(([, names]) => names.length) : [];
-    fill(this.outcome, ...left.map(([text, names]) => h("div", { class: "notice", data: { tone: "wait" } }, h("p", {}, h("span", { class: "strong" }, names.slice(0, 20).join(", ")), ` ${text}.`))),
-      questions?.length > 0 && h("div", { class: "notice" }, h("p", { class: "strong" }, "What has to be known first:"), h("ul", {}, ...questions.map((/** @type {any} */ one) => h("li", {}, one.question ?? one.text ?? JSON.stringify(one))))),
-      execution.output !== null && execution.output !== undefined && !questions && h("details", { class: "panel past" }, h("summary", {}, "Output"), h("div", { class: "body" }, json(execution.output))));
+    const left = undo ? LEFT.filter(([name]) => undo[name].length) : [];
+    const output = !questions && execution.output !== null && execution.output !== undefined;
+    fill(this.outcome, ...left.map(([name, text]) => h("div", { class: "notice", data: { tone: "wait" } },
+      h("p", {}, h("span", { class: "strong" }, undo[name].slice(0, 20).join(", ")), ` ${text}.`))),
+    questions?.length > 0 && h("div", { class: "notice" }, h("p", { class: "strong" }, "What has to be known first:"),
+      h("ul", {}, ...questions.map((/** @type {any} */ one) => h("li", {}, one.question ?? one.text ?? JSON.stringify(one))))),
+    output && h("details", { class: "panel past" }, h("summary", {}, "Output"), h("div", { class: "body" }, json(execution.output))));
   }
 
   /** The latest lines, the newest last; read only while they are unfolded. */
@@ -200,7 +211,7 @@ export class View {
     const last = `${this.lines}/${history.at(-1)?.id}`;
     if (last === this.drawnOf.history) return;
     this.drawnOf.history = last;
-    fill(this.list, ...shown.map((line) => h("li", {}, h("time", { class: "soft", title: line.id }, new Date(momentOf(line)).toLocaleTimeString(undefined, { hour12: false })), h("code", {}, line.event),
+    fill(this.list, ...shown.map((line) => h("li", {}, h("time", { class: "soft", title: exact(momentOf(line)) }, clock(momentOf(line))), h("code", {}, line.event),
       h("span", {}, line.step ?? ""), h("span", { class: "soft detail" }, line.detail && Object.keys(line.detail).length ? JSON.stringify(line.detail) : ""))));
   }
 

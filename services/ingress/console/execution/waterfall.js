@@ -391,7 +391,9 @@ export class Waterfall {
       const kind = `seg ${one.kind}${one.failed ? " failed" : ""}${one.to === null ? " open" : ""}${row.lane === "undo" ? " back" : ""}`;
       put(/** @type {HTMLElement} */ (track.children[n]), kind, left, right - left, one.kind === "wait" ? one.text : "", told(one, now));
     }
-    for (const [n, { at, text }] of marks.entries()) put(/** @type {HTMLElement} */ (track.children[seen.length + n]), "mark", (at - from) * per, 0, "", `${text}, ${exact(at)}`);
+    for (const [n, { at, text }] of marks.entries()) {
+      put(/** @type {HTMLElement} */ (track.children[seen.length + n]), "mark", (at - from) * per, 0, "", `${text}, ${exact(at)}`);
+    }
     const words = story(row, now);
     if (track.getAttribute("aria-label") !== words) track.setAttribute("aria-label", words);
   }
