@@ -77,7 +77,7 @@ async def get_history(request: Request) -> Response:
 
 
 async def get_plan(request: Request) -> Response:
-    """The plan as it was pinned: each step with its arguments, and the contracts of its tools. Without steps while there is none."""
+    """The plan as it was pinned: steps with their arguments, contracts of their tools. Without steps while there is none."""
     deps, tenant = edge.known(request)
     found = await deps.reader.plan(request.path_params["id"], tenant)
     return Response(found, media_type="application/json")
