@@ -206,6 +206,40 @@ async def test_a_call_of_a_dead_process_is_a_failed_attempt(tab: Tab) -> None:
     assert [outcome for _, outcome, _ in row["attempts"]] == ["lost", "done"]
 
 
+async def test_lines_that_are_newer_than_the_steps_win(tab: Tab) -> None:
+    """Steps are read a moment after the line that says that something happened: what has ended does not run again."""
+    found = await read(
+        tab,
+        [
+            step("a", "INTENDED", startedAt=T0),
+            step("b", "IDLE", needs=["a"]),
+            step("c", "WAITING", hold={"kind": "event", "since": T0}),
+        ],
+        line(0, "step.intended", "a", 1),
+        line(0, "step.waiting", "c", events=["e"]),
+        line(50, "step.done", "a", 1, took_ms=50),
+        line(50, "step.intended", "b", 1),
+        line(50, "step.done", "c", 1),
+        execution={"updatedAt": T0},
+    )
+    assert [row["status"] for row in found["forward"]] == ["DONE", "INTENDED", "DONE"]
+    assert [row["segments"] for row in found["forward"]] == [[["run", 0, 50]], [["run", 50, None]], [["wait", 0, 50]]]
+
+
+async def test_steps_say_what_no_line_has_told(tab: Tab) -> None:
+    """It waits again since it was reopened; it is next."""
+    found = await read(
+        tab,
+        [step("a", "WAITING", hold={"kind": "event", "since": T0 + 500}), step("b", "READY")],
+        line(10, "step.waiting", "a", events=["e"]),
+        line(20, "execution.stopped", cause="failed"),
+        line(20, "execution.ended", status="FAILED"),
+        line(500, "execution.reopened", by="ann", action="retry"),
+    )
+    assert found["forward"][0]["segments"] == [["queue", 0, 10], ["wait", 10, 20], ["wait", 500, None]]
+    assert found["forward"][1]["segments"] == [["queue", 0, None]]
+
+
 async def test_an_unknown_line_is_passed_over(tab: Tab) -> None:
     """A newer engine's file is still shown."""
     found = await read(tab, [step("a")], line(3, "step.dreamt", "a"), line(4, "moon.rose"))

@@ -51,7 +51,7 @@ class Track {
     this.items = 0;
     this.child = "";
     this.status = "";
-    this.left = false;
+    this.last = 0; // when its latest line was written
   }
 
   /** @returns {Segment | null} */
@@ -153,7 +153,7 @@ const MEANS = {
   retried_by: ({ track, at, detail }) => { track.marks.push({ at, text: `tried again by ${detail.by || "somebody"}` }); track.begin("queue", at, ""); },
   spread: ({ track, at, detail }) => { track.begin("run", at, `${detail.items} items`); track.items = detail.items ?? 0; track.status = "WAITING"; },
   put_back: ({ track, at }) => { track.begin("queue", at, ""); track.status = "READY"; },
-  left: ({ track, at }) => { track.marks.push({ at, text: "it cannot be taken back, and stands" }); track.status = "LEFT"; track.left = true; },
+  left: ({ track, at }) => { track.marks.push({ at, text: "it cannot be taken back, and stands" }); track.status = "LEFT"; },
 };
 
 /** @param {Told1} told @param {boolean} probe */
@@ -218,6 +218,7 @@ class Telling {
     const track = this.track(key);
     if (!track.segments.length && what !== "left" && what !== "put_back") track.begin("queue", Math.min(at, this.ready(about, line.step)), "");
     means({ track, at, line, detail });
+    track.last = at;
     if (about === "undo") this.undoing = at;
     else if (SETTLES.has(what)) this.settled.set(line.step, at);
     return undefined;
@@ -284,10 +285,11 @@ export function timeline(told) {
   const telling = new Telling(told);
   const planned = new Map((told.plan?.steps ?? []).map((/** @type {any} */ one) => [one.name, one]));
   const running = telling.end === null && !told.execution.endedAt;
+  const read = ms(told.execution.updatedAt) ?? Infinity; // the steps are as they were then
   const forward = told.steps.map((step) => {
     const track = telling.track(`step/${step.name}`);
     if (running) goesOn(track, step, telling);
-    return row("forward", step.name, track, step.status, doing(step, planned.get(step.name)), step.child?.id ?? "", step.items?.total ?? 0);
+    return row("forward", step.name, track, (track.last > read && track.status) || step.status, doing(step, planned.get(step.name)), step.child?.id ?? "", step.items?.total ?? 0);
   });
   const undone = told.steps.filter((step) => step.undo).map((step) => step.name);
   const seen = [...telling.tracks.keys()].filter((key) => key.startsWith("undo/")).map((key) => key.slice(5));
@@ -305,13 +307,19 @@ export function timeline(told) {
   };
 }
 
-/** What the steps know and no line has told: it waits again since it was reopened, or is next. @param {Track} track @param {any} step @param {Telling} telling */
+/**
+ * What the steps know and no line has told: it waits again since it was reopened, or is next. They may have been read before the
+ * latest lines were, so what a line has ended goes on for nobody.
+ * @param {Track} track @param {any} step @param {Telling} telling
+ */
 function goesOn(track, step, telling) {
   if (track.open) return;
-  if (GOES.has(step.status) && !track.items) track.begin("wait", ms(step.hold?.since) ?? telling.base, step.hold?.kind ?? "a person", ms(step.hold?.until));
-  if (step.status === "INTENDED" && step.startedAt) track.begin("run", ms(step.startedAt) ?? telling.base, "");
+  const ended = track.segments.at(-1)?.to ?? 0;
+  const since = ms(step.hold?.since) ?? telling.base;
+  if (GOES.has(step.status) && !track.items && since >= ended) track.begin("wait", since, step.hold?.kind ?? "a person", ms(step.hold?.until));
+  if (step.status === "INTENDED" && step.startedAt && !track.attempts.length) track.begin("run", ms(step.startedAt) ?? telling.base, "");
   const from = COMING.has(step.status) ? telling.ready("step", step.name) : Infinity;
-  if (Number.isFinite(from)) track.begin("queue", from, "");
+  if (Number.isFinite(from) && from >= ended) track.begin("queue", from, "");
 }
 
 /** @param {Lane} lane @param {string} name @param {Track} track @param {string} status @param {string} does @param {string} child @param {number} items @returns {Row} */
