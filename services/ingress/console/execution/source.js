@@ -25,7 +25,6 @@
 
 import { ApiError, get } from "../api.js";
 import { onHappening } from "../feed.js";
-import { TERMINAL } from "../words.js";
 import { lines } from "./lines.js";
 
 const PAGE = 500;
@@ -123,7 +122,6 @@ export class Live {
       await lines(this.id, {
         after: this.history.at(-1)?.id ?? "", signal: this.signal,
         told: (found) => this.told(found), reset: () => { this.history = []; },
-        over: () => TERMINAL.has(this.execution.status),
       });
     } catch (error) {
       if (!this.signal.aborted) console.warn("not followed:", error);
@@ -171,7 +169,7 @@ export class Live {
       this.timer = 0;
       if (this.behind) this.happened(); // while this was read
     }
-    this.follow(); // it may have been reopened; of one that is over this asks once
+    this.follow(); // it may have been reopened; of one that is over this ends at once
   }
 
   /** @param {string} step */
