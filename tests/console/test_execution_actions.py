@@ -338,3 +338,18 @@ async def test_it_is_forked_from_a_step(tab: Tab, system: System) -> None:
     await becomes(tab, "Completed")
     fork = tab.page.url.rpartition("/")[2]
     assert await system.effects(fork) == {"job": 1}
+
+
+async def test_it_is_exported_as_a_file(tab: Tab, system: System) -> None:
+    """Named after the execution; it is what the API gives, and what the page for files opens."""
+    execution = await refused(system)
+    await shown(tab, execution, "Failed")
+    async with tab.page.expect_download() as saved:
+        await deeds(tab).get_by_role("button", name="Export").click()
+    file = await saved.value
+    assert file.suggested_filename == f"{execution}.json"
+    path = await file.path()
+    assert json.loads(path.read_bytes())["execution"]["status"] == "FAILED"
+    await tab.go("/open")
+    await tab.page.get_by_label("An exported execution").set_input_files(path)
+    await becomes(tab, "Failed")
