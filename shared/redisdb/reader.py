@@ -187,14 +187,6 @@ class Reader:
             raise NotFound(f"there is no execution {execution}")
         return bytes(found)
 
-    async def plan(self, execution: str, tenant: str) -> bytes:
-        """The accepted plan as JSON, as it was pinned; NotFound if it is gone."""
-        await self.header(execution, tenant)
-        found = await self._ask(self._redis.get(keys.plan(execution)))
-        if found is None:
-            raise NotFound(f"there is no execution {execution}")
-        return bytes(found)
-
     async def listing(self, tenant: str, *, before: str = "", count: int = 50) -> list[str]:
         """Ids of a tenant's executions, newest first, behind the uuid `before`."""
         pipe = self._redis.pipeline(transaction=False)
