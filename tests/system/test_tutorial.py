@@ -130,7 +130,7 @@ def _line(desk: Desk, line: str) -> str:
 
 def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     """From an empty folder to an undone saga, and nothing that the page shows is otherwise."""
-    assert "@exec $(BIN)/python -m shared.local\n" in (ROOT / "Makefile").read_text(encoding="utf8")
+    assert "@exec $(BIN)/python -m shared.cli dev\n" in (ROOT / "Makefile").read_text(encoding="utf8")
     with desk(tmp_path) as found:
         follow(found, PAGE)
 

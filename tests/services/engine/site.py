@@ -96,6 +96,7 @@ def variables(valkey: Valkey) -> dict[str, str]:
         "API_KEYS": f"acme:{KEY},other:key-of-other-0123456789",
         "QSTASH_URL": nowhere,
         "TOWN_URL": nowhere,
+        "ABLY_URL": nowhere,
         "EXECUTOR_URL": EXECUTOR,
         "RESUME_URL": RESUME,
         "SWEEP_MS": "60000",

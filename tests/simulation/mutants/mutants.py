@@ -340,7 +340,7 @@ MACHINE_MUTANTS: Sequence[Mutant] = (
         (Patch(SIGNALS, "draft.blame(Cause.CANCELLED)", "pass"),),
     ),
     _one("a deadline is not looked at", DECIDE, "draft.blame(Cause.TIMED_OUT)", "pass"),
-    _one("the model is asked without end", ASKING, "return asking.calls >= patience.calls or", "return False and"),
+    _one("the model is asked without end", ASKING, "return dear or asking.calls >= patience.calls or", "return False and"),
     _one(
         "a call is counted by who lives through it",
         ASKING,
