@@ -31,11 +31,8 @@ class Tab:
         self.page.on("pageerror", lambda error: self.faults.append(f"{error.name}: {error.message}"))
 
     def _told(self, message: ConsoleMessage) -> None:
-        at = message.location.get("url", "")
-        if at.endswith("/api/events") and "404" in message.text:
-            return  # an engine without the feed: the console says that it is not live
         if message.type in {"error", "warning"}:
-            self.faults.append(f"{message.text} ({at})")
+            self.faults.append(f"{message.text} ({message.location.get('url', '')})")
 
     async def go(self, route: str) -> None:
         """Open a page of the console: `/executions?status=FAILED`."""

@@ -6,7 +6,7 @@ import { fill, h, s } from "./dom.js";
 import { onState } from "./feed.js";
 import { available, listen, shortcut } from "./keys.js";
 import { HOME, PAGES } from "./pages/index.js";
-import { go, parsed, route, to } from "./router.js";
+import { go, route, to } from "./router.js";
 import { apply, shade, turn } from "./shades.js";
 import { tick } from "./time.js";
 
@@ -68,7 +68,6 @@ shortcut("?", "this help", showHelp);
 for (const [n, { path, nav }] of PAGES.filter((one) => one.nav).entries()) if (n < 9) shortcut(String(n + 1), `go to ${nav}`, () => go(path));
 setInterval(tick, 1_000);
 
-if (parsed(location.hash).path === "/") go(HOME, {}, { replace: true });
 let before = "";
 route(PAGES, {
   title: (text) => { document.title = `${text} · ${NAME}`; },

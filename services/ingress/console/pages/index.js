@@ -6,10 +6,11 @@
 
 /** @type {import("../router.js").Entry[]} */
 export const PAGES = [
+  { path: "/", nav: "Overview", icon: "M2 2h5v5H2zM9 2h5v5H9zM2 9h5v5H2zM9 9h5v5H9z", load: () => import("./overview.js") },
   { path: "/executions", nav: "Executions", icon: "M2 3h12M2 8h12M2 13h12", load: () => import("./executions.js") },
   { path: "/executions/:id", load: () => import("./execution.js") },
   { path: "/open", nav: "Open a file", icon: "M4 1.500h5l3 3v10H4zM9 1.500v3h3", load: () => import("./open.js") },
 ];
 
 /** Where the bare address leads. */
-export const HOME = "/executions";
+export const HOME = "/";
