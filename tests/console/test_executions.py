@@ -1,8 +1,9 @@
 """The list of executions: live rows, by keyboard alone."""
 
 import re
+from typing import Any
 
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from tests.console.browsing import Tab
 from tests.system.harness import System, work
@@ -20,3 +21,91 @@ async def test_executions_are_listed_newest_first_and_opened_by_keyboard(tab: Ta
     await expect(rows.nth(0)).to_be_focused()
     await tab.press("j", "Enter")
     await expect(tab.page).to_have_url(re.compile(f"#/executions/{older}$"))
+
+
+async def started(system: System, text: str, **plan: Any) -> str:
+    """An execution whose user is named so that only one test finds it."""
+    answer = await system.post("/api/execute", {"plan": {"steps": work(1, 0)} | plan, "userId": text})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def row_of(tab: Tab, execution: str) -> Locator:
+    """The row of one execution."""
+    return tab.page.locator(f"tr.row[data-key={execution}]")
+
+
+async def test_an_execution_that_begins_appears_without_a_reload(tab: Tab, system: System) -> None:
+    """At the top, and its status follows."""
+    await started(system, "live-first")
+    await tab.go("/executions?text=live-")
+    await expect(tab.page.get_by_text("Live", exact=True)).to_be_visible()
+    await expect(tab.page.locator("tr.row")).to_have_count(1)
+    newer = await started(system, "live-second")
+    await expect(tab.page.locator("tr.row").first).to_have_attribute("data-key", newer)
+    await expect(row_of(tab, newer).get_by_text("Completed")).to_be_visible()
+
+
+async def test_the_first_execution_appears_where_nothing_fitted(tab: Tab, system: System) -> None:
+    """An empty list is live too."""
+    await tab.go("/executions?text=nobody-yet")
+    await expect(tab.page.get_by_text("Nothing fits this filter.")).to_be_visible()
+    await expect(tab.page.get_by_text("Live", exact=True)).to_be_visible()
+    await expect(row_of(tab, await started(system, "nobody-yet"))).to_be_visible()
+
+
+async def test_filters_stand_in_the_address_and_hold_over_a_reload(tab: Tab, system: System) -> None:
+    """Words, statuses and times; going back undoes the latest choice."""
+    done = await started(system, "filters-one")
+    other = await started(system, "filters-two")
+    for execution in (done, other):
+        await system.ended(execution, within=20)
+    await tab.go("/executions")
+    await tab.page.get_by_role("searchbox", name="Words or user").fill("filters-one")
+    await expect(tab.page).to_have_url(re.compile(r"text=filters-one"))
+    await expect(row_of(tab, other)).to_have_count(0)
+    await tab.page.locator("summary").click()
+    await tab.page.get_by_label("Completed", exact=True).check()
+    await tab.page.get_by_label("Failed", exact=True).check()
+    await expect(tab.page).to_have_url(re.compile(r"status=COMPLETED&status=FAILED&text=filters-one$"))
+    await expect(row_of(tab, done)).to_be_visible()
+    await tab.page.get_by_label("Completed", exact=True).uncheck()
+    await expect(tab.page.get_by_text("Nothing fits this filter.")).to_be_visible()
+    await tab.page.go_back()
+    await expect(row_of(tab, done)).to_be_visible()
+    await tab.page.reload()
+    await expect(row_of(tab, done)).to_be_visible()
+    await expect(tab.page.locator("summary")).to_have_text("Completed, Failed")
+
+
+async def test_times_of_the_reader_bound_the_list(tab: Tab, system: System) -> None:
+    """They are sent with their offset."""
+    execution = await started(system, "times-one")
+    await tab.go("/executions?text=times-one")
+    await expect(row_of(tab, execution)).to_be_visible()
+    await tab.page.get_by_label("Created before").fill("2020-01-01T10:00")
+    await expect(tab.page).to_have_url(re.compile(r"createdBefore=2020-01-01T\d\d%3A\d\d%3A00.000Z"))
+    await expect(tab.page.get_by_text("Nothing fits this filter.")).to_be_visible()
+    await tab.page.get_by_label("Created before").fill("")
+    await tab.page.get_by_label("Created after").fill("2020-01-01T10:00")
+    await expect(row_of(tab, execution)).to_be_visible()
+    await tab.page.get_by_role("button", name="Clear").click()
+    await expect(tab.page).to_have_url(re.compile(r"#/executions$"))
+
+
+async def test_a_view_is_saved_by_name_chosen_again_and_removed(tab: Tab, system: System) -> None:
+    """This browser remembers it."""
+    execution = await started(system, "views-one")
+    await tab.go("/executions?text=views-one")
+    await tab.page.get_by_role("button", name="Save view").click()
+    await tab.page.get_by_label("Name").fill("Mine")
+    await tab.press("Enter")
+    await tab.page.get_by_role("button", name="Clear").click()
+    await expect(tab.page).to_have_url(re.compile(r"#/executions$"))
+    await tab.page.reload()
+    await tab.page.get_by_label("Saved views").select_option("Mine")
+    await expect(tab.page).to_have_url(re.compile(r"text=views-one$"))
+    await expect(tab.page.locator("tr.row")).to_have_count(1)
+    await expect(row_of(tab, execution)).to_be_visible()
+    await tab.page.get_by_role("button", name="Remove view").click()
+    await expect(tab.page.get_by_label("Saved views")).to_be_hidden()

@@ -65,5 +65,5 @@ export function windowed(table, { items, key, make, update, columns, seen = () =
 
   window.addEventListener("scroll", redraw, { passive: true, signal });
   window.addEventListener("resize", redraw, { signal });
-  return { draw, redraw, reach };
+  return { draw, redraw, reach, height };
 }

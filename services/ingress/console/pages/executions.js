@@ -5,13 +5,15 @@ import { get } from "../api.js";
 import { empty, faulty, loading } from "../dialogs.js";
 import { fill, h, say } from "../dom.js";
 import { onHappening } from "../feed.js";
+import { filters, wanted } from "../filters.js";
 import { shortcut } from "../keys.js";
 import { go, to } from "../router.js";
 import { ms, retime, span, when } from "../time.js";
 import { windowed } from "../windowed.js";
-import { rebadge, shortId, statusBadge, statusText, statusTone } from "../words.js";
+import { rebadge, shortId, statusBadge, statusText, statusTone, TERMINAL } from "../words.js";
 
 const PAGE = 100;
+const REST = 500; // ms between two looks for what is new
 const COLUMNS = 6;
 
 /** @typedef {{id: string, status: string, reason: string | null, cause: string | null, text: string | null, userId: string, createdAt: string, endedAt: string | null}} Row */
@@ -32,46 +34,56 @@ class List {
     this.signal = ctx.signal;
     /** @type {Row[]} */
     this.rows = [];
-    this.current = -1;
+    /** the id of the row that the keyboard is at */
+    this.current = "";
     /** @type {string | null} where the next page begins */
     this.next = null;
     this.busy = false;
+    this.late = 0;
     this.reading = new AbortController();
     this.table = h("table", { "aria-label": "Executions" }, h("thead", {}, h("tr", {}, ...["Status", "Execution", "What was asked", "User", "Started", "Took"]
       .map((name, n) => h("th", { scope: "col", class: CLASSES[n] }, name)))));
     this.place = h("div", {});
     this.foot = h("div", {});
-    this.node = h("div", {}, h("div", { class: "head" }, h("h1", {}, "Executions")), this.place, this.foot);
+    this.filters = filters("/executions", ctx.signal);
+    this.node = h("div", {}, h("div", { class: "head" }, h("h1", {}, "Executions")), this.filters.node, this.place, this.foot);
     this.view = windowed(this.table, { items: () => this.rows, key: (row) => row.id, make, update, columns: COLUMNS, signal: ctx.signal,
       seen: (_, last) => this.near(last) });
     onHappening((one) => this.happened(one), ctx.signal, () => this.begin(this.query));
     shortcut("j", "next row", () => this.move(1), ctx.signal);
     shortcut("k", "row before", () => this.move(-1), ctx.signal);
     shortcut("Enter", "open the row", () => this.open(), ctx.signal);
+    ctx.signal.addEventListener("abort", () => { clearTimeout(this.late); this.reading.abort(); }, { once: true });
     /** @type {URLSearchParams} */
     this.query = ctx.query;
+    /** @type {Record<string, any>} */
+    this.want = {};
   }
 
   /** Read from the start. @param {URLSearchParams} query */
   begin(query) {
     this.reading.abort();
+    clearTimeout(this.late);
     this.reading = new AbortController();
-    this.signal.addEventListener("abort", () => this.reading.abort(), { once: true });
-    Object.assign(this, { query, rows: [], next: "", current: -1, busy: false });
+    Object.assign(this, { query, want: wanted(query), rows: [], next: "", current: "", busy: false, late: 0 });
+    this.filters.show(query);
     fill(this.place, loading());
     fill(this.foot);
     return this.more();
   }
 
-  /** Read the next page. */
+  /** Read the next page; on to the one after it where nothing on this one fits. */
   async more() {
     if (this.busy || this.next === null) return;
     this.busy = true;
     const { signal } = this.reading;
     try {
-      const found = await get("api/executions", { ...Object.fromEntries(this.query), before: this.next, limit: PAGE }, signal);
-      this.rows.push(...found.executions);
-      this.next = found.next;
+      do {
+        const found = await get("api/executions", { ...this.want, before: this.next, limit: PAGE }, signal);
+        const known = new Set(this.rows.map(({ id }) => id));
+        this.rows.push(...found.executions.filter((/** @type {Row} */ { id }) => !known.has(id)));
+        this.next = found.next;
+      } while (!this.rows.length && this.next !== null);
       this.drawn();
     } catch (error) {
       if (!signal.aborted) fill(this.rows.length ? this.foot : this.place, faulty(error, () => this.begin(this.query)));
@@ -82,7 +94,8 @@ class List {
 
   drawn() {
     if (!this.rows.length) {
-      fill(this.place, empty("Nothing has run yet.", h("p", {}, "Start something with ", h("code", {}, "POST /api/execute"), " or ", h("code", {}, "intention run"), ".")));
+      fill(this.place, Object.keys(this.want).length ? empty("Nothing fits this filter.") : empty("Nothing has run yet.",
+        h("p", {}, "Start something with ", h("code", {}, "POST /api/execute"), " or ", h("code", {}, "intention run"), ".")));
       return;
     }
     if (!this.table.isConnected) fill(this.place, h("div", { class: "panel rows" }, this.table));
@@ -97,23 +110,59 @@ class List {
 
   /** @param {import("../feed.js").Happening} one */
   happened(one) {
+    const fits = !one.status || !this.want.status || this.want.status.includes(one.status);
     const row = this.rows.find(({ id }) => id === one.executionId);
-    if (!row || !one.status) return;
+    if (!row || one.status === "SUSPENDED") return fits ? this.soon() : undefined;
+    if (!one.status) return;
+    if (!fits) this.rows = this.rows.filter((other) => other !== row);
     row.status = one.status;
-    this.view.redraw();
+    if (TERMINAL.has(row.status)) row.endedAt ??= new Date(parseInt(one.id, 10)).toISOString();
+    this.drawn();
+  }
+
+  /** Look at the newest page again, once in a while however much happens. */
+  soon() {
+    this.late ||= window.setTimeout(() => this.refresh(), REST);
+  }
+
+  async refresh() {
+    const { signal } = this.reading;
+    const found = await get("api/executions", { ...this.want, limit: PAGE }, signal).catch(() => null);
+    if (signal.aborted) return;
+    this.late = 0;
+    if (found && !this.busy) this.merge(found.executions, found.next);
+    else if (found) this.soon();
+  }
+
+  /** Take in the newest rows; what is looked at stays where it is. @param {Row[]} newest @param {string | null} next */
+  merge(newest, next) {
+    const known = new Map(this.rows.map((row) => [row.id, row]));
+    const top = this.rows[0];
+    const bottom = this.next === null ? "" : age(this.rows.at(-1));
+    if (top && next !== null && newest.every((row) => age(row) > age(top))) return this.begin(this.query); // more than a page is new
+    const added = newest.filter((row) => !known.has(row.id) && age(row) > bottom);
+    for (const row of newest) Object.assign(known.get(row.id) ?? {}, row);
+    this.rows = [...added, ...this.rows].sort((a, b) => (age(a) < age(b) ? 1 : -1));
+    if (!this.rows.length) return;
+    this.drawn();
+    if (window.scrollY > 0) window.scrollBy(0, added.length * this.view.height());
   }
 
   /** @param {number} by */
   move(by) {
-    this.current = Math.max(0, Math.min(this.rows.length - 1, this.current + by));
-    this.view.reach(this.current)?.focus({ preventScroll: true });
+    const at = this.rows.findIndex(({ id }) => id === this.current);
+    const index = Math.max(0, Math.min(this.rows.length - 1, at + by));
+    this.current = this.rows[index]?.id ?? "";
+    this.view.reach(index)?.focus({ preventScroll: true });
   }
 
   open() {
-    const row = this.rows[this.current];
-    if (row) go(`/executions/${row.id}`);
+    if (this.current) go(`/executions/${this.current}`);
   }
 }
+
+/** The part of an id that sorts by time. @param {Row | undefined} row */
+const age = (row) => row?.id.split("_")[2] ?? "";
 
 const CLASSES = ["of-status", "of-id", "of-text", "of-user", "of-start", "of-span"];
 
