@@ -23,9 +23,9 @@ async def test_executions_are_listed_newest_first_and_opened_by_keyboard(tab: Ta
     await expect(tab.page).to_have_url(re.compile(f"#/executions/{older}$"))
 
 
-async def started(system: System, text: str, **plan: Any) -> str:
+async def started(system: System, user: str, **plan: Any) -> str:
     """An execution whose user is named so that only one test finds it."""
-    answer = await system.post("/api/execute", {"plan": {"steps": work(1, 0)} | plan, "userId": text})
+    answer = await system.post("/api/execute", {"plan": {"steps": work(1, 0), **plan}, "userId": user})
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
@@ -109,3 +109,49 @@ async def test_a_view_is_saved_by_name_chosen_again_and_removed(tab: Tab, system
     await expect(row_of(tab, execution)).to_be_visible()
     await tab.page.get_by_role("button", name="Remove view").click()
     await expect(tab.page.get_by_label("Saved views")).to_be_hidden()
+
+
+async def test_one_action_upon_many_is_asked_with_its_count_and_done(tab: Tab, system: System) -> None:
+    """What cannot be is told before; the rows follow; nothing stays chosen."""
+    held = [work(1, 0)[0] | {"approve": {"message": "Shall it go on?"}}]
+    waiting = [await started(system, "bulk-user", steps=held) for _ in range(2)]
+    over = await started(system, "bulk-user")
+    await system.ended(over, within=20)
+    await tab.go("/executions?text=bulk-user")
+    for execution in waiting:
+        await expect(row_of(tab, execution).get_by_text("Waits: approval")).to_be_visible()
+    await tab.page.get_by_label("Choose all that are listed").check()
+    actions = tab.page.get_by_role("toolbar", name="Actions")
+    await expect(actions.get_by_text("3 chosen")).to_be_visible()
+    await actions.get_by_role("button", name="Cancel").click()
+    dialog = tab.page.get_by_role("dialog", name="Cancel 2 executions?")
+    await expect(dialog.get_by_text("1 execution cannot be")).to_be_visible()
+    await dialog.get_by_label("Reason").fill("no longer wanted")
+    await dialog.get_by_role("button", name="Cancel 2").click()
+    for execution in waiting:
+        await expect(row_of(tab, execution).get_by_text("Cancelled")).to_be_visible()
+        assert (await system.ended(execution, within=20))["status"] == "CANCELLED"
+        assert any("no longer wanted" in str(line) for line in await system.history(execution))
+    await expect(row_of(tab, over).get_by_text("Completed")).to_be_visible()
+    await expect(actions).to_be_hidden()
+    await expect(tab.page.get_by_text("Cancel: 2 executions.")).to_be_visible()
+
+
+async def test_an_action_that_is_not_confirmed_is_not_done(tab: Tab, system: System) -> None:
+    """By keyboard: j, x, and back."""
+    held = [work(1, 0)[0] | {"approve": {"message": "Shall it go on?"}}]
+    execution = await started(system, "unsure-user", steps=held)
+    try:
+        await tab.go("/executions?text=unsure-user")
+        await expect(row_of(tab, execution).get_by_text("Waits: approval")).to_be_visible()
+        await tab.press("j", "x")
+        await tab.page.get_by_role("toolbar", name="Actions").get_by_role("button", name="Pause").click()
+        dialog = tab.page.get_by_role("dialog", name="Pause 1 execution?")
+        await dialog.get_by_role("button", name="Back").click()
+        await expect(dialog).to_have_count(0)
+        await expect(tab.page.get_by_text("1 chosen")).to_be_visible()
+        assert (await system.get(execution))["pausedBy"] is None
+        assert [line for line in await system.history(execution) if "pause" in line["event"]] == []
+    finally:
+        await system.post(f"/api/executions/{execution}/cancel", {})
+        await system.ended(execution, within=20)

@@ -2,6 +2,7 @@
 /** The caller's executions, newest first. */
 
 import { get } from "../api.js";
+import { ACTIONS, upon } from "../bulk.js";
 import { empty, faulty, loading } from "../dialogs.js";
 import { fill, h, say } from "../dom.js";
 import { onHappening } from "../feed.js";
@@ -14,7 +15,7 @@ import { rebadge, shortId, statusBadge, statusText, statusTone, TERMINAL } from 
 
 const PAGE = 100;
 const REST = 500; // ms between two looks for what is new
-const COLUMNS = 6;
+const COLUMNS = 7;
 
 /** @typedef {{id: string, status: string, reason: string | null, cause: string | null, text: string | null, userId: string, createdAt: string, endedAt: string | null}} Row */
 
@@ -41,17 +42,26 @@ class List {
     this.busy = false;
     this.late = 0;
     this.reading = new AbortController();
-    this.table = h("table", { "aria-label": "Executions" }, h("thead", {}, h("tr", {}, ...["Status", "Execution", "What was asked", "User", "Started", "Took"]
+    /** @type {Set<string>} ids that an action is for */
+    this.chosen = new Set();
+    this.all = h("input", { type: "checkbox", "aria-label": "Choose all that are listed", on: { change: () => this.chooseAll() } });
+    this.told = h("span", { class: "strong" });
+    this.acts = h("div", { class: "bar acts", role: "toolbar", "aria-label": "Actions", hidden: true }, this.told,
+      ...ACTIONS.map((what) => h("button", { type: "button", class: what.danger ? "danger" : null, on: { click: () => this.act(what) } }, what.name)),
+      h("button", { type: "button", class: "quiet", on: { click: () => this.choose([], true) } }, "Choose none"));
+    this.table = h("table", { "aria-label": "Executions" }, h("thead", {}, h("tr", {}, h("th", { class: "tick" }, this.all), ...["Status", "Execution", "What was asked", "User", "Started", "Took"]
       .map((name, n) => h("th", { scope: "col", class: CLASSES[n] }, name)))));
     this.place = h("div", {});
     this.foot = h("div", {});
     this.filters = filters("/executions", ctx.signal);
-    this.node = h("div", {}, h("div", { class: "head" }, h("h1", {}, "Executions")), this.filters.node, this.place, this.foot);
-    this.view = windowed(this.table, { items: () => this.rows, key: (row) => row.id, make, update, columns: COLUMNS, signal: ctx.signal,
+    this.node = h("div", {}, h("div", { class: "head" }, h("h1", {}, "Executions")), this.filters.node, this.acts, this.place, this.foot);
+    this.view = windowed(this.table, { items: () => this.rows, key: (row) => row.id, make: (row) => make(row, (on) => this.choose([row.id], false, on)),
+      update: (node, row) => update(node, row, this.chosen.has(row.id)), columns: COLUMNS, signal: ctx.signal,
       seen: (_, last) => this.near(last) });
     onHappening((one) => this.happened(one), ctx.signal, () => this.begin(this.query));
     shortcut("j", "next row", () => this.move(1), ctx.signal);
     shortcut("k", "row before", () => this.move(-1), ctx.signal);
+    shortcut("x", "choose the row", () => this.current && this.choose([this.current], false, !this.chosen.has(this.current)), ctx.signal);
     shortcut("Enter", "open the row", () => this.open(), ctx.signal);
     ctx.signal.addEventListener("abort", () => { clearTimeout(this.late); this.reading.abort(); }, { once: true });
     /** @type {URLSearchParams} */
@@ -67,6 +77,7 @@ class List {
     this.reading = new AbortController();
     Object.assign(this, { query, want: wanted(query), rows: [], next: "", current: "", busy: false, late: 0 });
     this.filters.show(query);
+    this.choose([], true);
     fill(this.place, loading());
     fill(this.foot);
     return this.more();
@@ -114,7 +125,10 @@ class List {
     const row = this.rows.find(({ id }) => id === one.executionId);
     if (!row || one.status === "SUSPENDED") return fits ? this.soon() : undefined;
     if (!one.status) return;
-    if (!fits) this.rows = this.rows.filter((other) => other !== row);
+    if (!fits) {
+      this.rows = this.rows.filter((other) => other !== row);
+      this.choose([row.id], false, false); // nothing is done to what is not seen
+    }
     row.status = one.status;
     if (TERMINAL.has(row.status)) row.endedAt ??= new Date(parseInt(one.id, 10)).toISOString();
     this.drawn();
@@ -148,6 +162,31 @@ class List {
     if (window.scrollY > 0) window.scrollBy(0, added.length * this.view.height());
   }
 
+  /** @param {string[]} ids @param {boolean} only and no others @param {boolean} [on] */
+  choose(ids, only, on = true) {
+    if (only) this.chosen.clear();
+    for (const id of ids) on ? this.chosen.add(id) : this.chosen.delete(id);
+    const { size } = this.chosen;
+    this.acts.hidden = !size;
+    say(this.told, `${size.toLocaleString("en")} chosen`);
+    this.all.checked = size > 0 && size >= this.rows.length;
+    this.all.indeterminate = size > 0 && size < this.rows.length;
+    this.view?.redraw();
+  }
+
+  chooseAll() {
+    this.choose(this.all.checked ? this.rows.map(({ id }) => id) : [], true);
+  }
+
+  /** @param {typeof ACTIONS[number]} what */
+  async act(what) {
+    const buttons = /** @type {HTMLButtonElement[]} */ ([...this.acts.querySelectorAll("button")]);
+    for (const button of buttons) button.disabled = true;
+    const done = await upon(what, [...this.chosen], this.signal);
+    for (const button of buttons) button.disabled = false;
+    if (done) this.choose([], true);
+  }
+
   /** @param {number} by */
   move(by) {
     const at = this.rows.findIndex(({ id }) => id === this.current);
@@ -166,15 +205,18 @@ const age = (row) => row?.id.split("_")[2] ?? "";
 
 const CLASSES = ["of-status", "of-id", "of-text", "of-user", "of-start", "of-span"];
 
-/** @param {Row} row */
-function make(row) {
+/** @param {Row} row @param {(on: boolean) => void} choose */
+function make(row, choose) {
+  const box = h("input", { type: "checkbox", "aria-label": `Choose ${shortId(row.id)}`, on: { change: () => choose(box.checked) } });
   const cells = [statusBadge(row.status), h("a", { href: to(`/executions/${row.id}`), class: "mono", title: row.id }, shortId(row.id)), null, null, when(row.createdAt), null];
-  return h("tr", { class: "row", tabindex: "-1" }, ...cells.map((cell, n) => h("td", { class: CLASSES[n] }, cell)));
+  return h("tr", { class: "row", tabindex: "-1" }, h("td", { class: "tick" }, box), ...cells.map((cell, n) => h("td", { class: CLASSES[n] }, cell)));
 }
 
-/** @param {HTMLElement} node @param {Row} row */
-function update(node, row) {
-  const [status, , text, user, start, took] = /** @type {HTMLElement[]} */ ([...node.children]);
+/** @param {HTMLElement} node @param {Row} row @param {boolean} chosen */
+function update(node, row, chosen) {
+  node.dataset.chosen = String(chosen);
+  const [tick, status, , text, user, start, took] = /** @type {HTMLElement[]} */ ([...node.children]);
+  /** @type {HTMLInputElement} */ (tick?.firstElementChild).checked = chosen;
   rebadge(/** @type {HTMLElement} */ (status?.firstElementChild), row.reason && row.status === "SUSPENDED" ? `Waits: ${row.reason}` : statusText(row.status), statusTone(row.status));
   say(/** @type {HTMLElement} */ (text), row.text ?? "–");
   say(/** @type {HTMLElement} */ (user), row.userId ?? "–");
