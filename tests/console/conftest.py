@@ -26,7 +26,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
     """The whole system, with the limits of a quick platform. Tests keep apart by their own executions and users."""
-    async with System(tmp_path_factory.mktemp("console"), **QUICK, API_KEYS="acme:a-key-for-the-tests") as running:
+    async with System(
+        tmp_path_factory.mktemp("console"), **QUICK, API_KEYS="acme:a-key-for-the-tests,many:a-key-for-many-of-them"
+    ) as running:
         yield running
 
 

@@ -4,9 +4,14 @@ import re
 from typing import Any
 
 from playwright.async_api import Locator, expect
+from redis.asyncio import Redis
 
 from tests.console.browsing import Tab
-from tests.system.harness import System, work
+from tests.support.many import fill
+from tests.system.harness import System, until, work
+
+MANY = 10_000
+BEGUN_MS = 1_700_000_000_000
 
 
 async def test_executions_are_listed_newest_first_and_opened_by_keyboard(tab: Tab, system: System) -> None:
@@ -155,3 +160,31 @@ async def test_an_action_that_is_not_confirmed_is_not_done(tab: Tab, system: Sys
     finally:
         await system.post(f"/api/executions/{execution}/cancel", {})
         await system.ended(execution, within=20)
+
+
+async def test_ten_thousand_executions_are_scrolled_through_with_few_rows_in_the_document(tab: Tab, system: System) -> None:
+    """Pages come as they are scrolled to, and what is not seen is not there."""
+    redis = Redis.from_url(system.environ["REDIS_URL"])
+    try:
+        ids = await fill(redis, "many", MANY, user="one-of-many", from_ms=BEGUN_MS)
+    finally:
+        await redis.aclose()
+    await tab.page.add_init_script("sessionStorage.setItem('intention.key', 'a-key-for-many-of-them')")
+    await tab.go("/executions")
+    rows = tab.page.locator("tr.row")
+    await expect(rows.first).to_have_attribute("data-key", ids[-1])
+    most = 0
+
+    async def at_the_end() -> bool:
+        nonlocal most
+        most = max(most, await rows.count())
+        await tab.page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
+        return await row_of(tab, ids[0]).count() == 1
+
+    await until(at_the_end, within=60, describe="the oldest of ten thousand is listed")
+    assert most < 120
+    assert await tab.page.locator("*").count() < 3_000
+    await expect(row_of(tab, ids[0])).to_have_attribute("aria-rowindex", str(MANY + 1))
+    await expect(row_of(tab, ids[-1])).to_have_count(0)
+    await tab.page.evaluate("window.scrollTo(0, 0)")
+    await expect(row_of(tab, ids[-1])).to_be_visible()
