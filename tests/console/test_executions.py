@@ -188,3 +188,27 @@ async def test_ten_thousand_executions_are_scrolled_through_with_few_rows_in_the
     await expect(row_of(tab, ids[-1])).to_have_count(0)
     await tab.page.evaluate("window.scrollTo(0, 0)")
     await expect(row_of(tab, ids[-1])).to_be_visible()
+
+
+async def test_what_was_missed_while_the_connection_was_away_is_read_again(tab: Tab, system: System) -> None:
+    """What was chosen stays chosen."""
+    held = [work(1, 0)[0] | {"approve": {"message": "Shall it go on?"}}]
+    kept = await started(system, "away-user", steps=held)
+    ended = await started(system, "away-user", steps=held)
+    try:
+        await tab.go("/executions?text=away-user")
+        for execution in (kept, ended):
+            await expect(row_of(tab, execution).get_by_text("Waits: approval")).to_be_visible()
+        await row_of(tab, kept).get_by_role("checkbox").check()
+        await tab.page.route("**/api/events", lambda route: route.abort())
+        with tab.expecting(r"ERR_"):
+            await system.restart("ingress")
+            await expect(tab.page.get_by_text("Not connected")).to_be_visible()
+            await system.post(f"/api/executions/{ended}/cancel", {})
+            await system.ended(ended, within=20)
+            await tab.page.unroute("**/api/events")
+            await expect(row_of(tab, ended).get_by_text("Cancelled")).to_be_visible()
+        await expect(row_of(tab, kept).get_by_role("checkbox")).to_be_checked()
+    finally:
+        await system.post(f"/api/executions/{kept}/cancel", {})
+        await system.ended(kept, within=20)

@@ -17,6 +17,7 @@ const watchers = new Set();
 /** @type {State} */
 let state = "connecting";
 let running = false;
+let broken = false; // it was up or was tried, and is not yet again
 
 /**
  * Be told of everything that happens until the signal. `reset`: something may have been missed, read anew.
@@ -40,7 +41,8 @@ export function onState(told) {
 
 /** @param {State} now */
 function become(now) {
-  if (now === "live" && state === "waiting") for (const reset of resets) reset();
+  if (now === "live" && broken) for (const reset of resets) reset();
+  if (now !== "connecting") broken = now === "waiting";
   state = now;
   for (const told of watchers) told(now);
 }

@@ -58,7 +58,7 @@ class List {
     this.view = windowed(this.table, { items: () => this.rows, key: (row) => row.id, make: (row) => make(row, (on) => this.choose([row.id], false, on)),
       update: (node, row) => update(node, row, this.chosen.has(row.id)), columns: COLUMNS, signal: ctx.signal,
       seen: (_, last) => this.near(last) });
-    onHappening((one) => this.happened(one), ctx.signal, () => this.begin(this.query));
+    onHappening((one) => this.happened(one), ctx.signal, () => this.again());
     shortcut("j", "next row", () => this.move(1), ctx.signal);
     shortcut("k", "row before", () => this.move(-1), ctx.signal);
     shortcut("x", "choose the row", () => this.current && this.choose([this.current], false, !this.chosen.has(this.current)), ctx.signal);
@@ -98,6 +98,32 @@ class List {
       this.drawn();
     } catch (error) {
       if (!signal.aborted) fill(this.rows.length ? this.foot : this.place, faulty(error, () => this.begin(this.query)));
+    } finally {
+      if (!signal.aborted) this.busy = false;
+    }
+  }
+
+  /** Something was missed: read what is listed again, and leave the reader where they are. */
+  async again() {
+    if (!this.rows.length || this.busy) return this.begin(this.query);
+    this.busy = true;
+    const { signal } = this.reading;
+    try {
+      /** @type {Row[]} */
+      const rows = [];
+      /** @type {string | null} */
+      let next = "";
+      do {
+        const found = await get("api/executions", { ...this.want, before: next, limit: PAGE }, signal);
+        rows.push(...found.executions);
+        next = found.next;
+      } while (rows.length < this.rows.length && next !== null);
+      Object.assign(this, { rows, next });
+      const there = new Set(rows.map(({ id }) => id));
+      this.choose([...this.chosen].filter((id) => !there.has(id)), false, false);
+      this.drawn();
+    } catch {
+      if (!signal.aborted) this.soon(); // what is listed stays until it can be read
     } finally {
       if (!signal.aborted) this.busy = false;
     }
@@ -222,5 +248,7 @@ function update(node, row, chosen) {
   say(/** @type {HTMLElement} */ (user), row.userId ?? "–");
   retime(/** @type {HTMLElement} */ (start?.firstElementChild), row.createdAt);
   const begun = ms(row.createdAt) ?? 0;
+  if (row.endedAt) delete took?.dataset.since;
+  else if (took) took.dataset.since = String(begun); // it goes on with the clock
   say(/** @type {HTMLElement} */ (took), span((ms(row.endedAt) ?? Date.now()) - begun));
 }
