@@ -10,6 +10,8 @@ export const PAGES = [
   { path: "/executions", nav: "Executions", icon: "M2 3h12M2 8h12M2 13h12", load: () => import("./executions.js") },
   { path: "/executions/:id", load: () => import("./execution.js") },
   { path: "/open", nav: "Open a file", icon: "M4 1.500h5l3 3v10H4zM9 1.500v3h3", load: () => import("./open.js") },
+  { path: "/new", nav: "New", icon: "M8 3v10M3 8h10", load: () => import("./new.js") },
+  { path: "/approvals", nav: "Approvals", icon: "M2 8l4 4 8-8", load: () => import("./approvals.js") },
 ];
 
 /** Where the bare address leads. */
