@@ -12,6 +12,7 @@ export const PAGES = [
   { path: "/open", nav: "Open a file", icon: "M4 1.500h5l3 3v10H4zM9 1.500v3h3", load: () => import("./open.js") },
   { path: "/new", nav: "New", icon: "M8 3v10M3 8h10", load: () => import("./new.js") },
   { path: "/approvals", nav: "Approvals", icon: "M2 8l4 4 8-8", load: () => import("./approvals.js") },
+  { path: "/schedules", nav: "Schedules", icon: "M3 8a5 5 0 1 0 2-4M5 1v3h3M8 5v3l2 1", load: () => import("./schedules.js") },
 ];
 
 /** Where the bare address leads. */
