@@ -16,6 +16,7 @@ export const PAGES = [
   { path: "/schedules", nav: "Schedules", icon: "M3 8a5 5 0 1 0 2-4M5 1v3h3M8 5v3l2 1", load: () => import("./schedules.js") },
   { path: "/waits", nav: "Waits", icon: "M4 2h8M4 14h8M5 2c0 4 6 8 6 12M11 2c0 4-6 8-6 12", load: () => import("./waits.js") },
   { path: "/tools", nav: "Tools", icon: "M10 2a4 4 0 0 0-4 5L2 11l3 3 4-4a4 4 0 0 0 5-4l-3 1-2-2z", load: () => import("./tools.js") },
+  { path: "/quota", nav: "Limits", icon: "M2 12a6 6 0 0 1 12 0M8 12l3-4", load: () => import("./limits.js") },
 ];
 
 /** Where the bare address leads. */
