@@ -6,7 +6,7 @@ from typing import Any
 from playwright.async_api import Locator, Route, expect
 
 from tests.console.browsing import NARROW, WIDE, Tab
-from tests.system.harness import System, work
+from tests.system.harness import System, until, work
 
 HELD = [work(1, 0)[0] | {"approve": {"message": "Shall it go on?"}}]
 
@@ -46,8 +46,22 @@ async def test_the_overview_counts_what_ends_while_it_is_looked_at(tab: Tab, sys
     await expect(row).to_have_text(f"{before + 1:,}")
 
 
+async def nothing_waits(system: System) -> None:
+    """What other tests left waiting on the system that they share is cancelled."""
+    url = f"{system.processes['ingress'].url}/api/executions"
+
+    async def none() -> bool:
+        found = (await system.client.get(url, params={"status": "SUSPENDED,PAUSED,AWAITING_CONFIRMATION"})).json()["executions"]
+        for one in found:
+            await system.post(f"/api/executions/{one['id']}/cancel", {})
+        return not found
+
+    await until(none, within=20, describe="nothing waits")
+
+
 async def test_the_oldest_wait_is_named_with_its_reason_and_a_link(tab: Tab, system: System) -> None:
     """And it is gone once nothing waits any more."""
+    await nothing_waits(system)
     execution = await system.run_plan(HELD)
     try:
         await tab.go("")

@@ -45,7 +45,7 @@ async def ably(redis: Redis, valkey: Valkey) -> AsyncIterator[Server]:
 async def site(ably: Server, valkey: Valkey) -> AsyncIterator[Site]:
     """Ingress beside it."""
     async with AsyncExitStack() as stack:
-        yield Site(configured(**variables(valkey), ABLY_URL=ably.url), stack)
+        yield Site(configured(**{**variables(valkey), "ABLY_URL": ably.url}), stack)
 
 
 async def token(site: Site, execution: str, headers: dict[str, str] = OURS) -> dict[str, Any]:
