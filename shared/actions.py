@@ -6,10 +6,11 @@ a copy first. The answer may be outrun by the execution, and then the history sa
 
 import secrets
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
+from shared.api.bodies import Action, Approve, Compensate, Edit, Reject, Retry, Settle, Skip
 from shared.errors import BadRequest, Conflict, NotFound, TooLarge, TooMany, Unprocessable
 from shared.logs import get_logger
 from shared.machine import refs, reopening
@@ -31,97 +32,10 @@ MAX_OUTPUT_BYTES: Final = 262_144
 """Of an output that a person supplies: what a tool may give too."""
 ACTOR_MOST: Final = 100
 
-Name = Annotated[str, msgspec.Meta(max_length=200)]
-StepName = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
-Remark = Annotated[str, msgspec.Meta(max_length=1_000)]
-
-
-class Act(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """What every action may say: who acts, and which version that person saw."""
-
-    actor: Name = ""
-    version: int | None = None
-
-
-class Cancel(Act, frozen=True, kw_only=True, tag="cancel"):
-    """Stop; undo what was done unless `undo` is false."""
-
-    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
-    undo: bool = True
-
-
-class Pause(Act, frozen=True, kw_only=True, tag="pause"):
-    """Nothing new starts."""
-
-
-class Resume(Act, frozen=True, kw_only=True, tag="resume"):
-    """On again."""
-
-
-class Compensate(Act, frozen=True, kw_only=True, tag="compensate"):
-    """Stop and undo; of what is over, undo what stands."""
-
-
-class Retry(Act, frozen=True, kw_only=True, tag="retry"):
-    """At once, and with attempts counted anew. Of what is over, `step` may be left out: all that failed."""
-
-    step: Annotated[str, msgspec.Meta(max_length=80)] = ""
-
-
-class Skip(Act, frozen=True, kw_only=True, tag="skip"):
-    """Go on as if the step had given `output`."""
-
-    step: StepName
-    output: Any = None
-
-
-class Edit(Act, frozen=True, kw_only=True, tag="edit"):
-    """Other arguments for a step that has not happened."""
-
-    step: StepName
-    args: dict[str, Any]
-
-
-class Approve(Act, frozen=True, kw_only=True, tag="approve"):
-    """Yes to the arguments of this hash; with `args`, to these instead."""
-
-    step: StepName
-    args_hash: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    args: dict[str, Any] | None = None
-    note: Remark = ""
-
-
-class Confirm(Act, frozen=True, kw_only=True, tag="confirm"):
-    """Yes to the plan of this hash."""
-
-    plan_hash: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-
-
-class Reject(Act, frozen=True, kw_only=True, tag="reject"):
-    """No: to a step's arguments, or without a step to the plan."""
-
-    step: Annotated[str, msgspec.Meta(max_length=80)] = ""
-    note: Remark = ""
-
-
-class Settle(Act, frozen=True, kw_only=True, tag="settle"):
-    """Whether an effect that nobody knows of happened."""
-
-    step: StepName
-    happened: bool
-    output: Any = None
-
-
-Action: TypeAlias = Cancel | Pause | Resume | Compensate | Retry | Skip | Edit | Approve | Confirm | Reject | Settle
-ACTIONS: Final[dict[str, type[Any]]] = {
-    str(kind.__struct_config__.tag): kind
-    for kind in (Cancel, Pause, Resume, Compensate, Retry, Skip, Edit, Approve, Confirm, Reject, Settle)
-}
-
 
 def name_of(action: Action) -> str:
     """`pause`, `retry`, ..."""
-    return str(type(action).__struct_config__.tag)
+    return type(action).__name__.lower()
 
 
 class ToSignal(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,12 +6,13 @@ none of the new one's: it is not undone with it. So whoever asks must say that t
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from shared import tracing
 from shared.accepting import first_status, judged
+from shared.api.bodies import Again, Fork
 from shared.background import Background
 from shared.clock import new_execution_id
 from shared.errors import Conflict, Unprocessable
@@ -37,23 +38,6 @@ MOST_GIVEN: Final = 1_000
 """Results that a fork takes along: they are stored with its creation, by one command."""
 GIVEN_BYTES: Final = 1_048_576
 OUTPUT_BYTES: Final = 65_536
-
-StepName = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
-
-
-class Again(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """`POST /api/executions/{id}/restart`."""
-
-    actor: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    version: int | None = None
-    accept_effects: bool = False
-    """It is known, and wanted, that what stands of the old execution goes on standing."""
-
-
-class Fork(Again, frozen=True, kw_only=True):
-    """`POST /api/executions/{id}/fork`: from this step on."""
-
-    step: StepName
 
 
 class New(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,14 +2,16 @@
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from shared.errors import BadRequest
 from shared.machine.plan import PlanDraft
 
-Words = Annotated[str, msgspec.Meta(min_length=1, max_length=4000)]
+LONGEST: Final = 4_000
+"""Characters of words."""
+Words = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 

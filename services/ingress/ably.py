@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from shared.ably import TOKEN_S, api_key, execution_channel, reader_token
+from shared.api.bodies import WatchedExecution
 from shared.errors import NotFound, Unavailable
 from shared.http import Json, decode
 from shared.logs import get_logger
@@ -18,13 +19,7 @@ log = get_logger()
 MAX_BYTES: Final = 4_096
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """The body."""
-
-    execution_id: str
-
-
-_asked = msgspec.json.Decoder(Asked)
+_asked = msgspec.json.Decoder(WatchedExecution)
 
 
 async def give_token(request: Request) -> Response:

@@ -9,8 +9,7 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
-from shared.actions import ACTIONS, Action, Cancel
-from shared.again import Again, Fork
+from shared.api.bodies import ACTIONS, Action, Again, Cancel, Fork
 from shared.errors import NotFound, TooMany
 from shared.http import Json, decode
 from shared.logs import get_logger

@@ -17,10 +17,10 @@ from services.ingress.chat_replies import carry_out
 from services.ingress.chat_standing import pending_of
 from services.ingress.chat_turn import Reply, Turn
 from services.ingress.edge import Deps
-from services.ingress.requests import Chat
 from services.ingress.streams import EventStream
 from services.ingress.taking import take
 from shared.actions import ACTOR_MOST
+from shared.api.bodies import Chat
 from shared.chat.model import QUESTIONS, Open, Talk
 from shared.chat.understand import understand
 from shared.errors import Conflict, TooMany

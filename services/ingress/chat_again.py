@@ -7,7 +7,7 @@ import msgspec
 from services.ingress.chat_begin import begin, only_reads
 from services.ingress.chat_standing import deed, end_of_history
 from services.ingress.chat_turn import Reply, Turn, said
-from shared.actions import Cancel, Compensate
+from shared.api.bodies import Cancel, Compensate
 from shared.chat.model import Begin, Offer, Propose, Redo
 from shared.errors import NotFound
 from shared.machine import undoing

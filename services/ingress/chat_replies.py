@@ -9,7 +9,7 @@ from services.ingress.chat_again import propose, redo, stop, unschedule
 from services.ingress.chat_begin import begin, to_model
 from services.ingress.chat_standing import deed, end_of_history, shown, standing, worded
 from services.ingress.chat_turn import Reply, Turn, said
-from shared.actions import Approve, Confirm, Reject
+from shared.api.bodies import Approve, Confirm, Reject
 from shared.chat.model import (
     Act,
     Ask,

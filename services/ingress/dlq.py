@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
+from shared.api.bodies import MOST_LETTERS, LetterChoice
 from shared.errors import BadRequest, NotFound, TooMany
 from shared.http import Json, decode
 from shared.logs import get_logger
@@ -22,8 +23,6 @@ from shared.views import moment
 
 log = get_logger()
 
-BULK: Final = 1_000
-"""Letters that one bulk request treats; the answer says where the next one goes on."""
 AT_ONCE: Final = 16
 _PLACE: Final = re.compile(r"([0-9]{1,15})-(dlq_[0-9a-z_]{1,80})")
 _ANSWERS: Final = {
@@ -35,15 +34,7 @@ _ANSWERS: Final = {
 }
 
 
-class Bulk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which letters: these, or all (behind `before`)."""
-
-    ids: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=BULK)] | None = None
-    all: bool = False
-    before: str = ""
-
-
-_bulk = msgspec.json.Decoder(Bulk)
+_bulk = msgspec.json.Decoder(LetterChoice)
 
 
 async def list_letters(request: Request) -> Response:
@@ -97,7 +88,7 @@ async def resend_many(request: Request) -> Response:
         letters = {one: letter.execution if letter else "" for one, letter in zip(asked.ids, found, strict=True)}
         following = None
     else:
-        page = await deps.store.letters(tenant, limit=BULK, before=_place(asked.before, "$.before"))
+        page = await deps.store.letters(tenant, limit=MOST_LETTERS, before=_place(asked.before, "$.before"))
         letters = {letter.id: letter.execution for letter in page.letters}
         following = _next(page)
     woken = await _wake_all(deps, tenant, sorted({execution for execution in letters.values() if execution}))
@@ -111,12 +102,12 @@ async def discard_many(request: Request) -> Response:
     asked = await _asked(request)
     if asked.ids is not None:
         return Json({"discarded": await deps.store.discard(tenant, asked.ids), "next": None})
-    page = await deps.store.letters(tenant, limit=BULK, before=_place(asked.before, "$.before"))
+    page = await deps.store.letters(tenant, limit=MOST_LETTERS, before=_place(asked.before, "$.before"))
     gone = await deps.store.discard(tenant, [letter.id for letter in page.letters])
     return Json({"discarded": gone, "next": _next(page)})
 
 
-async def _asked(request: Request) -> Bulk:
+async def _asked(request: Request) -> LetterChoice:
     asked = decode(_bulk, await edge.body(request, 262_144))
     if (asked.ids is not None) == asked.all:
         raise BadRequest('$: give either {"ids": [...]} or {"all": true}', at="$")

@@ -1,7 +1,7 @@
 """Events: `/api/events/{name}` for whoever waits for a name and key, `/api/executions/{id}/events/{name}` for one execution."""
 
 import secrets
-from typing import Annotated, Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -9,29 +9,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.ingress import edge
+from shared.api.bodies import DirectEvent, PublishedEvent
 from shared.errors import NotFound, TooMany
-from shared.event_ports import ID_MOST, KEY_MOST, NamedEvent
+from shared.event_ports import NamedEvent
 from shared.http import Json, decode
 
-EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_MOST)]
 _RESULTS: Final = {"duplicate": "was sent before", "terminal": "is over already; nothing was told"}
 
 
-class Direct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /api/executions/{id}/events/{name}`. `id`: the same event again changes nothing."""
-
-    data: Any = None
-    id: EventId | None = None
-
-
-class Published(Direct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /api/events/{name}`."""
-
-    key: Annotated[str, msgspec.Meta(max_length=KEY_MOST)] = ""
-
-
-_direct = msgspec.json.Decoder(Direct)
-_published = msgspec.json.Decoder(Published)
+_direct = msgspec.json.Decoder(DirectEvent)
+_published = msgspec.json.Decoder(PublishedEvent)
 
 
 async def publish(request: Request) -> Response:
@@ -58,7 +45,7 @@ async def tell(request: Request) -> Response:
     return Json(answer, status_code=202 if result == "accepted" else 200)
 
 
-def _event(request: Request, tenant: str, said: Direct, key: str) -> NamedEvent:
+def _event(request: Request, tenant: str, said: DirectEvent, key: str) -> NamedEvent:
     """Its id: the body's, the Idempotency-Key, or a fresh one."""
     given = said.id or request.headers.get("Idempotency-Key") or secrets.token_hex(16)
     return NamedEvent(id=given, tenant=tenant, name=request.path_params["name"], key=key, data=said.data)

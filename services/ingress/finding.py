@@ -1,7 +1,7 @@
 """Lists of executions by filters, a tenant's open approvals, and one action upon many."""
 
 import asyncio
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -11,8 +11,8 @@ from starlette.routing import Route
 from services.ingress import edge
 from services.ingress.edge import Deps
 from shared import views
-from shared.actions import ACTIONS, Action
-from shared.again import Again, check
+from shared.again import check
+from shared.api.bodies import ACTIONS, Action, Again, BulkAction
 from shared.errors import BadRequest, IntentionError, Unprocessable
 from shared.http import Json, decode
 from shared.logs import get_logger
@@ -22,26 +22,11 @@ from shared.search import Filter, search
 
 log = get_logger()
 
-MOST: Final = 200
-"""Executions that one bulk request acts upon; the answer says where the next one goes on."""
 AT_ONCE: Final = 8
 _OPEN: Final = tuple(sorted(set(Status) - TERMINAL))
 
 
-class Bulk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """`POST /api/executions/bulk`."""
-
-    action: Literal["cancel", "pause", "resume", "retry", "compensate", "restart"]
-    filter: Filter
-    having: Annotated[dict[str, Any], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=dict, name="with")
-    """What the action itself takes: `{"reason": ...}`, `{"undo": false}`, `{"acceptEffects": true}`."""
-    dry_run: bool = False
-    actor: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    before: str = ""
-    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = MOST
-
-
-_bulk = msgspec.json.Decoder(Bulk)
+_bulk = msgspec.json.Decoder(BulkAction)
 
 
 async def list_executions(request: Request) -> Response:
@@ -115,7 +100,7 @@ async def bulk(request: Request) -> Response:
     return Json(answer, status_code=200 if asked.dry_run else 202)
 
 
-def _action(asked: Bulk) -> Action | Again:
+def _action(asked: BulkAction) -> Action | Again:
     kind: Any = Again if asked.action == "restart" else ACTIONS[asked.action]
     try:
         found: Action | Again = msgspec.convert(asked.having, kind)

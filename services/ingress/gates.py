@@ -1,7 +1,7 @@
 """`/api/gates`: what may not be called now, and a person's hand on it. Every pause and resume is on record."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
+from shared.api.bodies import GateReason
 from shared.errors import Forbidden, NotFound
 from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
 from shared.http import Json, decode
@@ -20,13 +21,7 @@ log = get_logger()
 AUDIT_SHOWN: Final = 100
 
 
-class Why(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of every pause and resume; it may be left out."""
-
-    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
-
-
-_why = msgspec.json.Decoder(Why)
+_why = msgspec.json.Decoder(GateReason)
 
 
 async def list_gates(request: Request) -> Response:

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.ingress import edge
-from services.ingress.requests import NewSchedule
 from shared.accepting import Repeating
+from shared.api.bodies import NewSchedule
 from shared.clock import new_schedule_id, schedule_id_of
 from shared.errors import BadRequest, Conflict, Unprocessable
 from shared.http import Json, decode

@@ -12,8 +12,6 @@ EXECUTIONS: Final = 5
 SHOWN: Final = 20
 """So many of the approvals that it has shown."""
 QUESTIONS: Final = 10
-LONGEST: Final = 4_000
-"""Characters of the words that answers are added to: what one request may have."""
 
 Read: TypeAlias = Callable[[str, int], Planned | Clarification]
 """Plans words as if they were said at that moment (unix ms)."""

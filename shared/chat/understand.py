@@ -9,7 +9,6 @@ from shared.chat import phrases
 from shared.chat.answers import Merged, merge
 from shared.chat.corrections import corrected
 from shared.chat.model import (
-    LONGEST,
     QUESTIONS,
     Act,
     Ask,
@@ -32,6 +31,7 @@ from shared.chat.model import (
     Tell,
 )
 from shared.planner import Clarification, Planned, Question
+from shared.requests import LONGEST
 
 NO_YES: Final = "Nothing waits for a yes or no here."
 NO_EXECUTION: Final = "Nothing was begun in this conversation."

@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from shared.again import GIVEN_BYTES, MOST_GIVEN, Again, Fork, check, forked, kept, standing
+from shared.again import GIVEN_BYTES, MOST_GIVEN, check, forked, kept, standing
+from shared.api.bodies import Again, Fork
 from shared.errors import Conflict, Unprocessable
 from shared.machine import plan as plans
 from shared.machine.decision import End, StartSteps, apply

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.actions import (
+from shared.actions import MAX_OUTPUT_BYTES, ToReopen, ToSignal, actor_of, check_input, deed_of, name_of
+from shared.api.bodies import (
     ACTIONS,
-    MAX_OUTPUT_BYTES,
     Action,
     Approve,
     Cancel,
@@ -21,12 +21,6 @@ from shared.actions import (
     Retry,
     Settle,
     Skip,
-    ToReopen,
-    ToSignal,
-    actor_of,
-    check_input,
-    deed_of,
-    name_of,
 )
 from shared.errors import BadRequest, Conflict, TooLarge, Unprocessable
 from shared.machine.accept import Problem

@@ -1,0 +1,1 @@
+"""The shapes of the HTTP API: what ingress takes, and what it answers."""
