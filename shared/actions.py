@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 
 from shared.api.bodies import Action, Approve, Compensate, Edit, Reject, Retry, Settle, Skip
+from shared.api.executions import Acted
 from shared.errors import BadRequest, Conflict, NotFound, TooLarge, TooMany, Unprocessable
 from shared.logs import get_logger
 from shared.machine import refs, reopening
@@ -253,16 +254,16 @@ class Actions:
             action = msgspec.structs.replace(action, version=found.ver)
         return found, deed_of(found, action, by)
 
-    async def act(self, execution: str, tenant: str, action: Action, by: str, *, seen: bool = True) -> dict[str, Any]:
+    async def act(self, execution: str, tenant: str, action: Action, by: str, *, seen: bool = True) -> Acted:
         """Do it; the answer says what will happen."""
         found, deed = await self.plan(execution, tenant, action, by, seen=seen)
         if isinstance(deed, ToReopen):
             await self._reopen(execution, tenant, found.ver, deed)
         else:
             await self._tell(execution, tenant, deed, _sid(deed.kind))
-        facts = {"action": name_of(action), "by": by, "step": getattr(action, "step", "") or None}
-        log.info("action.accepted", execution=execution, tenant=tenant, **facts)
-        return {"id": execution, "result": "accepted", "will": deed.will, **facts}
+        name, step = name_of(action), getattr(action, "step", "") or None
+        log.info("action.accepted", execution=execution, tenant=tenant, action=name, by=by, step=step)
+        return Acted(id=execution, result="accepted", will=deed.will, action=name, by=by, step=step)
 
     async def _reopen(self, execution: str, tenant: str, ver: int, deed: ToReopen) -> None:
         done = await self._store.reopen(

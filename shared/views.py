@@ -1,15 +1,17 @@
 """Records as JSON for people. Pure."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from shared import tracing
+from shared.api import executions, operating
 from shared.errors import BadRequest
-from shared.planner import Profile
+from shared.planner import Profile, Question, Source
 from shared.redisdb.reader import StepView, View
 from shared.tools.registry import Registry
 
@@ -20,96 +22,125 @@ def moment(text: str | int | None) -> str | None:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds") if ms else None
 
 
-def row(header: dict[str, str]) -> dict[str, Any]:
+def row(header: Mapping[str, str]) -> executions.Row:
     """One execution in a list."""
+    return executions.Row(**_row(header))
+
+
+def _row(header: Mapping[str, str]) -> dict[str, Any]:
     return {
         "id": header["id"],
         "status": header["status"],
         "reason": header.get("reason") or None,
         "cause": header.get("cause") or None,
         "text": header.get("text") or None,
-        "userId": header.get("user"),
-        "createdAt": moment(header.get("created_ms")),
-        "updatedAt": moment(header.get("updated_ms")),
-        "endedAt": moment(header.get("ended_ms")),
+        "user_id": header.get("user"),
+        "created_at": moment(header.get("created_ms")),
+        "updated_at": moment(header.get("updated_ms")),
+        "ended_at": moment(header.get("ended_ms")),
     }
 
 
-def execution(view: View) -> dict[str, Any]:
+def execution(view: View) -> executions.Execution:
     """One execution with its steps."""
-    fields = view.fields
-    sources = msgspec.json.decode(fields["sources"]) if fields.get("sources") else []
-    return row(fields) | {
-        "phase": fields["phase"],
-        "segment": int(fields["segment"]),
-        "version": int(fields["ver"]),
-        "traceId": tracing.trace_id(fields.get("trace", "")) or None,
-        "lastMessageId": fields.get("message"),
-        "wakesAt": moment(fields.get("wake_ms")) if fields["status"] == "SUSPENDED" else None,
-        "deadline": moment(fields.get("deadline_ms")),
-        "plan": {"hash": fields["plan"], "summary": fields.get("summary") or None, "sources": sources, **_version(view)},
-        "output": view.output,
-        "questions": view.output.get("questions") if fields["status"] == "REJECTED" and isinstance(view.output, dict) else None,
-        "undo": view.undo,
-        "pausedBy": view.notes.paused or None,
-        "parent": view.notes.parent.execution if view.notes.parent else None,
-        "input": view.notes.input,
-        "origin": view.origin,
-        "steps": steps(list(view.steps), view.id),
-        "totalSteps": view.total_steps,
-        "doneSteps": view.done_steps,
-        "nextSteps": view.next_step,
-    }
+    fields, notes = view.fields, view.notes
+    return executions.Execution(
+        **_row(fields),
+        phase=fields["phase"],
+        segment=int(fields["segment"]),
+        version=int(fields["ver"]),
+        trace_id=tracing.trace_id(fields.get("trace", "")) or None,
+        last_message_id=fields.get("message"),
+        wakes_at=moment(fields.get("wake_ms")) if fields["status"] == "SUSPENDED" else None,
+        deadline=moment(fields.get("deadline_ms")),
+        plan=_plan(view),
+        output=view.output,
+        questions=_questions(view),
+        undo=msgspec.convert(view.undo, executions.Undone) if view.undo else None,
+        paused_by=notes.paused or None,
+        parent=notes.parent.execution if notes.parent else None,
+        input=notes.input,
+        origin=view.origin,
+        steps=steps(view.steps, view.id),
+        total_steps=view.total_steps,
+        done_steps=view.done_steps,
+        next_steps=view.next_step,
+    )
 
 
-def _version(view: View) -> dict[str, Any]:
+def _plan(view: View) -> executions.PlanIdentity:
     """Which version of its plan runs; and of one that waits for a yes, what a person must know before."""
-    replan = view.notes.replan
-    asks = replan.asks if replan and view.notes.unconfirmed else ()
-    return {"version": replan.made + 1 if replan else 1, "differences": [msgspec.to_builtins(one) for one in asks]}
+    fields, replan = view.fields, view.notes.replan
+    return executions.PlanIdentity(
+        hash=fields["plan"],
+        summary=fields.get("summary") or None,
+        sources=_sources.decode(fields["sources"]) if fields.get("sources") else (),
+        version=replan.made + 1 if replan else 1,
+        differences=replan.asks if replan and view.notes.unconfirmed else (),
+    )
 
 
-def _step(step: dict[str, Any], execution: str) -> dict[str, Any]:
-    path = f"/api/executions/{execution}/steps/{quote(step['name'], safe='')}"
-    if large := step.pop("large_output", None):
-        step["largeOutput"] = large | {"path": f"{path}/output"}
-    if step.get("items"):
-        step["items"] |= {"path": f"{path}/items"}
-    if hold := step.get("hold"):
-        step["hold"] = held(hold)
-    if child := step.get("child"):
-        step["child"] = {"id": child, "path": f"/api/executions/{child}"}
-    return timed(step, ("started_ms", "startedAt"), ("ended_ms", "endedAt"), ("retry_at_ms", "retryAt"))
+def _questions(view: View) -> tuple[Question, ...] | None:
+    """What a model asked in place of a plan."""
+    asked = view.output.get("questions") if view.fields["status"] == "REJECTED" and isinstance(view.output, dict) else None
+    return None if asked is None else msgspec.convert(asked, tuple[Question, ...])
 
 
-def timed(shown: dict[str, Any], *names: tuple[str, str]) -> dict[str, Any]:
-    """The same with moments instead of unix ms; a moment that is not there is null."""
-    for name, new in names:
-        shown[new] = moment(shown.pop(name, None))
-    return shown
+def _step(step: StepView, execution: str) -> executions.Step:
+    path = f"/api/executions/{execution}/steps/{quote(step.name, safe='')}"
+    large = step.large_output
+    return executions.Step(
+        name=step.name,
+        tool=step.tool,
+        status=step.status,
+        needs=step.needs,
+        input=step.input,
+        output=step.output,
+        attempts=step.attempts,
+        key=step.key,
+        error=msgspec.convert(step.error, executions.StepFault | None),
+        undo=msgspec.convert(step.undo, executions.StepUndo | None),
+        hold=executions.Hold(**held(step.hold)) if step.hold else None,
+        items={**step.items, "path": f"{path}/items"} if step.items else None,
+        child=executions.Child(id=step.child, path=f"/api/executions/{step.child}") if step.child else None,
+        large_output=executions.LargeOutput(bytes=large.bytes, sha256=large.sha256, path=f"{path}/output") if large else None,
+        started_at=moment(step.started_ms),
+        ended_at=moment(step.ended_ms),
+        retry_at=moment(step.retry_at_ms),
+        replaced=step.replaced,
+    )
 
 
-def held(hold: dict[str, Any]) -> dict[str, Any]:
-    """What a step waits for, or was granted."""
-    return timed(dict(hold), ("since_ms", "since"), ("until_ms", "until"), ("remind_ms", "remindAt"))
+def held(hold: Mapping[str, Any]) -> dict[str, Any]:
+    """What a step waits for, or was granted: the fields of `executions.Hold`, of an `executions.Approval` too."""
+    shown = {_HOLD.get(name, name): value for name, value in hold.items() if not name.endswith("_ms")}
+    moments = {"since": "since_ms", "until": "until_ms", "remind_at": "remind_ms"}
+    return shown | {name: moment(hold.get(of)) for name, of in moments.items()}
 
 
-def steps(found: list[StepView], execution: str) -> list[dict[str, Any]]:
+_HOLD: Final = {"argsHash": "args_hash"}
+_sources = msgspec.json.Decoder(tuple[Source, ...])
+
+
+def steps(found: Iterable[StepView], execution: str) -> tuple[executions.Step, ...]:
     """Steps, or items of one, for a reader."""
-    return [_step(msgspec.to_builtins(one), execution) for one in found]
+    return tuple(_step(one, execution) for one in found)
 
 
-def tools(registry: Registry) -> list[dict[str, Any]]:
+def tools(registry: Registry) -> tuple[operating.Tool, ...]:
     """Every tool for a reader."""
-    found = []
-    for name in sorted(registry.contracts()):
-        tool = registry.get(name)
-        if tool is not None:
-            schema = msgspec.json.schema(tool.args)
-            contract = msgspec.to_builtins(tool.contract)
-            shown = {"name": name, "summary": tool.summary, "contract": contract, "args": schema}
-            found.append(shown | {"versions": registry.versions(name)})
-    return found
+    found = {name: registry.get(name) for name in sorted(registry.contracts())}
+    return tuple(
+        operating.Tool(
+            name=name,
+            summary=tool.summary,
+            contract=tool.contract,
+            args=msgspec.json.schema(tool.args),
+            versions=tuple(registry.versions(name)),
+        )
+        for name, tool in found.items()
+        if tool is not None
+    )
 
 
 def check_profile(profile: Profile) -> None:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from services.ingress import edge
 from shared.ably import TOKEN_S, api_key, execution_channel, reader_token
 from shared.api.bodies import WatchedExecution
+from shared.api.operating import ReaderToken
 from shared.errors import NotFound, Unavailable
 from shared.http import Json, decode
 from shared.logs import get_logger
@@ -39,9 +40,13 @@ async def give_token(request: Request) -> Response:
     until_ms = await _watch(deps, execution, tenant)
     token = reader_token(api_key(deps.settings.ably_api_key), execution, now_s=now_s)
     log.info("progress.watched", execution=execution, until_ms=until_ms)
-    body = {"token": token, "channel": execution_channel(execution), "expires": (int(now_s) + TOKEN_S) * 1000}
-    where = {"url": deps.settings.ably_url} if deps.settings.ably_url else {}
-    return Json(body | where, headers={"Cache-Control": "no-store"})
+    answer = ReaderToken(
+        token=token,
+        channel=execution_channel(execution),
+        expires=(int(now_s) + TOKEN_S) * 1000,
+        url=deps.settings.ably_url,
+    )
+    return Json(answer, headers={"Cache-Control": "no-store"})
 
 
 async def _watch(deps: edge.Deps, execution: str, tenant: str) -> int:

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
+from shared.api import executions
 from shared.api.bodies import ACTIONS, Action, Again, Cancel, Fork
 from shared.errors import NotFound, TooMany
 from shared.http import Json, decode
@@ -44,13 +45,13 @@ async def cancel(request: Request) -> Response:
         if found.entry is not None:
             deps.background.start(deps.sender.send(found.entry, "the cancellation"))
         log.info("action.accepted", execution=execution, tenant=tenant, action="cancel", by=by, reason=action.reason)
-        return Json({"id": execution, "result": "cancelling", "undo": action.undo}, status_code=202)
+        return Json(executions.Cancelling(id=execution, result="cancelling", undo=action.undo), status_code=202)
     if found.why == "full":
         raise TooMany("this execution's inbox is full", code="inbox_full")
     if found.why == "absent":
         raise NotFound(f"there is no execution {execution}")
     header = await deps.reader.header(execution, tenant)
-    return Json({"id": execution, "result": _NOT_AGAIN[found.why], "status": header["status"]})
+    return Json(executions.NotCancelled(id=execution, result=_NOT_AGAIN[found.why], status=header["status"]))
 
 
 async def restart(request: Request) -> Response:
@@ -78,7 +79,8 @@ async def _made(request: Request, deps: Deps, tenant: str, asked: Again) -> Resp
     else:
         told = await deps.repeater.restart(found, asked, by, fields, key)
     place = f"/api/executions/{told['id']}"
-    return Json(told | {"links": links(told["id"])}, status_code=202, headers={"Location": place})
+    answer = msgspec.convert(told | {"links": links(told["id"])}, executions.RunAgain)
+    return Json(answer, status_code=202, headers={"Location": place})
 
 
 async def _action(request: Request, name: str) -> Action:

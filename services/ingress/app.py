@@ -29,6 +29,7 @@ from services.ingress import (
 )
 from services.ingress.edge import Deps
 from shared import views
+from shared.api import executions, operating
 from shared.errors import NotFound
 from shared.http import ERROR_HANDLERS, Json, decode
 from shared.logs import get_logger
@@ -73,7 +74,8 @@ async def get_history(request: Request) -> Response:
     count = edge.number(request, "limit", edge.PAGE_LIMIT, edge.PAGE_LIMIT, least=1)
     after = request.query_params.get("after", "-")
     lines = await deps.reader.history(request.path_params["id"], tenant, after=after, count=count)
-    return Json({"history": lines, "next": lines[-1]["id"] if len(lines) == count else None})
+    following = lines[-1]["id"] if len(lines) == count else None
+    return Json({"history": lines, "next": following})
 
 
 async def get_plan(request: Request) -> Response:
@@ -91,7 +93,8 @@ async def get_items(request: Request) -> Response:
     execution, step = request.path_params["id"], request.path_params["step"]
     found, total = await deps.reader.items(execution, tenant, step, first=first, count=count)
     after = first + count
-    return Json({"items": views.steps(found, execution), "total": total, "next": after if after < total else None})
+    following = after if after < total else None
+    return Json(executions.Items(items=views.steps(found, execution), total=total, next=following))
 
 
 async def get_logs(request: Request) -> Response:
@@ -121,7 +124,7 @@ async def put_profile(request: Request) -> Response:
 async def list_tools(request: Request) -> Response:
     """What steps can do: name, summary, effect class, arguments as JSON Schema."""
     deps, _ = edge.known(request)
-    return Json({"tools": views.tools(deps.registry)})
+    return Json(operating.Tools(tools=views.tools(deps.registry)))
 
 
 async def ready(request: Request) -> None:

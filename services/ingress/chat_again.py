@@ -8,6 +8,7 @@ from services.ingress.chat_begin import begin, only_reads
 from services.ingress.chat_standing import deed, end_of_history
 from services.ingress.chat_turn import Reply, Turn, said
 from shared.api.bodies import Cancel, Compensate
+from shared.api.executions import Acted
 from shared.chat.model import Begin, Offer, Propose, Redo
 from shared.errors import NotFound
 from shared.machine import undoing
@@ -23,7 +24,7 @@ async def stop(turn: Turn, execution: str) -> Reply:
         return await _take_back(turn, execution, header["status"])
     after = await end_of_history(turn, execution) if turn.streams else "-"
     told = await turn.deps.actions.act(execution, turn.tenant, Cancel(reason="said in the chat"), turn.by)
-    reply = said(turn, "acted", f"It is cancelled: {told['will']}.", deed(told, execution), status=202)
+    reply = said(turn, "acted", f"It is cancelled: {told.will}.", deed(told, execution), status=202)
     return msgspec.structs.replace(reply, execution=execution, after=after)
 
 
@@ -84,14 +85,14 @@ async def redo(turn: Turn, found: Redo) -> Reply:
     header = await turn.deps.reader.header(offer.execution, turn.tenant)
     over = header["status"] in TERMINAL
     after = await end_of_history(turn, offer.execution) if turn.streams else "-"
-    told: dict[str, Any] = {}
+    told: Acted | None = None
     if not over or await _standing_steps(turn, offer.execution):
         action: Cancel | Compensate = Compensate() if over else Cancel(reason="said in the chat")
         told = await turn.deps.actions.act(offer.execution, turn.tenant, action, turn.by, seen=False)
     if found.planned is not None:
         begun_now = await begin(turn, Begin(words=offer.words, planned=found.planned, timezone=offer.timezone))
         return msgspec.structs.replace(begun_now, body=begun_now.body | {"instead": offer.execution})
-    if not told:
+    if told is None:
         return said(turn, "answer", "Nothing of it stands any more.", {"executionId": offer.execution})
     reply = said(turn, "acted", "What was done is being taken back.", deed(told, offer.execution), status=202)
     return msgspec.structs.replace(reply, execution=offer.execution, after=after)

@@ -125,6 +125,6 @@ async def _act(turn: Turn, act: Act) -> Reply:
     else:
         action = Approve(step=one.step, args_hash=one.hash) if one.step else Confirm(plan_hash=one.hash)
     told = await turn.deps.actions.act(one.execution, turn.tenant, action, turn.by)
-    text = f"{'Yes' if act.yes else 'No'}: {told['will']}."
+    text = f"{'Yes' if act.yes else 'No'}: {told.will}."
     reply = said(turn, "acted", text, deed(told, one.execution) | {"waits": [shown(one)]}, status=202)
     return msgspec.structs.replace(reply, execution=one.execution, after=after)

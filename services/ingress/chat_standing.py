@@ -8,6 +8,7 @@ import msgspec
 from services.ingress.chat_turn import Turn
 from services.ingress.edge import Deps
 from services.ingress.why import explained
+from shared.api.executions import Acted
 from shared.chat import telling
 from shared.chat.model import Pending, Talk
 from shared.machine.status import TERMINAL, Status
@@ -93,9 +94,10 @@ def outcome(view: View) -> dict[str, Any]:
     return _about(view) | {"text": text[:MOST_TEXT], "output": view.output, "outputs": outputs, "errors": errors}
 
 
-def deed(told: dict[str, Any], execution: str) -> dict[str, Any]:
+def deed(told: Acted, execution: str) -> dict[str, Any]:
     """What was done to an execution, for a reader."""
-    return {name: told[name] for name in ("action", "will", "by")} | {"executionId": execution, "links": links(execution)}
+    said = {"action": told.action, "will": told.will, "by": told.by}
+    return said | {"executionId": execution, "links": links(execution)}
 
 
 async def end_of_history(turn: Turn, execution: str) -> str:

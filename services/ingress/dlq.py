@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
+from shared.api import operating
 from shared.api.bodies import MOST_LETTERS, LetterChoice
 from shared.errors import BadRequest, NotFound, TooMany
 from shared.http import Json, decode
@@ -46,7 +47,7 @@ async def list_letters(request: Request) -> Response:
         _check_execution(execution)
     before = _place(request.query_params.get("before", ""), "before")
     page = await deps.store.letters(tenant, limit=limit, before=before, execution=execution)
-    return Json({"letters": await _shown(deps, page.letters), "next": _next(page)})
+    return Json(operating.Letters(letters=await _shown(deps, page.letters), next=_next(page)))
 
 
 async def get_letter(request: Request) -> Response:
@@ -63,11 +64,11 @@ async def resend(request: Request) -> Response:
     result = await _wake(deps, tenant, letter.execution)
     if result == "full":
         raise TooMany("this execution's inbox is full", code="inbox_full")
-    answer = {"id": letter.id, "executionId": letter.execution, "result": _ANSWERS[result]}
+    answer = operating.Resent(id=letter.id, execution_id=letter.execution, result=_ANSWERS[result])
     if result in {"resent", "running"}:
         return Json(answer, status_code=202)
     [shown] = await _shown(deps, [letter])
-    return Json(answer | {"status": shown["executionStatus"]})
+    return Json(msgspec.structs.replace(answer, status=shown.execution_status))
 
 
 async def discard(request: Request) -> Response:
@@ -76,7 +77,7 @@ async def discard(request: Request) -> Response:
     letter = request.path_params["id"]
     if not await deps.store.discard(tenant, [letter]):
         raise _not_found(letter)
-    return Json({"id": letter, "result": "discarded"})
+    return Json(operating.Discarded(id=letter, result="discarded"))
 
 
 async def resend_many(request: Request) -> Response:
@@ -92,8 +93,9 @@ async def resend_many(request: Request) -> Response:
         letters = {letter.id: letter.execution for letter in page.letters}
         following = _next(page)
     woken = await _wake_all(deps, tenant, sorted({execution for execution in letters.values() if execution}))
-    rows = [_row(one, execution, woken.get(execution, "absent")) for one, execution in letters.items()]
-    return Json({"resent": sum(row["resent"] for row in rows), "results": rows, "next": following}, status_code=202)
+    rows = tuple(_row(one, execution, woken.get(execution, "absent")) for one, execution in letters.items())
+    answer = operating.ResentMany(resent=sum(row.resent for row in rows), results=rows, next=following)
+    return Json(answer, status_code=202)
 
 
 async def discard_many(request: Request) -> Response:
@@ -101,10 +103,10 @@ async def discard_many(request: Request) -> Response:
     deps, tenant = edge.known(request)
     asked = await _asked(request)
     if asked.ids is not None:
-        return Json({"discarded": await deps.store.discard(tenant, asked.ids), "next": None})
+        return Json(operating.DiscardedMany(discarded=await deps.store.discard(tenant, asked.ids), next=None))
     page = await deps.store.letters(tenant, limit=MOST_LETTERS, before=_place(asked.before, "$.before"))
     gone = await deps.store.discard(tenant, [letter.id for letter in page.letters])
-    return Json({"discarded": gone, "next": _next(page)})
+    return Json(operating.DiscardedMany(discarded=gone, next=_next(page)))
 
 
 async def _asked(request: Request) -> LetterChoice:
@@ -136,9 +138,9 @@ async def _wake_all(deps: Deps, tenant: str, executions: Sequence[str]) -> dict[
     return dict(zip(executions, await asyncio.gather(*map(one, executions)), strict=True))
 
 
-def _row(letter: str, execution: str, result: str) -> dict[str, Any]:
+def _row(letter: str, execution: str, result: str) -> operating.ResentRow:
     resent = result in {"resent", "running"}
-    return {"id": letter, "executionId": execution or None, "resent": resent, "result": _ANSWERS[result]}
+    return operating.ResentRow(id=letter, execution_id=execution or None, resent=resent, result=_ANSWERS[result])
 
 
 async def _letter(deps: Deps, tenant: str, request: Request) -> Letter:
@@ -153,32 +155,32 @@ def _not_found(letter: str) -> NotFound:
     return NotFound(f"there is no dead letter {letter[:100]}: GET /api/dlq lists them")
 
 
-async def _shown(deps: Deps, letters: Sequence[Letter]) -> list[dict[str, Any]]:
+async def _shown(deps: Deps, letters: Sequence[Letter]) -> tuple[operating.Letter, ...]:
     """Letters for a reader, each with where its execution stands now."""
     headers = await deps.reader.headers(sorted({letter.execution for letter in letters}))
     status = {header["id"]: header["status"] for header in headers}
-    return [_view(letter, status.get(letter.execution)) for letter in letters]
+    return tuple(_view(letter, status.get(letter.execution)) for letter in letters)
 
 
-def _view(letter: Letter, status: str | None) -> dict[str, Any]:
+def _view(letter: Letter, status: str | None) -> operating.Letter:
     links = {"self": f"/api/dlq/{letter.id}", "execution": f"/api/executions/{letter.execution}"}
-    return {
-        "id": letter.id,
-        "kind": letter.kind,
-        "reason": "undeliverable" if letter.kind == "execution" else "message dead",
-        "executionId": letter.execution,
-        "executionStatus": status,
-        "segment": letter.segment,
-        "messageId": letter.message or None,
-        "dlqId": letter.dlq or None,
-        "status": letter.status or None,
-        "retried": letter.retried,
-        "response": letter.excerpt or None,
-        "times": letter.times,
-        "firstAt": moment(letter.first_ms),
-        "at": moment(letter.at_ms),
-        "links": links | {"resend": f"/api/dlq/{letter.id}/resend"},
-    }
+    return operating.Letter(
+        id=letter.id,
+        kind=letter.kind,
+        reason="undeliverable" if letter.kind == "execution" else "message dead",
+        execution_id=letter.execution,
+        execution_status=status,
+        segment=letter.segment,
+        message_id=letter.message or None,
+        dlq_id=letter.dlq or None,
+        status=letter.status or None,
+        retried=letter.retried,
+        response=letter.excerpt or None,
+        times=letter.times,
+        first_at=moment(letter.first_ms),
+        at=moment(letter.at_ms),
+        links=links | {"resend": f"/api/dlq/{letter.id}/resend"},
+    )
 
 
 def _next(page: LetterPage) -> str | None:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from shared.api.bodies import DirectEvent, PublishedEvent
+from shared.api.executions import EventTaken, EventTold
 from shared.errors import NotFound, TooMany
 from shared.event_ports import NamedEvent
 from shared.http import Json, decode
@@ -27,7 +28,7 @@ async def publish(request: Request) -> Response:
     said = decode(_published, await edge.body(request, deps.settings.max_request_bytes) or b"{}")
     event = _event(request, tenant, said, said.key)
     woken = await deps.teller.publish(event)
-    return Json({"id": event.id, "name": event.name, "key": event.key, "woken": woken}, status_code=202)
+    return Json(EventTaken(id=event.id, name=event.name, key=event.key, woken=woken), status_code=202)
 
 
 async def tell(request: Request) -> Response:
@@ -41,7 +42,7 @@ async def tell(request: Request) -> Response:
         raise TooMany("this execution's inbox is full", code="inbox_full")
     if result == "absent":
         raise NotFound(f"there is no execution {execution[:60]}")
-    answer = {"executionId": execution, "id": event.id, "name": event.name, "result": _RESULTS.get(result, result)}
+    answer = EventTold(execution_id=execution, id=event.id, name=event.name, result=_RESULTS.get(result, result))
     return Json(answer, status_code=202 if result == "accepted" else 200)
 
 

@@ -13,6 +13,7 @@ from services.ingress.edge import Deps
 from shared import views
 from shared.again import check
 from shared.api.bodies import ACTIONS, Action, Again, BulkAction
+from shared.api.executions import Approval, Approvals, BulkDone, BulkRow, Rows
 from shared.errors import BadRequest, IntentionError, Unprocessable
 from shared.http import Json, decode
 from shared.logs import get_logger
@@ -34,7 +35,7 @@ async def list_executions(request: Request) -> Response:
     deps, tenant = edge.known(request)
     count = edge.number(request, "limit", 50, edge.PAGE_LIMIT, least=1)
     found = await search(deps.reader, tenant, _filter(request), before=request.query_params.get("before", ""), count=count)
-    return Json({"executions": [views.row(header) for header in found.rows], "next": found.next})
+    return Json(Rows(executions=tuple(views.row(header) for header in found.rows), next=found.next))
 
 
 def _filter(request: Request) -> Filter:
@@ -61,19 +62,19 @@ async def approvals(request: Request) -> Response:
     found = await search(deps.reader, tenant, Filter(status=_OPEN), before=before, count=count)
     asked = await deps.reader.asked([row["id"] for row in found.rows])
     rows = {row["id"]: row for row in found.rows}
-    shown = [
-        {
-            "executionId": execution,
-            "step": step,
-            "message": message or None,
+    shown = tuple(
+        Approval(
+            execution_id=execution,
+            step=step,
+            message=message or None,
             **views.held(hold_view(hold)),
-            "text": rows[execution].get("text") or None,
-            "status": rows[execution]["status"],
-            "links": {name: f"/api/executions/{execution}/{name}" for name in ("approve", "reject")},
-        }
+            text=rows[execution].get("text") or None,
+            status=rows[execution]["status"],
+            links={name: f"/api/executions/{execution}/{name}" for name in ("approve", "reject")},
+        )
         for execution, step, message, hold in asked
-    ]
-    return Json({"approvals": shown, "next": found.next})
+    )
+    return Json(Approvals(approvals=shown, next=found.next))
 
 
 async def bulk(request: Request) -> Response:
@@ -87,16 +88,16 @@ async def bulk(request: Request) -> Response:
     found = await search(deps.reader, tenant, asked.filter, before=asked.before, count=asked.limit)
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one(row: dict[str, str]) -> dict[str, Any]:
+    async def one(row: dict[str, str]) -> BulkRow:
         async with gate:
             told = await _one(deps, tenant, row["id"], action, by, dry_run=asked.dry_run)
-        return {"id": row["id"], "status": row["status"]} | told
+        return BulkRow(id=row["id"], status=row["status"], **told)
 
-    results = await asyncio.gather(*(one(row) for row in found.rows))
-    refused = sum(row["result"] == "refused" for row in results)
-    facts = {"action": asked.action, "by": by, "dryRun": asked.dry_run, "done": len(results) - refused, "refused": refused}
-    log.info("bulk.done", tenant=tenant, **facts)
-    answer = facts | {"looked": found.looked, "results": results, "next": found.next}
+    results = tuple(await asyncio.gather(*(one(row) for row in found.rows)))
+    refused = sum(row.result == "refused" for row in results)
+    facts: dict[str, Any] = {"action": asked.action, "by": by, "done": len(results) - refused, "refused": refused}
+    log.info("bulk.done", tenant=tenant, dry_run=asked.dry_run, **facts)
+    answer = BulkDone(**facts, dry_run=asked.dry_run, looked=found.looked, results=results, next=found.next)
     return Json(answer, status_code=200 if asked.dry_run else 202)
 
 
@@ -119,7 +120,7 @@ async def _one(deps: Deps, tenant: str, execution: str, action: Action | Again, 
         told = await deps.actions.act(execution, tenant, action, by, seen=False)
     except IntentionError as error:
         return {"result": "refused", "code": error.error_code, "message": error.message}
-    return {"result": "done", "will": told["will"]}
+    return {"result": "done", "will": told.will}
 
 
 async def _restart(deps: Deps, tenant: str, execution: str, asked: Again, by: str, *, dry_run: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
+from shared.api import operating
 from shared.api.bodies import GateReason
 from shared.errors import Forbidden, NotFound
 from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
@@ -30,11 +31,10 @@ async def list_gates(request: Request) -> Response:
     closed = await deps.between.gate_store.closed()
     lines = await deps.between.gate_store.audit(limit=AUDIT_SHOWN)
     everything = _operates(deps, tenant)
-    gates = [
-        _view(name, gate, all_of_it=everything) for name, gate in sorted(closed.items()) if everything or _shown(name, tenant)
-    ]
-    audit = [_line(line) for line in lines if everything or line["gate"] == tenant_gate(tenant)]
-    return Json({"gates": gates, "audit": audit})
+    shown = [(name, gate) for name, gate in sorted(closed.items()) if everything or _shown(name, tenant)]
+    gates = tuple(_view(name, gate, all_of_it=everything) for name, gate in shown)
+    audit = tuple(_line(line) for line in lines if everything or line["gate"] == tenant_gate(tenant))
+    return Json(operating.Gates(gates=gates, audit=audit))
 
 
 async def pause_tool(request: Request) -> Response:
@@ -90,32 +90,33 @@ async def _resume(deps: Deps, request: Request, names: tuple[str, ...], actor: s
     reason = await _reason(deps, request)
     count = await deps.between.gate_store.resume(*names, actor=actor, reason=reason)
     log.warning("gate.resumed", gates=names, actor=actor, reason=reason, were_closed=count)
-    return Json({"gate": names[0], "result": "resumed" if count else "was not closed"})
+    return Json(operating.GateResumed(gate=names[0], result="resumed" if count else "was not closed"))
 
 
 def _shown(name: str, tenant: str) -> bool:
     return not name.startswith(tenant_gate("")) or name == tenant_gate(tenant)
 
 
-def _view(name: str, gate: Gate, *, all_of_it: bool) -> dict[str, Any]:
+def _view(name: str, gate: Gate, *, all_of_it: bool) -> operating.Gate:
     """One gate. `actor` is a tenant's name, and not for every tenant's eyes."""
     kind, _, of = name.partition(":")
-    return {
-        "gate": name,
-        "kind": "circuit" if kind == "circuit" else "pause",
-        "tool": of if kind != "tenant" else None,
-        "tenant": of if kind == "tenant" else None,
-        "since": moment(gate.since_ms),
-        "until": moment(gate.until_ms),
-        "reason": gate.reason or None,
-        "actor": (gate.actor or None) if all_of_it else None,
-        "times": gate.times,
-        "probing": bool(gate.probe),
-    }
+    return operating.Gate(
+        gate=name,
+        kind="circuit" if kind == "circuit" else "pause",
+        tool=of if kind != "tenant" else None,
+        tenant=of if kind == "tenant" else None,
+        since=moment(gate.since_ms),
+        until=moment(gate.until_ms),
+        reason=gate.reason or None,
+        actor=(gate.actor or None) if all_of_it else None,
+        times=gate.times,
+        probing=bool(gate.probe),
+    )
 
 
-def _line(line: Mapping[str, Any]) -> dict[str, Any]:
-    return {"at": moment(line["at_ms"])} | {name: line[name] for name in ("what", "gate", "actor", "reason")}
+def _line(line: Mapping[str, Any]) -> operating.GateLine:
+    said = {name: line[name] for name in ("what", "gate", "actor", "reason")}
+    return operating.GateLine(at=moment(line["at_ms"]), **said)
 
 
 ROUTES: Final = [

@@ -1,6 +1,6 @@
 """`POST /api/plan`: what would be done and what it would cost, before anything is done. Nothing is stored."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.routing import Route
 from services.ingress import edge
 from services.ingress.edge import Deps
 from shared.accepting import Drafted
+from shared.api import operating
 from shared.calls import calls_of, spent
 from shared.forecast import Pace, forecast, standing
 from shared.http import Json, decode
@@ -29,7 +30,7 @@ async def plan(request: Request) -> Response:
     return Json(await priced(deps, drafted))
 
 
-async def priced(deps: Deps, drafted: Drafted) -> dict[str, Any]:
+async def priced(deps: Deps, drafted: Drafted) -> operating.Priced:
     """What is shown of a plan before it runs."""
     found, settings = drafted.plan, deps.settings
     pace = Pace(
@@ -42,31 +43,33 @@ async def priced(deps: Deps, drafted: Drafted) -> dict[str, Any]:
     retries, packed = settings.qstash_retries, settings.steps_per_message
     worst = allowance(demand_of(found), per_message=packed, retries=retries, limits=NO_LIMITS, level=Level.NORMAL)
     cost = spent([*calls_of(found)])
-    return {
-        "hash": drafted.hash,
-        "summary": drafted.summary,
-        "steps": [_step(found, step) for step in found.steps],
-        "sources": msgspec.to_builtins(drafted.planned.sources) if drafted.planned else [],
-        "cannotBeUndone": standing(found),
-        "policies": msgspec.to_builtins(drafted.marks),
-        "price": {
-            "messages": said.messages,
-            "reservedMessages": worst.units,
-            "durationMs": said.duration_ms,
-            "cost": cost.expected,
-            "worstCost": cost.worst,
-            "awaits": msgspec.to_builtins(said.awaited),
-            "guessed": list(said.guessed),
-        },
-    }
+    price = operating.Price(
+        messages=said.messages,
+        reserved_messages=worst.units,
+        duration_ms=said.duration_ms,
+        cost=cost.expected,
+        worst_cost=cost.worst,
+        awaits=tuple(operating.AwaitedStep(step=one.step, kind=one.kind) for one in said.awaited),
+        guessed=said.guessed,
+    )
+    return operating.Priced(
+        hash=drafted.hash,
+        summary=drafted.summary,
+        steps=tuple(_step(found, step) for step in found.steps),
+        sources=tuple(drafted.planned.sources) if drafted.planned else (),
+        cannot_be_undone=tuple(standing(found)),
+        policies=drafted.marks,
+        price=price,
+    )
 
 
-def _step(found: Plan, step: Step) -> dict[str, Any]:
-    shown: dict[str, Any] = {"name": step.name, "does": _does(step), "args": step.args, "needs": list(step.needs)}
+def _step(found: Plan, step: Step) -> operating.PricedStep:
+    called: dict[str, str] = {}
     if step.tool:
         contract = found.contracts[step.tool]
-        shown |= {"tool": step.tool, "version": contract.version, "effect": contract.effect, "undo": _undo(found, step)}
-    return shown | ({"approval": step.approve.message or True} if step.approve else {})
+        called = {"tool": step.tool, "version": contract.version, "effect": contract.effect, "undo": _undo(found, step)}
+    asked = (step.approve.message or True) if step.approve else False
+    return operating.PricedStep(name=step.name, does=_does(step), args=step.args, needs=step.needs, approval=asked, **called)
 
 
 def _does(step: Step) -> str:

@@ -2,18 +2,20 @@
 
 from typing import Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from services.ingress import edge
+from shared.api.operating import Quota
 from shared.http import Json
 
 
 async def get_quota(request: Request) -> Response:
     """Limits, what is spent and reserved of them, when they begin anew, and how many executions run."""
     deps, tenant = edge.known(request)
-    return Json({"tenant": tenant, **await deps.quota.report(tenant)})
+    return Json(msgspec.convert({"tenant": tenant, **await deps.quota.report(tenant)}, Quota))
 
 
 ROUTES: Final = [Route("/api/quota", get_quota, methods=["GET"])]

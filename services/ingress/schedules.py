@@ -11,6 +11,7 @@ from starlette.routing import Route
 from services.ingress import edge
 from shared.accepting import Repeating
 from shared.api.bodies import NewSchedule
+from shared.api.schedules import Scheduled, ScheduledByWords, ScheduleDeleted, ScheduleRun, Schedules
 from shared.clock import new_schedule_id, schedule_id_of
 from shared.errors import BadRequest, Conflict, Unprocessable
 from shared.http import Json, decode
@@ -53,7 +54,7 @@ async def create(request: Request) -> Response:
     return Json(view(schedule), status_code=201, headers={"Location": f"/api/schedules/{schedule.id}"})
 
 
-async def of_words(deps: edge.Deps, tenant: str, asked: Execute, found: Repeating, key: str) -> dict[str, Any]:
+async def of_words(deps: edge.Deps, tenant: str, asked: Execute, found: Repeating, key: str) -> ScheduledByWords:
     """Store the schedule that words ask for; with an Idempotency-Key, once."""
     if asked.confirm or asked.priority != "normal":
         raise BadRequest(
@@ -76,8 +77,8 @@ async def of_words(deps: edge.Deps, tenant: str, asked: Execute, found: Repeatin
         raise Conflict(f"the Idempotency-Key {key[:80]!r} was used for another request", code="idempotency_conflict")
     if before is None:
         await _add(deps, schedule)
-    told = {"summary": found.planned.summary, "sources": found.planned.sources}
-    return view(before or schedule) | told | {"repeated": before is not None}
+    told: dict[str, Any] = {"summary": found.planned.summary, "sources": tuple(found.planned.sources)}
+    return ScheduledByWords(**_view(before or schedule), **told, repeated=before is not None)
 
 
 async def _add(deps: edge.Deps, schedule: Schedule) -> None:
@@ -96,7 +97,7 @@ async def list_schedules(request: Request) -> Response:
     if before:
         _check_id(before)
     found, following = await deps.schedules.page(tenant, before=before, count=count)
-    return Json({"schedules": [view(schedule) for schedule in found], "next": following})
+    return Json(Schedules(schedules=tuple(view(schedule) for schedule in found), next=following))
 
 
 async def get_schedule(request: Request) -> Response:
@@ -109,7 +110,7 @@ async def delete(request: Request) -> Response:
     """Delete a schedule; its executions go on."""
     deps, tenant = edge.known(request)
     await deps.schedules.drop(request.path_params["id"], tenant)
-    return Json({"id": request.path_params["id"], "result": "deleted"})
+    return Json(ScheduleDeleted(id=request.path_params["id"], result="deleted"))
 
 
 async def pause(request: Request) -> Response:
@@ -139,9 +140,8 @@ async def run(request: Request) -> Response:
         raise Unprocessable(
             settled.error["message"], code=settled.error["code"], schedule=schedule.id, **settled.error["details"]
         )
-    answer: dict[str, Any] = {"id": schedule.id, "result": _RESULTS[settled.what], "executionId": settled.execution or None}
-    if settled.execution:
-        answer["links"] = {"execution": f"/api/executions/{settled.execution}"}
+    links = {"execution": f"/api/executions/{settled.execution}"} if settled.execution else {}
+    answer = ScheduleRun(id=schedule.id, result=_RESULTS[settled.what], execution_id=settled.execution or None, links=links)
     return Json(answer, status_code=200 if settled.what == "skipped" else 202)
 
 
@@ -152,25 +152,29 @@ _RESULTS: Final = {
 }
 
 
-def view(schedule: Schedule) -> dict[str, Any]:
+def view(schedule: Schedule) -> Scheduled:
     """A schedule for a reader."""
+    return Scheduled(**_view(schedule))
+
+
+def _view(schedule: Schedule) -> dict[str, Any]:
     base = f"/api/schedules/{schedule.id}"
     return {
         "id": schedule.id,
         "status": schedule.state,
         "cron": schedule.cron,
         "timezone": schedule.timezone,
-        "userId": schedule.user,
+        "user_id": schedule.user,
         "intent": schedule.text or None,
         "plan": schedule.plan,
         "overlap": schedule.overlap,
         "missed": schedule.missed,
-        "createdAt": moment(schedule.created_ms),
-        "nextAt": moment(schedule.next_ms),
-        "waiting": [moment(time_ms) for time_ms in schedule.waiting],
-        "lastScheduledFor": moment(schedule.last_ms),
-        "lastExecution": schedule.last_execution or None,
-        "lastError": schedule.last_error,
+        "created_at": moment(schedule.created_ms),
+        "next_at": moment(schedule.next_ms),
+        "waiting": tuple(moment(time_ms) for time_ms in schedule.waiting),
+        "last_scheduled_for": moment(schedule.last_ms),
+        "last_execution": schedule.last_execution or None,
+        "last_error": schedule.last_error,
         "runs": schedule.runs,
         "skipped": schedule.skipped,
         "failures": schedule.failures,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from services.ingress import schedules
 from services.ingress.edge import Deps
 from shared.accepting import Repeating
@@ -14,7 +16,7 @@ async def take(deps: Deps, tenant: str, asked: Execute, key: str) -> tuple[dict[
         taken = await deps.acceptor.take(tenant, asked, key)
     except Repeating as found:
         made = await schedules.of_words(deps, tenant, asked, found, key)
-        return made, 201, f"/api/schedules/{made['id']}"
+        return msgspec.to_builtins(made), 201, f"/api/schedules/{made.id}"
     body = taken.body
     if not taken.created:
         view = await deps.reader.view(taken.execution, tenant, count=0)

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
+from shared.api.executions import Answered
 from shared.callbacks import BadTicket
 from shared.errors import TooMany, Unauthorized
 from shared.http import Json, decode
@@ -31,7 +32,7 @@ async def called(request: Request) -> Response:
     result = await deps.called.tell(ticket, _said(decode(_anything, raw) if raw else None))
     if result == "full":
         raise TooMany("too much waits in this execution's inbox", code="inbox_full")
-    return Json({"result": _MOOT.get(result, result)}, status_code=202 if result == "accepted" else 200)
+    return Json(Answered(result=_MOOT.get(result, result)), status_code=202 if result == "accepted" else 200)
 
 
 def _said(data: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`GET /api/executions/{id}/why`: what it waits for."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
+from shared.api import executions
 from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
 from shared.http import Json
 from shared.redisdb.snapshots import Snapshot
@@ -26,24 +27,24 @@ async def get_why(request: Request) -> Response:
     return Json(shown(*await explained(deps, tenant, execution)))
 
 
-def shown(found: Snapshot, told: Why) -> dict[str, Any]:
+def shown(found: Snapshot, told: Why) -> executions.Why:
     """The answer, for whoever reads it."""
     header = found.execution.header
-    return {
-        "id": header.id,
-        "why": told.text,
-        "status": told.status,
-        "reason": header.reason or None,
-        "phase": header.phase,
-        "cause": header.cause or None,
-        "waits": [_wait(one) for one in told.waits],
-        "more": told.more,
-        "dueAt": moment(told.due_ms),
-        "leaseUntil": moment(told.lease_until_ms),
-        "lastMessageId": told.message or None,
-        "unseenSignals": told.unseen,
-        "broken": told.broken or None,
-    }
+    return executions.Why(
+        id=header.id,
+        why=told.text,
+        status=told.status,
+        reason=header.reason or None,
+        phase=header.phase,
+        cause=header.cause or None,
+        waits=tuple(_wait(one) for one in told.waits),
+        more=told.more,
+        due_at=moment(told.due_ms),
+        lease_until=moment(told.lease_until_ms),
+        last_message_id=told.message or None,
+        unseen_signals=told.unseen,
+        broken=told.broken or None,
+    )
 
 
 async def explained(deps: Deps, tenant: str, execution: str) -> tuple[Snapshot, Why]:
@@ -74,9 +75,15 @@ def _said(gates: Mapping[str, Gate], tenant: str, tool: str) -> str:
     return f"it fails so often that nobody calls it before {moment(gate.until_ms)}" if gate else ""
 
 
-def _wait(one: Wait) -> dict[str, Any]:
-    shown: dict[str, Any] = {"kind": one.kind, "owner": one.owner, "text": one.text, "step": one.step or None}
-    return shown | {"until": moment(one.until_ms), "detail": one.detail}
+def _wait(one: Wait) -> executions.Wait:
+    return executions.Wait(
+        kind=one.kind,
+        owner=one.owner,
+        text=one.text,
+        step=one.step or None,
+        until=moment(one.until_ms),
+        detail=one.detail,
+    )
 
 
 ROUTES: Final = [Route("/api/executions/{id}/why", get_why, methods=["GET"])]

@@ -64,10 +64,10 @@ def test_a_declaration_is_a_tool_with_its_contract() -> None:
 
 def test_readers_of_the_list_see_every_version() -> None:
     """And the newest one's promises and arguments."""
-    [bread] = [one for one in views.tools(registry()) if one["name"] == "buy_bread"]
+    [bread] = [one for one in views.tools(registry()) if one.name == "buy_bread"]
 
-    assert (bread["versions"], bread["contract"]["version"], bread["contract"]["effect"]) == (["2", "1"], "2", "idempotent")
-    assert set(bread["args"]["$defs"]["buy_bread_and_butter_args"]["properties"]) == {"loaves", "butter"}
+    assert (bread.versions, bread.contract.version, bread.contract.effect) == (("2", "1"), "2", "idempotent")
+    assert set(bread.args["$defs"]["buy_bread_and_butter_args"]["properties"]) == {"loaves", "butter"}
 
 
 async def test_a_call_runs_the_version_that_the_plan_pinned() -> None:

@@ -73,8 +73,8 @@ def test_the_schema_of_a_tool_is_its_signature() -> None:
     """Names, types, bounds and defaults, for readers of /api/tools."""
     shown = views.tools(registry())
 
-    assert [(tool["name"], tool["summary"]) for tool in shown] == [("visit", "Visit somebody.")]
-    schema = shown[0]["args"]["$defs"]["visit_args"]
+    assert [(tool.name, tool.summary) for tool in shown] == [("visit", "Visit somebody.")]
+    schema = shown[0].args["$defs"]["visit_args"]
     assert schema["required"] == ["place", "guests"]
     assert schema["properties"]["guests"] == {"type": "integer", "minimum": 1, "maximum": 5}
     assert schema["properties"]["how"] == {"enum": ["car", "foot"], "default": "foot"}
