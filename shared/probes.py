@@ -4,19 +4,25 @@ from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from shared.api.base import Standing
 from shared.http import Json
+from shared.openapi.operations import Operation, on
 
 
-def probe_routes(ready: Callable[[Request], Awaitable[None]]) -> list[Route]:
+def probe_routes(ready: Callable[[Request], Awaitable[None]]) -> list[Operation]:
     """Two routes; `ready` raises Unavailable with the reason when something is missing."""
 
     async def healthz(_: Request) -> Response:
-        return Json({"status": "ok"})
+        """Whether this process answers."""
+        return Json(Standing(status="ok"))
 
     async def readyz(request: Request) -> Response:
+        """Whether what this process needs answers too."""
         await ready(request)
-        return Json({"status": "ready"})
+        return Json(Standing(status="ready"))
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+    return [
+        on("GET", "/healthz", healthz, Standing, guards=()),
+        on("GET", "/readyz", readyz, Standing, errors=[503], guards=()),
+    ]

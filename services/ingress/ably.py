@@ -6,7 +6,6 @@ from typing import Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from shared.ably import TOKEN_S, api_key, execution_channel, reader_token
@@ -15,6 +14,8 @@ from shared.api.operating import ReaderToken
 from shared.errors import NotFound, Unavailable
 from shared.http import Json, decode
 from shared.logs import get_logger
+from shared.openapi.operations import on
+from shared.openapi.words import EXECUTION
 
 log = get_logger()
 MAX_BYTES: Final = 4_096
@@ -59,4 +60,14 @@ async def _watch(deps: edge.Deps, execution: str, tenant: str) -> int:
     return until_ms
 
 
-ROUTES: Final = [Route("/api/ably/token", give_token, methods=["POST"])]
+ROUTES: Final = [
+    on(
+        "POST",
+        "/api/ably/token",
+        give_token,
+        ReaderToken,
+        takes=WatchedExecution,
+        errors=[404],
+        example={"executionId": EXECUTION},
+    ),
+]

@@ -5,7 +5,6 @@ from typing import Any, Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
@@ -14,6 +13,7 @@ from shared.api.bodies import ACTIONS, Action, Again, Cancel, Fork
 from shared.errors import NotFound, TooMany
 from shared.http import Json, decode
 from shared.logs import get_logger
+from shared.openapi.operations import Operation, on
 from shared.ports import Accepted
 from shared.requests import links
 
@@ -89,18 +89,62 @@ async def _action(request: Request, name: str) -> Action:
     return found
 
 
+def _acts(name: str, example: dict[str, Any]) -> Operation:
+    """The route of an action; a body without anything that must be in it may be left out."""
+    body = ACTIONS[name]
+    needed = any(one.required for one in msgspec.structs.fields(body))
+    return on(
+        "POST",
+        f"/api/executions/{{id}}/{name}",
+        act,
+        {202: executions.Acted},
+        takes=body if needed else None,
+        may_take=body,
+        options=["X-Actor"],
+        errors=[409, 422, 429],
+        example=example,
+        about=f"{name.capitalize()} it. {body.__doc__}",
+    )
+
+
+_AGAIN: Final[dict[str, Any]] = {"options": ["X-Actor", "Idempotency-Key"], "errors": [409, 422, 429], "place": True}
 ROUTES: Final = [
-    Route("/api/executions/{id}/cancel", cancel, methods=["POST"]),
-    Route("/api/executions/{id}/pause", act, methods=["POST"]),
-    Route("/api/executions/{id}/resume", act, methods=["POST"]),
-    Route("/api/executions/{id}/compensate", act, methods=["POST"]),
-    Route("/api/executions/{id}/retry", act, methods=["POST"]),
-    Route("/api/executions/{id}/skip", act, methods=["POST"]),
-    Route("/api/executions/{id}/edit", act, methods=["POST"]),
-    Route("/api/executions/{id}/approve", act, methods=["POST"]),
-    Route("/api/executions/{id}/confirm", act, methods=["POST"]),
-    Route("/api/executions/{id}/reject", act, methods=["POST"]),
-    Route("/api/executions/{id}/settle", act, methods=["POST"]),
-    Route("/api/executions/{id}/restart", restart, methods=["POST"]),
-    Route("/api/executions/{id}/fork", fork, methods=["POST"]),
+    on(
+        "POST",
+        "/api/executions/{id}/cancel",
+        cancel,
+        {200: executions.NotCancelled, 202: executions.Cancelling},
+        may_take=Cancel,
+        options=["X-Actor"],
+        errors=[429],
+        example={"reason": "not needed any more", "undo": True},
+    ),
+    _acts("pause", {"version": 7}),
+    _acts("resume", {}),
+    _acts("compensate", {"version": 7}),
+    _acts("retry", {"step": "book"}),
+    _acts("skip", {"step": "book", "output": {"id": "by telephone"}}),
+    _acts("edit", {"step": "book", "args": {"party_size": 3}}),
+    _acts("approve", {"step": "pay", "argsHash": "0a1b2c3d4e5f6071", "note": "checked"}),
+    _acts("confirm", {"planHash": "0a1b2c3d4e5f6071"}),
+    _acts("reject", {"step": "pay", "note": "too dear"}),
+    _acts("settle", {"step": "pay", "happened": True, "output": {"receipt": "r-1"}}),
+    on(
+        "POST",
+        "/api/executions/{id}/restart",
+        restart,
+        {202: executions.RunAgain},
+        may_take=Again,
+        example={"acceptEffects": True},
+        **_AGAIN,
+    ),
+    on(
+        "POST",
+        "/api/executions/{id}/fork",
+        fork,
+        {202: executions.RunAgain},
+        takes=Fork,
+        example={"step": "book", "acceptEffects": True},
+        **_AGAIN,
+    ),
 ]

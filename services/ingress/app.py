@@ -1,10 +1,12 @@
 """Ingress as an ASGI application: decode, one call, encode."""
 
+from pathlib import Path
+from typing import Any, Final
+
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Lifespan
 
 from services.ingress import (
@@ -30,11 +32,17 @@ from services.ingress import (
 from services.ingress.edge import Deps
 from shared import views
 from shared.api import executions, operating
+from shared.api.schedules import ScheduledByWords
 from shared.errors import NotFound
 from shared.http import ERROR_HANDLERS, Json, decode
 from shared.logs import get_logger
+from shared.machine.plan import Plan
+from shared.openapi.operations import on
+from shared.openapi.serving import describing
+from shared.openapi.words import api_of
 from shared.planner import Profile
 from shared.probes import probe_routes
+from shared.redisdb.step_logs import ShownLog
 from shared.requests import Execute
 from shared.settings import Settings
 from shared.telemetry import scraping, serving
@@ -133,39 +141,66 @@ async def ready(request: Request) -> None:
     await deps.reader.ping()
 
 
+ABOUT: Final = (
+    "Takes intents and plans, tells of executions, and takes what people say to them. A 202 means that it is durable. Times in "
+    "fields named `...At` are ISO 8601 in UTC, in fields named `..._ms` unix ms."
+)
+API: Final = api_of("intention engine: ingress", ABOUT, "key", "metrics", examples=Path(__file__).with_name("examples.json"))
+_PAGE: Final = ["first", "limit"]
+ROUTES: Final = [
+    on(
+        "POST",
+        "/api/execute",
+        execute,
+        {201: ScheduledByWords, 202: executions.Begun},
+        takes=Execute,
+        options=["Idempotency-Key"],
+        errors=[409, 422, 429],
+        example={"intent": "Book a table for 2 at 7pm and text me the confirmation", "userId": "test-user"},
+        place=True,
+    ),
+    *finding.ROUTES,
+    on("GET", "/api/executions/{id}", get_execution, executions.Execution, query=_PAGE),
+    on("GET", "/api/executions/{id}/history", get_history, executions.History, query=["after", "limit"]),
+    on("GET", "/api/executions/{id}/plan", get_plan, Plan),
+    on("GET", "/api/executions/{id}/steps/{step}/output", get_output, Any),
+    on("GET", "/api/executions/{id}/steps/{step}/logs", get_logs, ShownLog),
+    on("GET", "/api/executions/{id}/steps/{step}/items", get_items, executions.Items, query=_PAGE),
+    on("GET", "/api/users/{user}/profile", get_profile, Profile),
+    on(
+        "PUT",
+        "/api/users/{user}/profile",
+        put_profile,
+        Profile,
+        takes=Profile,
+        example={"name": "Ann", "party_size": 2},
+    ),
+    on("GET", "/api/tools", list_tools, operating.Tools),
+    *ably.ROUTES,
+    *actions.ROUTES,
+    *chat.ROUTES,
+    *dlq.ROUTES,
+    *events.ROUTES,
+    *export.ROUTES,
+    *gates.ROUTES,
+    *live.ROUTES,
+    *overview.ROUTES,
+    *planning.ROUTES,
+    *quota.ROUTES,
+    *schedules.ROUTES,
+    *site.ROUTES,
+    *waits.ROUTES,
+    *why.ROUTES,
+    *scraping.ROUTES,
+    *probe_routes(ready),
+    describing(API),
+]
+
+
 def build_app(lifespan: Lifespan[Starlette] | None = None, settings: Settings | None = None) -> Starlette:
-    """The routes (without `settings`: those that need none); `app.state.deps` is set by the lifespan, or by a test."""
+    """`app.state.deps` is set by the lifespan, or by a test; without `settings` nothing is traced."""
     return Starlette(
-        routes=[
-            Route("/api/execute", execute, methods=["POST"]),
-            *finding.ROUTES,
-            Route("/api/executions/{id}", get_execution, methods=["GET"]),
-            Route("/api/executions/{id}/history", get_history, methods=["GET"]),
-            Route("/api/executions/{id}/plan", get_plan, methods=["GET"]),
-            Route("/api/executions/{id}/steps/{step}/output", get_output, methods=["GET"]),
-            Route("/api/executions/{id}/steps/{step}/logs", get_logs, methods=["GET"]),
-            Route("/api/executions/{id}/steps/{step}/items", get_items, methods=["GET"]),
-            Route("/api/users/{user}/profile", get_profile, methods=["GET"]),
-            Route("/api/users/{user}/profile", put_profile, methods=["PUT"]),
-            Route("/api/tools", list_tools, methods=["GET"]),
-            *ably.ROUTES,
-            *actions.ROUTES,
-            *chat.ROUTES,
-            *dlq.ROUTES,
-            *events.ROUTES,
-            *export.ROUTES,
-            *gates.ROUTES,
-            *live.ROUTES,
-            *overview.ROUTES,
-            *planning.ROUTES,
-            *quota.ROUTES,
-            *schedules.ROUTES,
-            *site.ROUTES,
-            *waits.ROUTES,
-            *why.ROUTES,
-            *(scraping.routes(settings) if settings else ()),
-            *probe_routes(ready),
-        ],
+        routes=ROUTES,
         exception_handlers=ERROR_HANDLERS,
         middleware=serving.middleware(on=settings is not None and settings.telemetry),
         lifespan=lifespan,

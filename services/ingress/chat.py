@@ -9,7 +9,6 @@ from typing import Any, Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import chat_stream, edge
 from services.ingress.chat_begin import asked_by_model, begun
@@ -21,11 +20,13 @@ from services.ingress.streams import EventStream
 from services.ingress.taking import take
 from shared.actions import ACTOR_MOST
 from shared.api.bodies import Chat
+from shared.api.chat import Replied
 from shared.chat.model import QUESTIONS, Open, Talk
 from shared.chat.understand import understand
 from shared.errors import Conflict, TooMany
 from shared.http import Json, decode
 from shared.machine.status import TERMINAL
+from shared.openapi.operations import STREAM, on
 from shared.planner import Question
 from shared.redisdb.talks import Kept, Said
 
@@ -154,4 +155,16 @@ async def _keep(turn: Turn, reply: Reply) -> None:
         await turn.deps.talks.save(turn.tenant, turn.user, turn.conversation, Kept(talk=reply.talk, said=said))
 
 
-ROUTES: Final = [Route("/api/chat", chat, methods=["POST"])]
+ROUTES: Final = [
+    on(
+        "POST",
+        "/api/chat",
+        chat,
+        {200: (Replied, STREAM), 201: Replied, 202: Replied},
+        takes=Chat,
+        options=["Idempotency-Key", "X-Actor", "Accept"],
+        errors=[404, 409, 422, 429],
+        example={"message": "Book a table for 2 at 7pm", "userId": "test-user"},
+        place=True,
+    ),
+]

@@ -9,7 +9,6 @@ from typing import Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
@@ -18,6 +17,7 @@ from shared.api.bodies import MOST_LETTERS, LetterChoice
 from shared.errors import BadRequest, NotFound, TooMany
 from shared.http import Json, decode
 from shared.logs import get_logger
+from shared.openapi.operations import on
 from shared.ports import Accepted, Letter, LetterPage
 from shared.redisdb import keys
 from shared.views import moment
@@ -204,10 +204,17 @@ def _check_execution(execution: str) -> None:
 
 
 ROUTES: Final = [
-    Route("/api/dlq", list_letters, methods=["GET"]),
-    Route("/api/dlq/resend", resend_many, methods=["POST"]),
-    Route("/api/dlq/discard", discard_many, methods=["POST"]),
-    Route("/api/dlq/{id}", get_letter, methods=["GET"]),
-    Route("/api/dlq/{id}", discard, methods=["DELETE"]),
-    Route("/api/dlq/{id}/resend", resend, methods=["POST"]),
+    on("GET", "/api/dlq", list_letters, operating.Letters, query=["limit", "before", "execution"]),
+    on("POST", "/api/dlq/resend", resend_many, {202: operating.ResentMany}, takes=LetterChoice, example={"all": True}),
+    on(
+        "POST",
+        "/api/dlq/discard",
+        discard_many,
+        operating.DiscardedMany,
+        takes=LetterChoice,
+        example={"ids": ["dlq_0a_019aa0000000700080000000000000aa_3"]},
+    ),
+    on("GET", "/api/dlq/{id}", get_letter, operating.Letter),
+    on("DELETE", "/api/dlq/{id}", discard, operating.Discarded),
+    on("POST", "/api/dlq/{id}/resend", resend, {200: operating.Resent, 202: operating.Resent}, errors=[429]),
 ]

@@ -6,7 +6,6 @@ from typing import Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from shared.api.bodies import DirectEvent, PublishedEvent
@@ -14,6 +13,7 @@ from shared.api.executions import EventTaken, EventTold
 from shared.errors import NotFound, TooMany
 from shared.event_ports import NamedEvent
 from shared.http import Json, decode
+from shared.openapi.operations import on
 
 _RESULTS: Final = {"duplicate": "was sent before", "terminal": "is over already; nothing was told"}
 
@@ -53,6 +53,24 @@ def _event(request: Request, tenant: str, said: DirectEvent, key: str) -> NamedE
 
 
 ROUTES: Final = [
-    Route("/api/events/{name}", publish, methods=["POST"]),
-    Route("/api/executions/{id}/events/{name}", tell, methods=["POST"]),
+    on(
+        "POST",
+        "/api/events/{name}",
+        publish,
+        {202: EventTaken},
+        may_take=PublishedEvent,
+        options=["Idempotency-Key"],
+        errors=[409, 429],
+        example={"key": "order-17", "data": {"amount": 42}},
+    ),
+    on(
+        "POST",
+        "/api/executions/{id}/events/{name}",
+        tell,
+        {200: EventTold, 202: EventTold},
+        may_take=DirectEvent,
+        options=["Idempotency-Key"],
+        errors=[409, 429],
+        example={"data": {"amount": 42}, "id": "payment-17"},
+    ),
 ]

@@ -4,11 +4,12 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.why import explained, shown
+from shared.api.executions import Exported
 from shared.export import export
+from shared.openapi.operations import on
 
 
 async def get_export(request: Request) -> Response:
@@ -21,4 +22,4 @@ async def get_export(request: Request) -> Response:
     return StreamingResponse(parts, media_type="application/json", headers=headers)
 
 
-ROUTES: Final = [Route("/api/executions/{id}/export", get_export, methods=["GET"])]
+ROUTES: Final = [on("GET", "/api/executions/{id}/export", get_export, Exported)]

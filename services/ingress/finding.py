@@ -6,18 +6,18 @@ from typing import Any, Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
 from shared import views
 from shared.again import check
 from shared.api.bodies import ACTIONS, Action, Again, BulkAction
-from shared.api.executions import Approval, Approvals, BulkDone, BulkRow, Rows
+from shared.api.executions import Approvals, BulkDone, BulkRow, OpenApproval, Rows
 from shared.errors import BadRequest, IntentionError, Unprocessable
 from shared.http import Json, decode
 from shared.logs import get_logger
 from shared.machine.status import TERMINAL, Status
+from shared.openapi.operations import on
 from shared.redisdb.reader import hold_view
 from shared.search import Filter, search
 
@@ -63,7 +63,7 @@ async def approvals(request: Request) -> Response:
     asked = await deps.reader.asked([row["id"] for row in found.rows])
     rows = {row["id"]: row for row in found.rows}
     shown = tuple(
-        Approval(
+        OpenApproval(
             execution_id=execution,
             step=step,
             message=message or None,
@@ -134,7 +134,22 @@ async def _restart(deps: Deps, tenant: str, execution: str, asked: Again, by: st
 
 
 ROUTES: Final = [
-    Route("/api/executions", list_executions, methods=["GET"]),
-    Route("/api/executions/bulk", bulk, methods=["POST"]),
-    Route("/api/approvals", approvals, methods=["GET"]),
+    on(
+        "GET",
+        "/api/executions",
+        list_executions,
+        Rows,
+        query=["status", "reason", "text", "createdAfter", "createdBefore", "before", "limit"],
+    ),
+    on(
+        "POST",
+        "/api/executions/bulk",
+        bulk,
+        {200: BulkDone, 202: BulkDone},
+        takes=BulkAction,
+        options=["X-Actor"],
+        errors=[404, 422],
+        example={"action": "cancel", "filter": {"status": ["SUSPENDED"]}, "with": {"reason": "cleared"}, "dryRun": True},
+    ),
+    on("GET", "/api/approvals", approvals, Approvals, query=["before", "limit"]),
 ]

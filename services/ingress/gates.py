@@ -6,7 +6,6 @@ from typing import Any, Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
@@ -16,6 +15,7 @@ from shared.errors import Forbidden, NotFound
 from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
 from shared.http import Json, decode
 from shared.logs import get_logger
+from shared.openapi.operations import on
 from shared.views import moment
 
 log = get_logger()
@@ -119,10 +119,11 @@ def _line(line: Mapping[str, Any]) -> operating.GateLine:
     return operating.GateLine(at=moment(line["at_ms"]), **said)
 
 
+_BODY: Final[dict[str, Any]] = {"may_take": GateReason, "example": {"reason": "the partner is being repaired"}}
 ROUTES: Final = [
-    Route("/api/gates", list_gates, methods=["GET"]),
-    Route("/api/tools/{tool}/pause", pause_tool, methods=["POST"]),
-    Route("/api/tools/{tool}/resume", resume_tool, methods=["POST"]),
-    Route("/api/tenant/pause", pause_tenant, methods=["POST"]),
-    Route("/api/tenant/resume", resume_tenant, methods=["POST"]),
+    on("GET", "/api/gates", list_gates, operating.Gates),
+    on("POST", "/api/tools/{tool}/pause", pause_tool, operating.Gate, errors=[403], **_BODY),
+    on("POST", "/api/tools/{tool}/resume", resume_tool, operating.GateResumed, errors=[403], **_BODY),
+    on("POST", "/api/tenant/pause", pause_tenant, operating.Gate, **_BODY),
+    on("POST", "/api/tenant/resume", resume_tenant, operating.GateResumed, **_BODY),
 ]

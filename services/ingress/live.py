@@ -7,7 +7,6 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge, streams
 from services.ingress.streams import EventStream
@@ -19,6 +18,7 @@ from shared.live.live import FORGOTTEN, Live
 from shared.live.log import Event
 from shared.live.topic import Dropped, Topic
 from shared.machine.status import Status
+from shared.openapi.operations import STREAM, on
 from shared.redisdb.reader import LINE_ID
 
 MOST_IDS: Final = 200
@@ -129,6 +129,22 @@ async def _fed(
 
 
 ROUTES: Final = [
-    Route("/api/executions/{id}/events", execution_events, methods=["GET"]),
-    Route("/api/events", tenant_events, methods=["GET"]),
+    on(
+        "GET",
+        "/api/executions/{id}/events",
+        execution_events,
+        STREAM,
+        query=["after"],
+        options=["Last-Event-ID"],
+        errors=[400, 429],
+    ),
+    on(
+        "GET",
+        "/api/events",
+        tenant_events,
+        STREAM,
+        query=["status", "execution", "after"],
+        options=["Last-Event-ID"],
+        errors=[400, 429],
+    ),
 ]

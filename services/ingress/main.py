@@ -67,7 +67,7 @@ def create(settings: Settings) -> Starlette:
                 background=engine.background,
                 tracer=engine.tracer,
             )
-            app.state.exposition = scraping.open_exposition(engine, scraping.counted(engine))
+            app.state.scraped = scraping.open_scraped(engine, scraping.counted(engine))
             engine.qstash.announce()
             yield
 

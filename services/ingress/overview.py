@@ -5,7 +5,6 @@ from typing import Any, Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
@@ -14,6 +13,7 @@ from shared.api import overview as told
 from shared.api.operating import Allowance
 from shared.circuit import Breaker
 from shared.http import Json
+from shared.openapi.operations import on
 from shared.redisdb.tallies import Minute, Tally
 from shared.views import moment
 
@@ -80,4 +80,4 @@ def _channel(breaker: Breaker) -> dict[str, Any]:
     return {"there": breaker.there if known else None, "error": breaker.error or None, "away_ms": breaker.away_ms}
 
 
-ROUTES: Final = [Route("/api/overview", get_overview, methods=["GET"])]
+ROUTES: Final = [on("GET", "/api/overview", get_overview, told.Overview)]

@@ -5,7 +5,6 @@ from typing import Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
@@ -15,6 +14,7 @@ from shared.calls import calls_of, spent
 from shared.forecast import Pace, forecast, standing
 from shared.http import Json, decode
 from shared.machine.plan import Plan, Step, Undo
+from shared.openapi.operations import on
 from shared.quota import Level, Limits, allowance, demand_of
 from shared.requests import Execute
 
@@ -86,4 +86,14 @@ def _undo(found: Plan, step: Step) -> str:
     return "nothing to undo" if found.contracts[step.tool].undo is Undo.NONE else "by its own key"
 
 
-ROUTES: Final = [Route("/api/plan", plan, methods=["POST"])]
+ROUTES: Final = [
+    on(
+        "POST",
+        "/api/plan",
+        plan,
+        operating.Priced,
+        takes=Execute,
+        errors=[422],
+        example={"intent": "Book a table for 2 at 7pm and text me the confirmation", "userId": "test-user"},
+    ),
+]

@@ -5,11 +5,11 @@ from typing import Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from shared.api.operating import Quota
 from shared.http import Json
+from shared.openapi.operations import on
 
 
 async def get_quota(request: Request) -> Response:
@@ -18,4 +18,4 @@ async def get_quota(request: Request) -> Response:
     return Json(msgspec.convert({"tenant": tenant, **await deps.quota.report(tenant)}, Quota))
 
 
-ROUTES: Final = [Route("/api/quota", get_quota, methods=["GET"])]
+ROUTES: Final = [on("GET", "/api/quota", get_quota, Quota)]

@@ -6,7 +6,6 @@ from typing import Any, Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from shared.accepting import Repeating
@@ -16,6 +15,7 @@ from shared.clock import new_schedule_id, schedule_id_of
 from shared.errors import BadRequest, Conflict, Unprocessable
 from shared.http import Json, decode
 from shared.logs import get_logger
+from shared.openapi.operations import on
 from shared.redisdb import keys
 from shared.requests import Execute
 from shared.schedules import timing
@@ -190,11 +190,25 @@ def _check_id(schedule: str) -> None:
 
 
 ROUTES: Final = [
-    Route("/api/schedules", create, methods=["POST"]),
-    Route("/api/schedules", list_schedules, methods=["GET"]),
-    Route("/api/schedules/{id}", get_schedule, methods=["GET"]),
-    Route("/api/schedules/{id}", delete, methods=["DELETE"]),
-    Route("/api/schedules/{id}/pause", pause, methods=["POST"]),
-    Route("/api/schedules/{id}/resume", resume, methods=["POST"]),
-    Route("/api/schedules/{id}/run", run, methods=["POST"]),
+    on(
+        "POST",
+        "/api/schedules",
+        create,
+        {201: Scheduled},
+        takes=NewSchedule,
+        errors=[422],
+        example={
+            "cron": "0 18 * * 5",
+            "timezone": "Europe/Berlin",
+            "intent": "Book a table for 2 at 8pm",
+            "userId": "test-user",
+        },
+        place=True,
+    ),
+    on("GET", "/api/schedules", list_schedules, Schedules, query=["before", "limit"]),
+    on("GET", "/api/schedules/{id}", get_schedule, Scheduled),
+    on("DELETE", "/api/schedules/{id}", delete, ScheduleDeleted),
+    on("POST", "/api/schedules/{id}/pause", pause, Scheduled),
+    on("POST", "/api/schedules/{id}/resume", resume, Scheduled),
+    on("POST", "/api/schedules/{id}/run", run, {200: ScheduleRun, 202: ScheduleRun}, errors=[409, 422, 429]),
 ]

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
@@ -13,6 +12,7 @@ from shared.api.executions import Answered
 from shared.callbacks import BadTicket
 from shared.errors import TooMany, Unauthorized
 from shared.http import Json, decode
+from shared.openapi.operations import on
 
 _anything: "msgspec.json.Decoder[Any]" = msgspec.json.Decoder()
 MAX_BYTES = 65_536
@@ -42,4 +42,15 @@ def _said(data: Any) -> dict[str, Any]:
 
 _MOOT = {"duplicate": "was called before", "terminal": "the execution is over", "absent": "the execution is gone"}
 
-ROUTES = [Route("/api/waits/{token}", called, methods=["POST"])]
+ROUTES = [
+    on(
+        "POST",
+        "/api/waits/{token}",
+        called,
+        {200: Answered, 202: Answered},
+        may_take=Any,
+        errors=[401, 429, 503],
+        guards=(),
+        example={"paid": True},
+    ),
+]

@@ -6,13 +6,13 @@ from typing import Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.edge import Deps
 from shared.api import executions
 from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
 from shared.http import Json
+from shared.openapi.operations import on
 from shared.redisdb.snapshots import Snapshot
 from shared.views import moment
 from shared.why import Wait, Why, why
@@ -86,4 +86,4 @@ def _wait(one: Wait) -> executions.Wait:
     )
 
 
-ROUTES: Final = [Route("/api/executions/{id}/why", get_why, methods=["GET"])]
+ROUTES: Final = [on("GET", "/api/executions/{id}/why", get_why, executions.Why)]

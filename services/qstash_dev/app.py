@@ -16,7 +16,7 @@ from services.qstash_dev import filters
 from services.qstash_dev.deps import Deps, user
 from services.qstash_dev.faults.edge import FaultyEdge
 from services.qstash_dev.faults.plan import Plan
-from services.qstash_dev.openapi import shapes
+from services.qstash_dev.openapi import document, shapes
 from services.qstash_dev.openapi.operations import BYTES, Handler, Operation, on
 from services.qstash_dev.openapi.words import OPTIONS
 from services.qstash_dev.quota import Burst, Limited, on_limited
@@ -73,9 +73,12 @@ ROUTES = [
 ]
 
 
+API = document.API
+
+
 def _guarded(route: Operation) -> Operation:
     """Asks who calls before anything of the request is read."""
-    if not route.guarded:
+    if not route.said.guards:
         return route
     handler: Handler = route.endpoint
 

@@ -60,7 +60,7 @@ class _Item(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
-class _Body(msgspec.Struct, frozen=True):
+class AblyBody(msgspec.Struct, frozen=True):
     """Of a batch, or an envelope."""
 
     items: list[msgspec.Raw] | None = None
@@ -69,7 +69,7 @@ class _Body(msgspec.Struct, frozen=True):
     messages: list[msgspec.Raw] | None = None
 
 
-_body, _item, _channel = msgspec.json.Decoder(_Body), msgspec.json.Decoder(_Item), msgspec.json.Decoder(_Channel)
+_body, _item, _channel = msgspec.json.Decoder(AblyBody), msgspec.json.Decoder(_Item), msgspec.json.Decoder(_Channel)
 _raw, _any = msgspec.json.Decoder(_Raw), msgspec.json.Decoder()
 
 

@@ -3,23 +3,28 @@
 import base64
 import binascii
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Lifespan
 
+from services.resume.ably_bodies import AblyBody
 from services.resume.subscriber.running import Subscriber
-from services.resume.webhook import RESUME_PATH, Webhook
+from services.resume.webhook import RESUME_PATH, Asked, Webhook
+from shared.api.signed import Hinted, Result, Soundness, Subscription, Swept, Watching
 from shared.dead_letters import excerpt, letter_of
 from shared.http import ERROR_HANDLERS, Json, read_body
 from shared.invariant import Invariant
 from shared.logs import get_logger
 from shared.machine.decision import Line
 from shared.numbers import whole
+from shared.openapi.operations import on
+from shared.openapi.serving import describing
+from shared.openapi.words import EXECUTION, SIGNED, api_of
 from shared.ports import Letter, Store
 from shared.probes import probe_routes
 from shared.qstash import FAILED_PATH, Body
@@ -81,13 +86,13 @@ async def sweep(request: Request) -> Response:
     """
     deps: Deps = request.app.state.deps
     moved, left = await deps.watchdog.sweep_within(SWEEP_S, every_s=deps.sweep_s)
-    return Json({"moved": moved, "left": left})
+    return Json(Swept(moved=moved, left=left))
 
 
 async def watching(request: Request) -> Response:
     """How the watchdog of this process stands: counts since its start, its window, and what it saw last."""
     deps: Deps = request.app.state.deps
-    return Json(deps.watchdog.report())
+    return Json(msgspec.convert(deps.watchdog.report(), Watching))
 
 
 async def failed(request: Request) -> Response:
@@ -99,7 +104,7 @@ async def failed(request: Request) -> Response:
         keys.partition_of(body.execution_id)
     except (msgspec.DecodeError, binascii.Error, ValueError) as error:
         log.warning("message.dead", error=f"the failure callback is not readable: {error}")
-        return Json({"result": "not readable"})
+        return Json(Result(result="not readable"))
     facts = {"id": letter.source_message_id, "status": letter.status, "retried": letter.retried, "dlq": letter.dlq_id}
     log.warning("message.dead", execution=body.execution_id, segment=body.segment, **facts)
     line = Line(event="message.dead", detail={"segment": body.segment, **facts})
@@ -121,7 +126,7 @@ async def failed(request: Request) -> Response:
         await deps.store.count(body.execution_id, letter.source_message_id, letter.retried + 1 + again)
         if deps.quota:
             deps.quota.settle_soon(body.execution_id)
-    return Json({"result": "noted"})
+    return Json(Result(result="noted"))
 
 
 def _excerpt(answer: str) -> str:
@@ -135,16 +140,16 @@ def _excerpt(answer: str) -> str:
 async def invariant(request: Request) -> Response:
     """Whether anything was found that nothing would ever move: 200, or 503 for whoever watches status codes. Counts, no ids."""
     deps: Deps = request.app.state.deps
-    report = deps.invariant.report()
-    return Json(report, status_code=200 if report["ok"] else 503)
+    report = msgspec.convert(deps.invariant.report(), Soundness)
+    return Json(report, status_code=200 if report.ok else 503)
 
 
 async def mesh_health(request: Request) -> Response:
     """How the second channel's subscriber is: 200, or 503 when it has not been connected for more than a minute. No ids."""
     subscriber = request.app.state.deps.subscriber
     if subscriber is None:
-        return Json({"configured": False})
-    return Json(subscriber.report(), status_code=200 if subscriber.ok() else 503)
+        return Json(Subscription(configured=False))
+    return Json(msgspec.convert(subscriber.report(), Subscription), status_code=200 if subscriber.ok() else 503)
 
 
 async def ready(request: Request) -> None:
@@ -153,19 +158,54 @@ async def ready(request: Request) -> None:
     await deps.reader.ping()
 
 
+HINTED: Final = (
+    "A hint that an execution should be looked at. From Ably: a batch, an envelope, or a bare message with its headers. From "
+    "anybody else: an execution's id. 200 or 202 once it is durable."
+)
+API: Final = api_of(
+    "intention engine: resume",
+    "Wakes what stopped: hints of Ably and of others, the watchdog's rounds, and QStash's word that a message is dead.",
+    "key",
+    *SIGNED,
+    "ably",
+    "mesh",
+    "metrics",
+)
+ROUTES: Final = [
+    on(
+        "POST",
+        RESUME_PATH,
+        resume,
+        {200: Hinted, 202: Hinted},
+        takes=(Asked, AblyBody),
+        errors=[404],
+        guards=("key", *SIGNED, "ably", "mesh"),
+        example={"executionId": EXECUTION},
+        about=HINTED,
+    ),
+    on("POST", SWEEP_PATH, sweep, Swept, errors=[413], guards=SIGNED),
+    on(
+        "POST",
+        FAILED_PATH,
+        failed,
+        Result,
+        takes=DeadLetter,
+        guards=SIGNED,
+        example={"sourceMessageId": "msg_1", "status": 500, "retried": 3, "sourceBody": "e30=", "body": "", "dlqId": "1-0"},
+    ),
+    on("GET", "/api/health/invariant", invariant, {200: Soundness, 503: Soundness}, guards=()),
+    on("GET", "/api/health/mesh", mesh_health, {200: Subscription, 503: Subscription}, guards=()),
+    on("GET", "/api/health/watchdog", watching, Watching, guards=()),
+    *scraping.ROUTES,
+    *probe_routes(ready),
+    describing(API),
+]
+
+
 def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """The routes; `app.state.deps` is set by the lifespan, or by a test."""
     return Starlette(
-        routes=[
-            Route(RESUME_PATH, resume, methods=["POST"]),
-            Route(SWEEP_PATH, sweep, methods=["POST"]),
-            Route(FAILED_PATH, failed, methods=["POST"]),
-            Route("/api/health/invariant", invariant, methods=["GET"]),
-            Route("/api/health/mesh", mesh_health, methods=["GET"]),
-            Route("/api/health/watchdog", watching, methods=["GET"]),
-            *scraping.routes(settings),
-            *probe_routes(ready),
-        ],
+        routes=ROUTES,
         exception_handlers=ERROR_HANDLERS,
         middleware=[
             Middleware(

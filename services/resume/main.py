@@ -87,7 +87,7 @@ def create(settings: Settings) -> Starlette:
                 sweep_s=settings.sweep_ms / 1000,
             )
             own = replace(scraping.counted(engine), hints=door.counts, mesh=_report_of(subscriber), invariant=invariant)
-            app.state.exposition = scraping.open_exposition(engine, own, shared=True)
+            app.state.scraped = scraping.open_scraped(engine, own, shared=True)
             folder = Path(settings.archive_folder) if settings.archive_folder else None
             archiver = Archiver(engine.store, Reader(engine.redis), folder)
             rounds = Background()

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from services.resume import ably_bodies
 from shared.ably import api_key
+from shared.api.signed import Hinted
 from shared.background import Background
 from shared.callers import Callers
 from shared.door import Door
@@ -100,7 +101,7 @@ class Webhook:
         self._background.start(self._door.wake_all(noted))
         if away is not None:  # Ably sends all of it again; what was noted counts once
             raise away
-        return Json({"result": "noted", "hints": len(hints)})
+        return Json(Hinted(result="noted", hints=len(hints)))
 
     def _shown(self, headers: Mapping[str, str], *, signed: bool) -> str:
         """What can be seen before the body is read: the secret of the key that is named; Unauthorized for a false proof."""
@@ -137,8 +138,8 @@ class Webhook:
         if noted.absent and tenant:
             raise NotFound(f"there is no execution {asked.execution_id[:60]}")
         if noted.segment is None:
-            return Json({"result": noted.result})
-        return Json({"result": await self._door.wake(noted), "segment": noted.segment}, status_code=202)
+            return Json(Hinted(result=noted.result))
+        return Json(Hinted(result=await self._door.wake(noted), segment=noted.segment), status_code=202)
 
     def _refused(self, why: str, **facts: str) -> Unauthorized:
         """Why, for our log; the caller is not told what to try next."""

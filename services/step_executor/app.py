@@ -2,18 +2,19 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from services.step_executor.callback import Callback, said_by
 from services.step_executor.measures import Measures
 from shared import signing, tracing
+from shared.api.signed import PingNoted, Result
 from shared.background import Background
 from shared.callbacks import BadTicket
 from shared.called import Called
@@ -21,6 +22,9 @@ from shared.http import ERROR_HANDLERS, Json, error_body, read_body
 from shared.interpret import Answer, Delivery, Interpreter
 from shared.logs import get_logger
 from shared.numbers import whole
+from shared.openapi.operations import on
+from shared.openapi.serving import describing
+from shared.openapi.words import EXECUTION, SIGNED, api_of
 from shared.ports import Clock
 from shared.probes import probe_routes
 from shared.qstash import CALLBACK_PATH, EXECUTE_PATH, PING_PATH, Body, PingBody
@@ -102,7 +106,7 @@ async def execute_step(request: Request) -> Response:
     run = deps.interpreter.run(delivery, started_ms=started_ms)
     if request.state.caller == "internal" and request.headers.get("Prefer") == "respond-async":
         deps.background.start(run)
-        return Json({"result": "started"}, status_code=202)
+        return Json(Result(result="started"), status_code=202)
     answer = await run
     await deps.tracer.settle()
     took = int(time.monotonic() * 1000 - started_ms)
@@ -131,7 +135,7 @@ def _answered(answer: Answer) -> Response:
     headers = {"Retry-After": str(answer.retry_after_s)} if answer.retry_after_s is not None else {}
     if answer.final:
         headers["Upstash-NonRetryable-Error"] = "true"
-    body = {"result": answer.result} if answer.status < 300 else error_body("not_run", answer.result)
+    body = Result(result=answer.result) if answer.status < 300 else error_body("not_run", answer.result)
     return Json(body, status_code=answer.status, headers=headers)
 
 
@@ -165,7 +169,7 @@ async def ping(request: Request) -> Response:
     )
     await deps.pings.note(body.nonce, found)
     log.info("ping.noted", caller=caller, signed_with=signed_with, nonce=body.nonce)
-    return Json({"result": "noted", "caller": caller, "signedWith": signed_with})
+    return Json(PingNoted(result="noted", caller=caller, signed_with=signed_with))
 
 
 def _key_name(settings: Settings, token: str) -> str:
@@ -180,16 +184,57 @@ async def ready(request: Request) -> None:
     await deps.reader.ping()
 
 
+NOT_RUN: Final = [409, 423, 489, 503]
+"""Later (`Retry-After`), or never (489: QStash does not try again)."""
+API: Final = api_of(
+    "intention engine: step executor",
+    "What QStash calls: one delivered message runs one segment. Addresses and bodies are signed.",
+    *SIGNED,
+    "metrics",
+)
+ROUTES: Final = [
+    on(
+        "POST",
+        EXECUTE_PATH,
+        execute_step,
+        {200: Result, 202: Result},
+        takes=Body,
+        options=["Upstash-Message-Id", "Upstash-Retried", "Prefer"],
+        errors=NOT_RUN,
+        guards=SIGNED,
+        example={"executionId": EXECUTION, "segment": 0, "reason": "start"},
+    ),
+    on(
+        "POST",
+        PING_PATH,
+        ping,
+        PingNoted,
+        takes=PingBody,
+        options=["Upstash-Message-Id", "Upstash-Retried"],
+        errors=[489],
+        guards=SIGNED,
+        example={"nonce": "0123456789abcdef0123456789abcdef"},
+    ),
+    on(
+        "POST",
+        CALLBACK_PATH + "/{token}",
+        callback,
+        Result,
+        takes=Callback,
+        errors=[489],
+        guards=SIGNED,
+        example={"status": 200, "body": "eyJwYWlkIjp0cnVlfQ==", "retried": 0, "maxRetries": 3},
+    ),
+    *scraping.ROUTES,
+    *probe_routes(ready),
+    describing(API),
+]
+
+
 def build_app(settings: Settings, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """The routes; `app.state.deps` is set by the lifespan, or by a test."""
     return Starlette(
-        routes=[
-            Route(EXECUTE_PATH, execute_step, methods=["POST"]),
-            Route(PING_PATH, ping, methods=["POST"]),
-            Route(CALLBACK_PATH + "/{token}", callback, methods=["POST"]),
-            *scraping.routes(settings),
-            *probe_routes(ready),
-        ],
+        routes=ROUTES,
         exception_handlers=ERROR_HANDLERS,
         middleware=[
             Middleware(Stamp),

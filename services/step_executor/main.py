@@ -155,7 +155,7 @@ def create(settings: Settings) -> Starlette:
                 background=engine.background,
             )
             app.state.deps = deps
-            app.state.exposition = scraping.open_exposition(engine, scraping.counted(engine))
+            app.state.scraped = scraping.open_scraped(engine, scraping.counted(engine))
             engine.qstash.announce()
             yield
 

@@ -26,3 +26,9 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """Every answer that is not 2xx."""
 
     error: Failure
+
+
+class Standing(Told, frozen=True, kw_only=True):
+    """How a process stands."""
+
+    status: str

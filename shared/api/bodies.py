@@ -140,7 +140,7 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
         return self.content or " ".join(part.text for part in self.parts if part.type == "text")
 
 
-ConversationId = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z")]
+ConversationId = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{0,64}\Z")]
 
 
 class Chat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

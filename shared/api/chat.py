@@ -5,8 +5,6 @@ from typing import Any, Literal
 import msgspec
 
 from shared.api.base import Links, Moment, Told
-from shared.api.executions import Summary
-from shared.machine.plan import PlanDraft
 from shared.planner.model import Question, Source
 from shared.policies import Mark
 
@@ -45,7 +43,7 @@ class Replied(Told, frozen=True, kw_only=True):
     will: str = ""
     by: str = ""
     repeated: bool = False
-    plan: Summary | PlanDraft | None = None
+    plan: dict[str, Any] | None = None
     policies: tuple[Mark, ...] = ()
     cron: str = ""
     timezone: str = ""

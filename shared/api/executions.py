@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from shared.api.base import Links, Moment, Told
+from shared.machine.plan import Plan
 from shared.machine.state import Difference
 from shared.planner.model import Question, Source
 from shared.policies import Mark
@@ -97,7 +98,7 @@ class Hold(Told, frozen=True, kw_only=True):
     remind_at: Moment | None
 
 
-class Approval(Told, frozen=True, kw_only=True):
+class OpenApproval(Told, frozen=True, kw_only=True):
     """What a person is asked: about these arguments."""
 
     execution_id: str
@@ -118,7 +119,7 @@ class Approval(Told, frozen=True, kw_only=True):
 class Approvals(Told, frozen=True, kw_only=True):
     """A page of them; `next` goes on where this one ended."""
 
-    approvals: tuple[Approval, ...]
+    approvals: tuple[OpenApproval, ...]
     next: str | None
 
 
@@ -253,12 +254,29 @@ class Why(Told, frozen=True, kw_only=True):
     phase: str
     cause: str | None
     waits: tuple[Wait, ...]
-    more: int
+    more: bool
     due_at: Moment | None
     lease_until: Moment | None
     last_message_id: str | None
     unseen_signals: int
     broken: str | None
+
+
+class Exported(Told, frozen=True, kw_only=True):
+    """Everything of one execution. `endVersion` is its version when the document ended, `execution.version` when it began."""
+
+    export: int
+    """The version of this shape."""
+    exported_at: Moment
+    id: str
+    tenant: str
+    plan: Plan
+    why: Why
+    execution: Execution
+    items: dict[str, tuple[Step, ...]]
+    """Of each map that was spread."""
+    history: tuple[HistoryLine, ...]
+    end_version: int
 
 
 # --- what came of an action

@@ -1,13 +1,15 @@
-"""The route `/metrics`, where METRICS is set: for a scraper with METRICS_TOKEN, and in local mode for trusted callers."""
+"""`/metrics`, where METRICS is set: for a scraper with METRICS_TOKEN, and in local mode for trusted callers."""
 
 import hmac
+from typing import Final, Protocol
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from shared.callers import Callers
 from shared.errors import Unauthorized
+from shared.openapi.operations import TEXT, on
 from shared.quota_keeper import tenants_of
 from shared.redisdb.gauges import Gauges
 from shared.redisdb.quota import RedisLedger
@@ -17,38 +19,54 @@ from shared.telemetry.counted import Counted
 from shared.telemetry.standing import Shared
 
 
-def routes(settings: Settings) -> list[Route]:
-    """None where the setting is off: nobody learns that there could be one."""
-    if not settings.metrics:
-        return []
+class Text(Protocol):
+    """What is shown."""
+
+    async def text(self) -> bytes:
+        """In Prometheus's format."""
+
+
+class Scraped:
+    """What `/metrics` of one process shows, and to whom."""
+
+    def __init__(self, settings: Settings, exposition: Text) -> None:
+        """`settings` say who may see it."""
+        self._token = settings.metrics_token
+        self._callers = Callers(settings)
+        self.exposition = exposition
+
+    def check(self, request: Request) -> None:
+        """Unauthorized."""
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        if not given and self._callers.trusted(request):
+            return
+        token = self._token
+        if not token or kind.lower() != "bearer" or not hmac.compare_digest(token.encode(), given.strip().encode()):
+            raise Unauthorized("send Authorization: Bearer <METRICS_TOKEN>")
+
+
+async def metrics(request: Request) -> Response:
+    """What this process has counted, in Prometheus's text; there where METRICS is set."""
+    scraped: Scraped | None = getattr(request.app.state, "scraped", None)
+    if scraped is None:  # as any path that leads nowhere: nobody learns that there could be one
+        raise HTTPException(404)
     from prometheus_client import CONTENT_TYPE_LATEST
 
-    callers = Callers(settings)
-
-    async def metrics(request: Request) -> Response:
-        _check(request, settings, callers)
-        return Response(await request.app.state.exposition.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    return [Route("/metrics", metrics, methods=["GET"])]
+    scraped.check(request)
+    return Response(await scraped.exposition.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _check(request: Request, settings: Settings, callers: Callers) -> None:
-    kind, _, given = request.headers.get("Authorization", "").partition(" ")
-    if not given and callers.trusted(request):
-        return
-    token = settings.metrics_token
-    if not token or kind.lower() != "bearer" or not hmac.compare_digest(token.encode(), given.strip().encode()):
-        raise Unauthorized("send Authorization: Bearer <METRICS_TOKEN>")
+ROUTES: Final = [on("GET", "/metrics", metrics, TEXT, errors=[404], guards=["metrics"])]
 
 
-def open_exposition(engine: Engine, own: Counted, *, shared: bool = False) -> object:
+def open_scraped(engine: Engine, own: Counted, *, shared: bool = False) -> Scraped | None:
     """What `/metrics` of this process shows; None where the setting is off. `shared`: also what all processes share."""
     settings = engine.settings
     if not settings.metrics:
         return None
     from shared.telemetry.prometheus import Exposition
 
-    return Exposition(own, _shared(engine) if shared else None)
+    return Scraped(settings, Exposition(own, _shared(engine) if shared else None))
 
 
 def counted(engine: Engine) -> Counted:

@@ -1,48 +1,14 @@
 """A route that says of itself what it takes and what it gives."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, NamedTuple, TypeAlias
-
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from collections.abc import Collection
+from typing import Any
 
 from services.qstash_dev.openapi.shapes import Error
+from shared.openapi.operations import BYTES, HTML, REDIRECT, Handler, Operation, Said
 
-Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+__all__ = ["BYTES", "HOOKS", "HTML", "REDIRECT", "Handler", "Operation", "is_guarded", "on"]
 
-HTML, REDIRECT, BYTES = "a page", "a redirect", "any bytes"
-"""Answers and bodies that are no JSON."""
 HOOKS = "/v2/workflows/hooks/"
-
-
-class Said(NamedTuple):
-    """What an operation tells about itself."""
-
-    methods: tuple[str, ...]
-    """As they were asked for: Starlette adds HEAD to GET."""
-    text: str
-    gives: Mapping[int, Any]
-    """Status -> a type that msgspec can describe, or one of the words above."""
-    takes: Any
-    """The body likewise; None for none."""
-    needs_body: bool
-    query: tuple[str, ...]
-    options: tuple[str, ...]
-    """Headers."""
-
-
-class Operation(Route):
-    """A route with its description."""
-
-    def __init__(self, path: str, handler: Handler, said: Said) -> None:
-        super().__init__(path, handler, methods=list(said.methods))
-        self.said = said
-
-    @property
-    def guarded(self) -> bool:
-        """Whether only known callers get in."""
-        return is_guarded(self.path)
 
 
 def is_guarded(path: str) -> bool:
@@ -75,5 +41,6 @@ def on(
         needs_body=bool(takes),
         query=tuple(sorted(query)),
         options=tuple(options),
+        guards=("token", "query") if is_guarded(path) else (),
     )
     return Operation(path, handler, said)

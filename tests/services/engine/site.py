@@ -14,6 +14,7 @@ from services.resume.main import create as create_resume
 from services.step_executor.main import create as create_executor
 from shared import signing
 from shared.settings import DEV_CURRENT_KEY, LOCAL_INTERNAL_KEY, Settings
+from tests.support import conforming
 from tests.support.valkey import Valkey, free_port
 
 KEY = "key-of-acme-0123456789"
@@ -67,7 +68,10 @@ class Site:
         transport = httpx.ASGITransport(await self.app(name), raise_app_exceptions=False, client=(address, 5_000))
         base = {"step_executor": EXECUTOR, "resume": RESUME}.get(name, f"http://{name}")
         async with httpx.AsyncClient(transport=transport, base_url=base) as client:
-            return await client.request(method, path, **more)
+            answer = await client.request(method, path, **more)
+        if name in conforming.SERVICES:
+            conforming.check(name, answer)
+        return answer
 
     async def signed(self, name: str, path: str, body: Any, *, internal: bool = False, prefer: str = "") -> httpx.Response:
         """A POST that QStash signed, or one of our services."""

@@ -27,6 +27,8 @@ BY_PROTOCOL_OPEN = "/v2/workflows/hooks/"
 """QStash's webhooks for workflows carry no credential: who calls them knows the id of the run."""
 PAGE = ("/", "/console/")
 """The console's files are the same for everybody and hold no data: what it shows, it asks for with the caller's key."""
+OFF = "/metrics"
+"""Not there without METRICS, for nobody; tests/telemetry/test_metrics.py asks for it where it is."""
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -43,7 +45,7 @@ async def test_every_route_needs_a_credential_or_is_a_probe(site: Site, name: st
         for method in (route.methods or set()) - {"HEAD"}:
             for headers in ({}, {"Authorization": "Bearer wrong-key-000000000000"}, {"Upstash-Signature": "a.b.c"}):
                 answer = await site.call(name, method, path, address="192.0.2.7", headers=headers)
-                expected = {200, 503} if path in PROBES else {401}
+                expected = {200, 503} if path in PROBES else {404} if path == OFF else {401}
                 assert answer.status_code in expected, f"{method} {path} with {headers}: {answer.status_code} {answer.text}"
 
 

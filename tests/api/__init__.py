@@ -1,0 +1,1 @@
+"""The HTTP APIs as they are told to machines, and the client of ingress."""
