@@ -47,6 +47,9 @@ types: .venv/.dev ## Strict type check of code and tests
 
 check: lint types test ## Exactly what CI runs
 
+fuzz-api: .venv/.dev ## Call everything that the OpenAPI documents name, EXAMPLES times each, with another seed each time
+	@FUZZ_SEED=any FUZZ_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest -q tests/api/test_fuzz.py $(ARGS)
+
 sim: .venv/.dev ## Play SEEDS simulated runs with faults (10,000 take about a minute)
 	@$(BIN)/python -m shared.cli sim --seeds $(or $(SEEDS),10000) $(ARGS)
 
@@ -96,4 +99,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run test setup doctor lint types check sim planner-report mutants bench bench-peers bench-qstash bench-curves bench-readers bench-telemetry bench-overdue standstill drill mesh chaos losses lock
+.PHONY: help run test setup doctor lint types check sim fuzz-api planner-report mutants bench bench-peers bench-qstash bench-curves bench-readers bench-telemetry bench-overdue standstill drill mesh chaos losses lock

@@ -12,6 +12,8 @@ from shared.machine.plan import PlanDraft
 LONGEST: Final = 4_000
 """Characters of words."""
 Words = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
+YEARS: Final = range(1971, 3000)
+"""In which words may be said."""
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -21,6 +23,11 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     timezone: str = ""
     now: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     """The moment they were said, with its offset; the moment they arrive if it is left out."""
+
+    def __post_init__(self) -> None:
+        """What is said about tomorrow, and in another zone, must be a moment too."""
+        if self.now is not None and self.now.year not in YEARS:
+            raise ValueError(f"`now` lies in none of the years {YEARS[0]} to {YEARS[-1]}")
 
 
 class Replanning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -32,6 +32,7 @@ from services.ingress import (
 from services.ingress.edge import Deps
 from shared import views
 from shared.api import executions, operating
+from shared.api.bodies import GivenProfile
 from shared.api.schedules import ScheduledByWords
 from shared.errors import NotFound
 from shared.http import ERROR_HANDLERS, Json, decode
@@ -49,7 +50,7 @@ from shared.telemetry import scraping, serving
 
 log = get_logger()
 _execute = msgspec.json.Decoder(Execute)
-_profile = msgspec.json.Decoder(Profile)
+_profile = msgspec.json.Decoder(GivenProfile)
 
 
 async def execute(request: Request) -> Response:
@@ -172,7 +173,7 @@ ROUTES: Final = [
         "/api/users/{user}/profile",
         put_profile,
         Profile,
-        takes=Profile,
+        takes=GivenProfile,
         example={"name": "Ann", "party_size": 2},
     ),
     on("GET", "/api/tools", list_tools, operating.Tools),

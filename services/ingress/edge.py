@@ -77,8 +77,19 @@ def known(request: Request) -> tuple[Deps, str]:
     """The dependencies and the caller's tenant; every request of a known caller also sweeps a little."""
     deps: Deps = request.app.state.deps
     tenant = deps.callers.tenant(request)
+    _check_query(request)
     deps.background.start(deps.watchdog.lazily())
     return deps, tenant
+
+
+def _check_query(request: Request) -> None:
+    """BadRequest for a parameter that a route with parameters does not take: a mistyped filter would find everything."""
+    taken = request.scope["said"].query
+    unknown = next((name for name in request.query_params if name not in taken), None) if taken else None
+    if unknown is not None:
+        raise BadRequest(
+            f"{unknown[:40]!r} is no parameter here: {', '.join(taken)}", code="unknown_parameter", at=unknown[:40]
+        )
 
 
 def actor(request: Request, tenant: str, said: str) -> str:

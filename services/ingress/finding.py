@@ -48,7 +48,7 @@ def _filter(request: Request) -> Filter:
         name: request.query_params[name] for name in ("text", "createdAfter", "createdBefore") if name in request.query_params
     }
     try:
-        return msgspec.convert(said, Filter, strict=False)
+        return msgspec.convert(said, Filter)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
         raise BadRequest(f"{place.rstrip('`') or 'the query'}: {text}", at=place.rstrip("`") or "query") from error

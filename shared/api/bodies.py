@@ -7,6 +7,7 @@ import msgspec
 from shared.errors import BadRequest
 from shared.event_ports import ID_MOST, KEY_MOST
 from shared.machine.plan import PlanDraft
+from shared.planner.model import Profile
 from shared.requests import LONGEST, Context, UserId, Words
 from shared.schedules.model import Missed, Overlap
 from shared.search import Filter
@@ -169,6 +170,10 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if not 0 < len(said) <= LONGEST:
             raise BadRequest(f"$.messages: the last message of the user has 1 to {LONGEST} characters", at="$.messages")
         return said
+
+
+class GivenProfile(Profile, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`PUT /api/users/{user}/profile`: all of it; what is left out becomes empty. What is stored may know more fields."""
 
 
 class NewSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from shared.api.base import Refusal
 
@@ -46,6 +47,11 @@ class Operation(Route):
         """As Starlette's own."""
         super().__init__(path, handler, methods=list(said.methods))
         self.said = said
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As Starlette's own; the handler can ask what its route takes (`scope["said"]`)."""
+        scope["said"] = self.said
+        await super().handle(scope, receive, send)
 
 
 def on(

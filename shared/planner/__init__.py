@@ -5,7 +5,20 @@ do not settle is asked. The words it knows are in `lexicon.py` and in the rows o
 other modules hold none.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from shared.planner.model import Clarification, Origin, Planned, Profile, Question, Repeated, Source
-from shared.planner.pipeline import plan_text
+
+if TYPE_CHECKING:
+    from shared.planner.pipeline import plan_text
 
 __all__ = ["Clarification", "Origin", "Planned", "Profile", "Question", "Repeated", "Source", "plan_text"]
+
+
+def __getattr__(name: str) -> Any:
+    """`plan_text`, when it is first asked for: whoever wants the shapes only does not load numbering plans and time zones."""
+    if name != "plan_text":
+        raise AttributeError(name)
+    from shared.planner.pipeline import plan_text
+
+    return plan_text

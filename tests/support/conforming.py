@@ -24,11 +24,30 @@ def routes(service: str) -> list[Operation]:
 
 @cache
 def strict(service: str) -> dict[str, Any]:
-    """The document, its own shapes closed: an unknown field in an answer is a fault of the document."""
+    """The document, the shapes of answers closed: an unknown field in one is a fault of the document. Bodies may be open."""
     found = of(routes(service), import_module(f"services.{service}.app").API)
-    for schema in found["components"]["schemas"].values():
-        if "properties" in schema:
+    schemas = found["components"]["schemas"]
+    taken = reached(schemas, [operation.get("requestBody") for item in found["paths"].values() for operation in item.values()])
+    for name, schema in schemas.items():
+        if name not in taken and "properties" in schema:
             schema.setdefault("additionalProperties", False)
+    return found
+
+
+def reached(schemas: dict[str, Any], start: Any) -> set[str]:
+    """The names of the schemas that something refers to, directly or not."""
+    found: set[str] = set()
+    todo = [start]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, list):
+            todo += one
+        elif isinstance(one, dict):
+            todo += one.values()
+            name = str(one.get("$ref", "")).rpartition("/")[2]
+            if name and name not in found:
+                found.add(name)
+                todo.append(schemas[name])
     return found
 
 
