@@ -48,7 +48,8 @@ async def tell(request: Request) -> Response:
 
 def _event(request: Request, tenant: str, said: DirectEvent, key: str) -> NamedEvent:
     """Its id: the body's, the Idempotency-Key, or a fresh one."""
-    given = said.id or request.headers.get("Idempotency-Key") or secrets.token_hex(16)
+    again = edge.idempotency_key(request)
+    given = said.id or again or secrets.token_hex(16)
     return NamedEvent(id=given, tenant=tenant, name=request.path_params["name"], key=key, data=said.data)
 
 

@@ -196,7 +196,7 @@ ROUTES: Final = [
         create,
         {201: Scheduled},
         takes=NewSchedule,
-        errors=[422],
+        errors=[422, 429],
         example={
             "cron": "0 18 * * 5",
             "timezone": "Europe/Berlin",

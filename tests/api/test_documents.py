@@ -1,5 +1,6 @@
 """`/openapi.json` of each service: valid, complete, with examples that are what is really taken and answered."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from shared.openapi.build import operation_id, template
 from shared.openapi.operations import NOT_JSON
 from tests.services.engine.site import Site
 from tests.support import conforming
+from tests.system.harness import ROOT
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch"}
 OURS = conforming.SERVICES
@@ -126,6 +128,19 @@ def test_the_example_of_an_answer_has_its_schema(service: str) -> None:
                 assert not errors, f"{method} {path} {status}: {errors}"
 
 
+def test_every_operation_of_ingress_has_an_example_of_an_answer() -> None:
+    """Recorded from real ones (`python -m tests.api.record`). Streams are no JSON."""
+    missing = [
+        operation["operationId"]
+        for path, _, operation in described("ingress")
+        if path not in {"/openapi.json", "/api/waits/{token}"}
+        and (answers := [one["content"] for status, one in operation["responses"].items() if int(status) < 300])
+        and any("application/json" in content for content in answers)
+        and not any("example" in content.get("application/json", {}) for content in answers)
+    ]
+    assert missing == []
+
+
 def test_an_operation_has_a_name_that_is_made_of_its_place() -> None:
     """Names of generated clients do not change when a handler is renamed."""
     assert operation_id("GET", "/api/executions/{id}/steps/{step}/output") == "get_api_executions_id_steps_step_output"
@@ -137,3 +152,20 @@ async def test_a_route_is_not_described_before_anybody_asks(site: Site) -> None:
     assert not hasattr(app.state, "document")
     await site.call("ingress", "GET", "/openapi.json")
     assert app.state.document == document("ingress")
+
+
+INSIDE = set(
+    "buried not_published not_reopened plan_missing plan_changed result_missing signal_missing words_missing slot_late".split()
+)
+"""Of errors that end within an invocation: nobody who calls is told."""
+CODES = re.compile(r"code=\"([a-z_]+)\"|^    code = \"([a-z_]+)\"", re.MULTILINE)
+
+
+def test_the_page_on_the_apis_names_every_code() -> None:
+    """A code that is only in the source is one that no program reads."""
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf8")
+    folders = ["shared", "shared/redisdb", "shared/schedules", "shared/live", *(f"services/{name}" for name in OURS)]
+    texts = [file.read_text(encoding="utf8") for folder in folders for file in (ROOT / folder).glob("*.py")]
+    codes = {code for text in texts for pair in CODES.findall(text) for code in pair if code}
+    assert len(codes) > 40
+    assert {code for code in codes if f"`{code}`" not in page} - INSIDE - {"settings"} == set()

@@ -1,0 +1,140 @@
+"""Server-sent events, from a stream that is taken up again where it broke."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from shared.client.errors import Unreachable, refused
+from shared.client.transport import AGAIN, Transport, after_s, unreachable
+
+SILENT_S: Final = 60.0
+"""A stream that says nothing for so long, not even that it is alive, is dead."""
+END, RESET, DROPPED = "end", "reset", "dropped"
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event. `event` is empty for the usual kind; `id` is where a reader goes on from."""
+
+    id: str
+    event: str
+    data: Any
+
+
+async def events(text: AsyncIterable[str]) -> AsyncIterator[Sent]:
+    """The events that lines of a stream are; comments and unfinished ones are none."""
+    last, event, data = "", "", list[str]()
+    async for line in text:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if not line:
+            if data:
+                yield Sent(id=last, event=event, data=msgspec.json.decode("\n".join(data)))
+            event, data = "", []
+        elif name == "id" and "\0" not in value:
+            last = value
+        elif name == "event":
+            event = value
+        elif name == "data":
+            data.append(value)
+
+
+async def lines(parts: AsyncIterable[bytes]) -> AsyncIterator[str]:
+    """Bytes as lines. Only what the protocol calls an end of line is one: text may hold others (U+2028)."""
+    rest = b""
+    async for part in parts:
+        *whole, rest = (rest + part).split(b"\n")
+        for line in whole:
+            yield line.removesuffix(b"\r").decode()
+
+
+class Stream:
+    """A stream of ingress, across as many connections as it takes."""
+
+    def __init__(self, transport: Transport, path: str, params: Mapping[str, Any], after: str) -> None:
+        """`after`: the id that it goes on behind; empty: from the beginning."""
+        self._transport = transport
+        self._path = path
+        self._params = params
+        self._last = after
+        self._failures = 0
+
+    async def __aiter__(self) -> AsyncGenerator[Sent, None]:
+        """Every event once, in order, until `end`. `reset`: its place was gone, and what follows begins anew.
+
+        Whoever is dropped, because he was slow or ingress is going away, goes on behind the last event.
+
+        Refused; Unreachable after as many connections in a row that brought nothing as the client's patience has attempts.
+        """
+        while True:
+            try:
+                async with aclosing(self._connected()) as connected:
+                    async for sent in connected:
+                        self._failures = 0
+                        self._last = sent.id if sent.event == RESET else sent.id or self._last
+                        if sent.event == DROPPED:
+                            break
+                        yield sent
+                        if sent.event == END:
+                            return
+            except httpx.HTTPError as error:
+                failed = unreachable(self._request(), error)
+            else:
+                failed = Unreachable(f"{self._path}: the stream ends again and again without saying that it is over")
+            await self._pause(failed)
+
+    def _request(self) -> httpx.Request:
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._last} if self._last else {})
+        return self._transport.request("GET", self._path, params=self._params, headers=headers)
+
+    async def _connected(self) -> AsyncGenerator[Sent, None]:
+        request = self._request()
+        request.extensions["timeout"] = {"connect": 10.0, "read": SILENT_S, "write": 10.0, "pool": 10.0}
+        answer = await self._transport.http.send(request, stream=True)
+        try:
+            if not answer.is_success:
+                await self._refused(answer)
+                return
+            async for sent in events(lines(answer.aiter_bytes())):
+                yield sent
+        finally:
+            await answer.aclose()
+
+    async def _refused(self, answer: httpx.Response) -> None:
+        """Raises what cannot be mended by waiting; waits as long as it is asked to."""
+        error = refused(answer.status_code, await answer.aread(), str(answer.request.url))
+        longest_s = self._transport.patience.longest_s
+        if answer.status_code not in AGAIN or self._failures + 1 >= self._transport.patience.attempts:
+            raise error
+        if after_s(answer) > longest_s:
+            raise error
+        await asyncio.sleep(after_s(answer))
+
+    async def _pause(self, failed: Unreachable) -> None:
+        self._failures += 1
+        patience = self._transport.patience
+        if self._failures >= patience.attempts:
+            raise failed
+        wait_s = patience.first_s * 2 ** (self._failures - 1) * (0.5 + random.random() / 2)
+        await asyncio.sleep(min(wait_s, patience.longest_s))
+
+
+async def streamed(transport: Transport, method: str, path: str, *, body: Any, key: str = "") -> AsyncIterator[Sent]:
+    """The events of one answer, on one connection; Refused, Unreachable."""
+    headers = {"Accept": "text/event-stream"}
+    request = transport.request(method, path, body=body, key=key, headers=headers)
+    try:
+        answer = await transport.http.send(request, stream=True)
+        try:
+            if not answer.is_success:
+                raise refused(answer.status_code, await answer.aread(), str(request.url))
+            async for sent in events(lines(answer.aiter_bytes())):
+                yield sent
+        finally:
+            await answer.aclose()
+    except httpx.HTTPError as error:
+        raise unreachable(request, error) from error
