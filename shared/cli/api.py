@@ -10,6 +10,7 @@ import httpx
 
 from shared.cli.completion import about
 from shared.cli.grids import clean
+from shared.client.errors import Refused, plain, refused
 
 if TYPE_CHECKING:
     from shared.cli.profiles import Target
@@ -87,15 +88,15 @@ class Api:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if not answer.is_success:
-            raise Failed(refusal(answer), status=answer.status_code)
+            raise _failed(answer)
         try:
             found: dict[str, Any] = answer.json()
         except ValueError as error:
-            raise Failed(f"{answer.request.url} answered, and not in JSON: is that ingress?") from error
+            raise Failed(f"{plain(answer.request.url)} answered, and not in JSON: is that ingress?") from error
         return found
 
     def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
-        where = self._client.base_url.copy_with(userinfo=b"")  # a proxy's password may be in it
+        where = plain(self._client.base_url)
         if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
             return Unreachable(f"{where} broke off in the middle of its answer ({type(error).__name__}): ask again")
         if isinstance(error, httpx.ReadTimeout):
@@ -148,7 +149,7 @@ class Api:
             with self._client.stream("GET", path, headers=headers, timeout=timeout) as answer:
                 if not answer.is_success:
                     answer.read()
-                    raise Failed(refusal(answer), status=answer.status_code)
+                    raise _failed(answer)
                 yield answer
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
@@ -179,18 +180,20 @@ def matches(whole: str, text: str) -> bool:
     return bool(text) and (whole.startswith(text) or unique.startswith(text) or unique.endswith(text))
 
 
-def refusal(answer: httpx.Response) -> str:
+def _failed(answer: httpx.Response) -> Failed:
+    error = refused(answer.status_code, answer.content, answer.request.url)
+    return Failed(refusal(error) if isinstance(error, Refused) else str(error), status=answer.status_code)
+
+
+def refusal(error: Refused) -> str:
     """What was refused and why, with what helps."""
-    try:
-        error = answer.json()["error"]
-        code, message, details = error["code"], error["message"], error.get("details") or {}
-    except (ValueError, KeyError, TypeError):
-        return f"{answer.request.url} answered {answer.status_code}, and nothing that could be read: is that ingress?"
-    lines = [f"{message} [{code}]"]
+    lines = [f"{error.message} [{error.code}]"]
     lines += [
-        f"  {name}: {details[name]}" for name in ("status", "reason", "step", "stepStatus", "version") if details.get(name)
+        f"  {name}: {error.details[name]}"
+        for name in ("status", "reason", "step", "stepStatus", "version")
+        if error.details.get(name)
     ]
-    if remedy := _REMEDIES.get(code):
+    if remedy := _REMEDIES.get(error.code):
         lines.append(f"  -> {remedy}")
     return "\n".join(clean(line) for line in lines)
 

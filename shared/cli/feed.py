@@ -4,13 +4,13 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
-import msgspec
 
 from shared.cli.api import Api, Failed
+from shared.client.messages import Decoder
 
 SILENCE_S: Final = 60.0
 """The stream's heartbeats are closer together; after this it is taken for dead."""
@@ -19,28 +19,6 @@ POLL_S: Final = 0.3
 PAGE: Final = 500
 _STREAMLESS: Final = (404, 429)
 """An older ingress has no stream, and one has no place for another reader: both have the history."""
-
-
-class Message(msgspec.Struct, frozen=True):
-    """One message of a stream of events."""
-
-    event: str
-    id: str
-    data: str
-
-
-def messages(lines: Iterator[str]) -> Iterator[Message]:
-    """Of the lines of `text/event-stream`. Pure; comments and unknown fields say nothing."""
-    said: dict[str, list[str]] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        if line and name:
-            said.setdefault(name, []).append(value.removeprefix(" "))
-        if not line and "data" in said:
-            last = {field: values[-1] for field, values in said.items()}
-            yield Message(last.get("event", ""), last.get("id", ""), "\n".join(said["data"]))
-        if not line:
-            said = {}
 
 
 class Feed:
@@ -109,14 +87,16 @@ class Feed:
         """Whether it came to the end; False where the stream ended before, or must be begun anew."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._cursor} if self._cursor else {})
         with self._api.stream(f"{self._path}/events", headers=headers, read_s=SILENCE_S) as answer:
-            for message in messages(answer.iter_lines()):
-                if message.event == "end":
-                    return True
-                if message.event == "reset":
-                    self._cursor = ""
-                    return False
-                if not message.event:
-                    self._tell([msgspec.json.decode(message.data)])
+            decoder = Decoder()
+            for part in answer.iter_bytes():
+                for sent in decoder.feed(part):
+                    if sent.event == "end":
+                        return True
+                    if sent.event == "reset":
+                        self._cursor = ""
+                        return False
+                    if not sent.event:
+                        self._tell([sent.data])
         return False
 
     def _is_there(self) -> bool:

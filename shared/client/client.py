@@ -17,9 +17,10 @@ from shared.api.overview import Overview
 from shared.api.schedules import ScheduledByWords
 from shared.client.executions import Executions
 from shared.client.letters import Letters
+from shared.client.messages import Sent
 from shared.client.pages import paged
 from shared.client.schedules import Schedules
-from shared.client.sse import Sent, Stream, streamed
+from shared.client.sse import Stream, streamed
 from shared.client.transport import Patience, Transport
 from shared.machine.plan import PlanDraft
 from shared.planner.model import Profile

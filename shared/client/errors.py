@@ -7,12 +7,15 @@ ClientError
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import msgspec
 
 from shared.api.base import Refusal
-from shared.api.executions import Execution
+
+if TYPE_CHECKING:  # whoever only wants to know a refusal needs no shape of an answer
+    from shared.api.executions import Execution
 
 
 class ClientError(Exception):
@@ -20,7 +23,12 @@ class ClientError(Exception):
 
 
 class Unreachable(ClientError):
-    """Nobody answered, or what answered is not ingress."""
+    """Nobody answered, or what answered is not ingress: then with the `status` of its answer."""
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        """`status` 0: nobody answered."""
+        super().__init__(message)
+        self.status = status
 
 
 class Refused(ClientError):
@@ -38,7 +46,7 @@ class Refused(ClientError):
 class StillRunning(ClientError):
     """The time to wait is up; `execution` is how it stood last."""
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: "Execution") -> None:
         """How it stood last."""
         super().__init__(f"{execution.id} is {execution.status} after the time to wait")
         self.execution = execution
@@ -47,10 +55,16 @@ class StillRunning(ClientError):
 _refusal = msgspec.json.Decoder(Refusal)
 
 
-def refused(status: int, body: bytes, url: str) -> ClientError:
+def refused(status: int, body: bytes, url: httpx.URL) -> Refused | Unreachable:
     """What an answer that is not 2xx says."""
     try:
         error = _refusal.decode(body).error
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Unreachable(f"{url} answered {status}, and nothing that could be read: is that ingress?")
+        message = f"{plain(url)} answered {status}, and nothing that could be read: is that ingress?"
+        return Unreachable(message, status=status)
     return Refused(status, error.code, error.message, error.details)
+
+
+def plain(url: httpx.URL) -> httpx.URL:
+    """Without the password of a proxy before ingress."""
+    return url.copy_with(userinfo=b"")

@@ -27,8 +27,9 @@ from shared.api.executions import (
     Why,
 )
 from shared.client.errors import StillRunning
+from shared.client.messages import Sent
 from shared.client.pages import paged
-from shared.client.sse import Sent, Stream
+from shared.client.sse import Stream
 from shared.client.transport import Transport
 from shared.machine.plan import Plan
 from shared.redisdb.step_logs import ShownLog

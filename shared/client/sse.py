@@ -7,9 +7,9 @@ from contextlib import aclosing
 from typing import Any, Final
 
 import httpx
-import msgspec
 
 from shared.client.errors import Unreachable, refused
+from shared.client.messages import Decoder, Sent
 from shared.client.transport import AGAIN, Transport, after_s, unreachable
 
 SILENT_S: Final = 60.0
@@ -17,39 +17,12 @@ SILENT_S: Final = 60.0
 END, RESET, DROPPED = "end", "reset", "dropped"
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """One event. `event` is empty for the usual kind; `id` is where a reader goes on from."""
-
-    id: str
-    event: str
-    data: Any
-
-
-async def events(text: AsyncIterable[str]) -> AsyncIterator[Sent]:
-    """The events that lines of a stream are; comments and unfinished ones are none."""
-    last, event, data = "", "", list[str]()
-    async for line in text:
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if not line:
-            if data:
-                yield Sent(id=last, event=event, data=msgspec.json.decode("\n".join(data)))
-            event, data = "", []
-        elif name == "id" and "\0" not in value:
-            last = value
-        elif name == "event":
-            event = value
-        elif name == "data":
-            data.append(value)
-
-
-async def lines(parts: AsyncIterable[bytes]) -> AsyncIterator[str]:
-    """Bytes as lines. Only what the protocol calls an end of line is one: text may hold others (U+2028)."""
-    rest = b""
+async def events(parts: AsyncIterable[bytes]) -> AsyncIterator[Sent]:
+    """The events that the bytes of one connection are."""
+    decoder = Decoder()
     async for part in parts:
-        *whole, rest = (rest + part).split(b"\n")
-        for line in whole:
-            yield line.removesuffix(b"\r").decode()
+        for sent in decoder.feed(part):
+            yield sent
 
 
 class Stream:
@@ -99,14 +72,14 @@ class Stream:
             if not answer.is_success:
                 await self._refused(answer)
                 return
-            async for sent in events(lines(answer.aiter_bytes())):
+            async for sent in events(answer.aiter_bytes()):
                 yield sent
         finally:
             await answer.aclose()
 
     async def _refused(self, answer: httpx.Response) -> None:
         """Raises what cannot be mended by waiting; waits as long as it is asked to."""
-        error = refused(answer.status_code, await answer.aread(), str(answer.request.url))
+        error = refused(answer.status_code, await answer.aread(), answer.request.url)
         longest_s = self._transport.patience.longest_s
         if answer.status_code not in AGAIN or self._failures + 1 >= self._transport.patience.attempts:
             raise error
@@ -131,8 +104,8 @@ async def streamed(transport: Transport, method: str, path: str, *, body: Any, k
         answer = await transport.http.send(request, stream=True)
         try:
             if not answer.is_success:
-                raise refused(answer.status_code, await answer.aread(), str(request.url))
-            async for sent in events(lines(answer.aiter_bytes())):
+                raise refused(answer.status_code, await answer.aread(), request.url)
+            async for sent in events(answer.aiter_bytes()):
                 yield sent
         finally:
             await answer.aclose()

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import httpx
 import msgspec
 
-from shared.client.errors import ClientError, Unreachable, refused
+from shared.client.errors import ClientError, Unreachable, plain, refused
 
 T = TypeVar("T")
 AGAIN: Final = frozenset({429, 502, 503, 504})
@@ -89,7 +89,7 @@ class Transport:
             answer = await self.http.send(request, stream=True)
             try:
                 if not answer.is_success:
-                    raise refused(answer.status_code, await answer.aread(), str(request.url))
+                    raise refused(answer.status_code, await answer.aread(), request.url)
                 async for part in answer.aiter_bytes():
                     yield part
             finally:
@@ -123,7 +123,7 @@ class Transport:
         if answer.is_success:
             return answer.content
         again = answer.status_code in AGAIN
-        raise _Failed(refused(answer.status_code, answer.content, str(request.url)), again=again, after_s=after_s(answer))
+        raise _Failed(refused(answer.status_code, answer.content, request.url), again=again, after_s=after_s(answer))
 
     def _wait_s(self, failed: "_Failed", attempt: int, *, safe: bool) -> float | None:
         """How long to wait for another attempt; None: there is none."""
@@ -148,7 +148,7 @@ class _Failed(Exception):
 def unreachable(request: httpx.Request, error: httpx.HTTPError) -> Unreachable:
     """Nobody answered."""
     return Unreachable(
-        f"{request.url.copy_with(path='/', query=None)} does not answer ({type(error).__name__}): is it running?"
+        f"{plain(request.url).copy_with(path='/', query=None)} does not answer ({type(error).__name__}): is it running?"
     )
 
 

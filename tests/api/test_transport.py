@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from shared.client import Client, ClientError, Patience, Refused, Sent, Unreachable
-from shared.client.sse import events, lines
+from shared.client.sse import events
 from shared.http import Json, error_body
 from tests.services.engine.support import serving
 from tests.support.valkey import free_port
@@ -169,7 +169,7 @@ async def test_events_are_read_whatever_pieces_they_come_in() -> None:
     expected = [Sent(id="1-0", event="", data={"text": "a\u2028b"}), Sent(id="1-0", event="end", data={"a": 1})]
     for size in (1, 2, 7, len(whole)):
         pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
-        assert [one async for one in events(lines(of(*pieces)))] == expected
+        assert [one async for one in events(of(*pieces))] == expected
 
 
 def line(number: int) -> bytes:

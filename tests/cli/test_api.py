@@ -1,14 +1,19 @@
 """Where the command line asks, and how it says what was refused."""
 
-from typing import Any
+import asyncio
 
-import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from shared.cli import shown
 from shared.cli.api import Failed, Unreachable, api_key, ingress_url, matches, opened, refusal
 from shared.cli.profiles import Target
+from shared.client.errors import Refused
 from shared.machine.status import TERMINAL
+from tests.services.engine.support import serving
 from tests.support.valkey import free_port
 
 ID = "exe_0a_01a2046995247ddb9dba4d7b4d41fe1c"
@@ -49,18 +54,10 @@ def test_nothing_else_is_that_id(text: str) -> None:
     assert not matches(ID, text)
 
 
-def answer(body: Any, status: int = 409) -> httpx.Response:
-    """Of ingress."""
-    request = httpx.Request("POST", "http://engine/api/x")
-    kind: dict[str, Any] = {"json": body} if not isinstance(body, bytes) else {"content": body}
-    return httpx.Response(status, request=request, **kind)
-
-
 def test_a_refusal_is_told_with_its_place_and_a_remedy() -> None:
     """Nothing that is empty is told."""
     details = {"status": "SUSPENDED", "reason": None, "version": 3, "step": "a", "stepStatus": "DONE"}
-    text = refusal(answer({"error": {"code": "moot", "message": "a is DONE", "details": details}}))
-    assert text.splitlines() == [
+    assert refusal(Refused(409, "moot", "a is DONE", details)).splitlines() == [
         "a is DONE [moot]",
         "  status: SUSPENDED",
         "  step: a",
@@ -70,10 +67,22 @@ def test_a_refusal_is_told_with_its_place_and_a_remedy() -> None:
     ]
 
 
-@pytest.mark.parametrize("body", [b"<html>", [], {"error": "no"}])
-def test_an_answer_that_is_none_of_ingress_is_told_as_such(body: Any) -> None:
-    """Somebody else listens there."""
-    assert "is that ingress?" in refusal(answer(body, 502))
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"error": "no"}'])
+async def test_an_answer_that_is_none_of_ingress_is_told_as_such(body: bytes) -> None:
+    """Somebody else listens there. Without the password of a proxy."""
+
+    async def strange(_: Request) -> Response:
+        return Response(body, status_code=502)
+
+    def asked(url: str) -> Failed:
+        with opened(Target(url, "", "", {})) as api, pytest.raises(Failed, match="is that ingress") as told:
+            api.get(ID)
+        return told.value
+
+    async with serving(Starlette(routes=[Route("/{rest:path}", strange)])) as url:
+        found = await asyncio.to_thread(asked, url.replace("http://", "http://ann:hunter2@"))
+    assert (found.status, found.passing) == (502, True)
+    assert "hunter2" not in found.message
 
 
 def test_every_end_has_an_exit_code_of_its_own() -> None:
@@ -85,8 +94,8 @@ def test_every_end_has_an_exit_code_of_its_own() -> None:
 
 def test_what_ingress_says_does_not_steer_the_terminal() -> None:
     """Names and words of other people are in it."""
-    said = {"code": "x", "message": "no \x1b[2Jstep\nat all", "details": {"step": "\x07a"}}
-    assert refusal(answer({"error": said})).splitlines() == ["no  [2Jstep at all [x]", "  step:  a"]
+    said = Refused(409, "x", "no \x1b[2Jstep\nat all", {"step": "\x07a"})
+    assert refusal(said).splitlines() == ["no  [2Jstep at all [x]", "  step:  a"]
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:

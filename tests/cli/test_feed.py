@@ -13,18 +13,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from shared.cli.api import Api, Failed, opened
-from shared.cli.feed import Feed, Message, messages
+from shared.cli.feed import Feed
 from shared.cli.profiles import Target
 from tests.services.engine.support import serving
 
 ID = "exe_0a_01a2046995247ddb9dba4d7b4d41fe1c"
 LINES = [{"id": f"1{n}-0", "event": "step.done", "step": f"s{n}"} for n in range(5)]
-
-
-def test_a_stream_of_events_is_read_as_its_standard_says() -> None:
-    """Comments, several data lines, a field without a value, and what is not finished."""
-    text = ": hello\n\nid: 1\ndata: a\ndata:b\n\nevent: end\ndata: {}\nretry: 5\nnothing\n\nid: 2\n\ndata: cut"
-    assert list(messages(iter(text.split("\n")))) == [Message("", "1", "a\nb"), Message("end", "", "{}")]
 
 
 class Told:
@@ -50,7 +44,9 @@ class Told:
 
     async def _get(self, request: Request) -> Response:
         if request.path_params["id"] != ID:
-            return JSONResponse({"error": {"code": "not_found", "message": "there is no execution"}}, status_code=404)
+            return JSONResponse(
+                {"error": {"code": "not_found", "message": "there is no execution", "details": {}}}, status_code=404
+            )
         return JSONResponse({"id": ID, "endedAt": "2026-11-22T12:00:00+00:00" if self.over else None})
 
     async def _history(self, request: Request) -> Response:
