@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import msgspec
 import pytest
+from click.testing import CliRunner
 from openapi_spec_validator import validate
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from shared.cli.main import intention
 from shared.openapi import SERVICES, document
 from shared.openapi.build import operation_id, template
 from shared.openapi.operations import NOT_JSON
@@ -67,6 +70,15 @@ async def test_a_service_gives_its_document_to_anybody(site: Site, service: str)
     for _ in range(2):
         answer = await site.call(service, "GET", "/openapi.json", address="192.0.2.7")
         assert (answer.status_code, answer.content) == (200, document(service))
+
+
+@pytest.mark.parametrize("service", [name for name in SERVICES if name != "ingress"])
+def test_the_command_line_prints_the_document_of_a_service_that_it_cannot_ask(service: str, tmp_path: Path) -> None:
+    """As this installation has it."""
+    nowhere = dict.fromkeys(("EXECUTOR_URL", "RESUME_URL", "QSTASH_URL"))
+    found = CliRunner().invoke(intention, ["openapi", service, "--env-file", str(tmp_path / "none")], env=nowhere)
+    assert found.exit_code == 0, found.output
+    assert msgspec.json.decode(found.output) == told(service)
 
 
 def test_a_service_without_a_document_is_said_so() -> None:
