@@ -184,14 +184,16 @@ def apply(execution: Execution, changes: Changes) -> None:
         execution.results[cell] = result.output
     for cell, target in changes.cells.items():
         execution.move(cell, target)
-        _count_needs(execution, cell, target)
+        if target in SETTLED:
+            _count_needs(execution, cell, target)
     for cell in changes.holds:
         execution.set_alarm(cell)
-    execution.seen = max(execution.seen, changes.seen)
+    if changes.seen > execution.seen:
+        execution.seen = changes.seen
 
 
 def _count_needs(execution: Execution, cell: int, target: Cell) -> None:
-    if target not in SETTLED or cell >= execution.layout.size:
+    if cell >= execution.layout.size:
         return
     for dependent in execution.blueprint.dependents[cell]:
         if dependent in execution.unmet:
@@ -200,8 +202,15 @@ def _count_needs(execution: Execution, cell: int, target: Cell) -> None:
             execution.met[dependent] += target is Cell.DONE
 
 
+_NOTHING = Changes()
+
+
 def merge(first: Changes, second: Changes) -> Changes:
     """Both, the second on top; for changes that are decided in two goes and stored in one."""
+    if first == _NOTHING:
+        return second
+    if second == _NOTHING:
+        return first
     return Changes(
         header=second.header or first.header,
         cells=first.cells | second.cells,

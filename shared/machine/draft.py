@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
-from heapq import merge as merged
 from itertools import islice
 from typing import Any
 
@@ -11,7 +10,7 @@ import msgspec
 from shared.machine.decision import Changes, Command, Line
 from shared.machine.events import Report
 from shared.machine.plan import UNDO_RETRY, Contract, Retry, Step
-from shared.machine.state import Execution, Fault, Header, Hold, Intent, Layout, Notes, Result
+from shared.machine.state import Execution, Fault, Header, Hold, Intent, Layout, Result
 from shared.machine.status import SETTLED, Cause, Cell, Phase, Reason, Status, check_move
 
 _READY = frozenset({Cell.READY, Cell.GRANTED})
@@ -33,11 +32,18 @@ class Draft:
         self.then = Changes()
         self._out = self.kept
         self._cells: dict[int, Cell] = {}
+        self._targets: set[Cell] = set()
+        """Where cells were moved to: most questions about the rest are answered by this."""
         self._unmet: dict[int, int] = {}
         self._met: dict[int, int] = {}
         self.moves = 0
         """How often a cell was moved."""
-        self._layout = execution.layout
+        self.header = execution.header
+        """The header as changed so far."""
+        self.notes = execution.notes
+        """The notes as changed so far."""
+        self.layout = execution.layout
+        """Where the cells of maps that were spread just now are, too."""
 
     def go_on(self) -> None:
         """The facts are in: what is written from here on is the continuation."""
@@ -45,39 +51,23 @@ class Draft:
 
     # reading
 
-    @property
-    def header(self) -> Header:
-        """The header as changed so far."""
-        return self.then.header or self.kept.header or self.x.header
-
-    @property
-    def notes(self) -> Notes:
-        """The notes as changed so far."""
-        return self.then.notes or self.kept.notes or self.x.notes
-
-    @property
-    def layout(self) -> Layout:
-        """Where the cells of maps that were spread just now are, too."""
-        fresh = self.then.notes or self.kept.notes
-        if fresh is None:
-            return self.x.layout
-        if self._layout.regions != fresh.maps:
-            self._layout = Layout(self.blueprint.size, fresh.maps)
-        return self._layout
-
     def step(self, cell: int) -> Step:
         """The step a cell belongs to."""
-        return self.blueprint.plan.steps[self.layout.step(cell)]
+        steps = self.blueprint.plan.steps
+        return steps[cell if cell < len(steps) else self.layout.step(cell)]
 
     def contract(self, cell: int) -> Contract:
         """The pinned facts of what the cell calls."""
         layout, blueprint = self.layout, self.blueprint
+        if cell < blueprint.size:
+            return blueprint.contract(cell)
         step = layout.step(cell)
         return blueprint.undo_contract(step) if layout.is_undo(cell) else blueprint.contract(step)
 
     def name(self, cell: int) -> str:
         """The step's name, with the item's number behind a dot."""
-        step, item = self.step(cell).name, self.layout.item(cell)
+        step = self.step(cell).name
+        item = self.layout.item(cell) if cell >= self.blueprint.size else -1
         return step if item < 0 else f"{step}.{item}"
 
     def key(self, cell: int) -> str:
@@ -94,31 +84,38 @@ class Draft:
         """Where a cell stands."""
         return self._cells.get(cell) or self.x.cell(cell)
 
-    def at(self, target: Cell, index: Iterable[int]) -> Iterator[int]:
+    def at(self, target: Cell, index: Iterable[int]) -> list[int]:
         """The cells that stand at `target`; `index` is the execution's own index of it."""
         changed = self._cells
-        yield from (cell for cell in list(index) if cell not in changed)
-        yield from [cell for cell, where in changed.items() if where is target]
+        if target not in self._targets:
+            return [cell for cell in index if cell not in changed] if index else []
+        stored = [cell for cell in index if cell not in changed]
+        return stored + [cell for cell, where in changed.items() if where is target]
 
     def ready(self) -> Iterator[int]:
         """Cells that may start, in the plan's order: the same from a working copy as from a record just loaded."""
         changed, layout = self._cells, self.layout
-        fresh = sorted(cell for cell, where in changed.items() if where in _READY and not layout.is_undo(cell))
-        return merged(fresh, (cell for cell in self.x.ready() if cell not in changed))
+        fresh = []
+        if not self._targets.isdisjoint(_READY):
+            fresh = sorted([cell for cell, where in changed.items() if where in _READY and not layout.is_undo(cell)])
+        stored = (cell for cell in self.x.ready() if cell not in changed) if changed else self.x.ready()
+        return _merged(fresh, stored) if fresh else stored
 
     def opening(self) -> list[int]:
         """Steps whose needs are met and that must be looked at, in the plan's order."""
         changed = self._cells
-        fresh = [cell for cell, where in changed.items() if where is Cell.OPENING]
-        return sorted([*fresh, *(cell for cell in self.x.opening() if cell not in changed)])
+        found = [cell for cell in self.x.opening() if cell not in changed]
+        if Cell.OPENING in self._targets:
+            found += [cell for cell, where in changed.items() if where is Cell.OPENING]
+        return sorted(found) if len(found) > 1 else found
 
     def running(self) -> list[int]:
         """Calls of this invocation that have not ended."""
-        return list(self.at(Cell.INTENDED, self.x.running))
+        return self.at(Cell.INTENDED, self.x.running)
 
     def waiting(self) -> list[int]:
         """Cells that wait for something outside."""
-        return list(self.at(Cell.WAITING, self.x.waiting))
+        return self.at(Cell.WAITING, self.x.waiting)
 
     def fault(self, cell: int) -> Fault | None:
         """How the cell's latest attempt failed."""
@@ -140,9 +137,11 @@ class Draft:
 
     def settled_steps(self) -> int:
         """How many steps of the plan are settled."""
-        size = self.blueprint.size
-        changed = ((cell, where) for cell, where in self._cells.items() if cell < size)
-        return self.x.settled + sum((where in SETTLED) - (self.x.cell(cell) in SETTLED) for cell, where in changed)
+        size, settled = self.blueprint.size, self.x.settled
+        for cell, where in self._cells.items():
+            if cell < size:
+                settled += (where in SETTLED) - (self.x.cell(cell) in SETTLED)
+        return settled
 
     def count(self, start: int, end: int, *targets: Cell) -> int:
         """How many of the cells in [start, end) stand at one of `targets`."""
@@ -160,7 +159,7 @@ class Draft:
     def find(self, target: Cell, start: int, end: int) -> Iterator[int]:
         """The cells in [start, end) that stand at `target`, in order: a search through bytes."""
         fresh = sorted(cell for cell, where in self._cells.items() if where is target and start <= cell < end)
-        return merged(fresh, self._find_stored(target.value.encode(), start, end))
+        return _merged(fresh, self._find_stored(target.value.encode(), start, end))
 
     def _find_stored(self, byte: bytes, start: int, end: int) -> Iterator[int]:
         at = self.x.cells.find(byte, start, end)
@@ -176,6 +175,8 @@ class Draft:
     def due(self) -> list[int]:
         """Cells whose wait ends by now, or reminds somebody: what is later is not looked at."""
         heap, todo = self.x.alarms, [0]
+        if not heap and Cell.WAITING not in self._targets:
+            return []
         while heap and not self.x.rings(*heap[0]):
             heappop(heap)  # a memo grown stale
         found: set[int] = set()
@@ -189,6 +190,8 @@ class Draft:
 
     def next_alarm(self) -> tuple[int, int] | None:
         """(unix ms, cell) of the first wait that ends, or reminds, later than now."""
+        if not self.x.alarms and Cell.WAITING not in self._targets:
+            return None
         changed = [cell for cell, where in self._cells.items() if where is Cell.WAITING]
         fresh = [(at_ms, cell) for cell in changed if (hold := self.hold(cell)) for at_ms in (hold.until_ms, hold.remind_ms)]
         return min((*(one for one in fresh if one[0] > self.now_ms), *islice(self._alarms(), 1)), default=None)
@@ -236,6 +239,7 @@ class Draft:
     def put(self, cell: int, target: Cell, fault: Fault | None = None, hold: Hold | None = None) -> None:
         """Move a cell, and note how it failed, or what it waits for."""
         self._out.cells[cell] = self._cells[cell] = target
+        self._targets.add(target)
         self.moves += 1
         if fault is not None:
             self._out.faults[cell] = fault
@@ -244,7 +248,13 @@ class Draft:
 
     def note(self, **changed: Any) -> None:
         """Change the notes."""
-        self._out.notes = msgspec.structs.replace(self.notes, **changed)
+        self._out.notes = self.notes = msgspec.structs.replace(self.notes, **changed)
+        if self.layout.regions != self.notes.maps:
+            self.layout = Layout(self.blueprint.size, self.notes.maps)
+
+    def head(self, header: Header) -> None:
+        """Change the header."""
+        self._out.header = self.header = header
 
     def give(self, output: Any) -> None:
         """What the execution gives."""
@@ -268,17 +278,17 @@ class Draft:
         cause: Cause | None = None,
     ) -> None:
         """Move the execution as a whole; the reason is cleared unless given. IllegalMove if the table lacks it."""
-        self._out.header = moved(self.header, status, phase=phase, reason=reason, cause=cause)
+        self.head(moved(self.header, status, phase=phase, reason=reason, cause=cause))
 
     def blame(self, cause: Cause) -> None:
         """The forward lane stops for `cause`; the first cause stands."""
         if not self.header.cause:
-            self._out.header = msgspec.structs.replace(self.header, cause=cause)
+            self.head(msgspec.structs.replace(self.header, cause=cause))
             self.say("execution.stopped", cause=cause)
 
     def forgive(self) -> None:
         """A person has dealt with what stopped the forward lane."""
-        self._out.header = msgspec.structs.replace(self.header, cause=Cause.NONE)
+        self.head(msgspec.structs.replace(self.header, cause=Cause.NONE))
 
     def finish(self, report: Report, intent: Intent, output: Any) -> None:
         """A called cell is done: keep its result, and make ready what waited for it only."""
@@ -358,8 +368,9 @@ class Draft:
         return sum(1 for need in self.blueprint.needs[cell] if self.cell(need) is Cell.DONE)
 
     def _to_be_looked_at(self, cell: int) -> bool:
-        refs = self.blueprint.refs[cell]
-        return self.blueprint.special[cell] or any(self.cell(ref) is not Cell.DONE for ref in refs)
+        if self.blueprint.special[cell]:
+            return True
+        return any(self.cell(ref) is not Cell.DONE for ref in self.blueprint.refs[cell])
 
     def _open_needs(self, cell: int) -> int:
         if cell in self._unmet:
@@ -370,6 +381,17 @@ class Draft:
             known = sum(1 for need in self.blueprint.needs[cell] if self.x.cell(need) not in SETTLED)
             self.x.unmet[cell] = known
         return known
+
+
+def _merged(fresh: list[int], stored: Iterator[int]) -> Iterator[int]:
+    """Both in one order; each is in order by itself. Nothing of `stored` is looked up before it is wanted."""
+    at = 0
+    for cell in stored:
+        while at < len(fresh) and fresh[at] < cell:
+            yield fresh[at]
+            at += 1
+        yield cell
+    yield from fresh[at:]
 
 
 def moved(

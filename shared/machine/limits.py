@@ -1,6 +1,6 @@
 """Calls under limits: a slot is taken before the intent is recorded, and given back when the call has ended."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from shared.machine import values
 from shared.machine.decision import Ask
@@ -19,7 +19,7 @@ def asks(draft: Draft, room: Room, cell: int) -> list[Ask]:
 
     In the order in which everybody takes them, so that no two wait for each other.
     """
-    if draft.layout.is_undo(cell) or draft.cell(cell) is Cell.SETTLING:
+    if not _limited(draft, cell) or draft.layout.is_undo(cell) or draft.cell(cell) is Cell.SETTLING:
         return []
     until_ms = room.lease_ms + draft.contract(cell).settle_ms
     found = []
@@ -31,10 +31,12 @@ def asks(draft: Draft, room: Room, cell: int) -> list[Ask]:
     return found
 
 
+def _limited(draft: Draft, cell: int) -> bool:
+    return bool(draft.step(cell).limits) or draft.contract(cell).limit is not None
+
+
 def _limits(draft: Draft, cell: int) -> list[tuple[str, Limited]]:
     step, own = draft.step(cell), draft.contract(cell).limit
-    if not step.limits and own is None:
-        return []
     keys = ((values.key(draft, cell, limit.key, f"$.limits[{number}].key"), limit) for number, limit in enumerate(step.limits))
     found = [(f"tenant/{draft.header.tenant}/{key}"[:512], limit) for key, limit in keys]
     if own is not None:
@@ -44,7 +46,7 @@ def _limits(draft: Draft, cell: int) -> list[tuple[str, Limited]]:
 
 def slots(draft: Draft, cell: int) -> tuple[Slot, ...]:
     """What a call of the cell has under limits; BadReference."""
-    if draft.layout.is_undo(cell):
+    if not _limited(draft, cell) or draft.layout.is_undo(cell):
         return ()
     return tuple(Slot(name, limit.per_ms, limit.hold) for name, limit in _limits(draft, cell))
 
@@ -58,8 +60,10 @@ def stand_in_line(draft: Draft, cell: int) -> None:
     draft.say("step.queued", cell)
 
 
-def give_back(draft: Draft, cell: int, attempt: int, slots: Iterable[Slot]) -> None:
+def give_back(draft: Draft, cell: int, attempt: int, slots: Sequence[Slot]) -> None:
     """The call has ended, or nobody waits any more."""
+    if not slots:
+        return
     member = f"{draft.key(cell)}.{attempt}"
     for slot in slots:
         payload = {"name": slot.limit, "member": member, "period_ms": slot.per_ms}

@@ -270,21 +270,22 @@ class Blueprint:
         self.index = {step.name: number for number, step in enumerate(self.plan.steps)}
         self.called = frozenset(step.name for step in self.plan.steps if step.wait and step.wait.callback)
         """Steps that wait for a callback."""
-        self.needs = tuple(tuple(self.index[need] for need in step.needs) for step in self.plan.steps)
-        self.refs = tuple(self._refs(step) for step in self.plan.steps)
-        self.special = tuple(step.special for step in self.plan.steps)
+        self.needs = tuple([tuple([self.index[need] for need in step.needs]) for step in self.plan.steps])
+        self.refs = tuple([self._refs(step) for step in self.plan.steps])
+        self.special = tuple([step.special for step in self.plan.steps])
         dependents: list[list[int]] = [[] for _ in range(self.size)]
         for number, needs in enumerate(self.needs):
             for need in needs:
                 dependents[need].append(number)
-        self.dependents = tuple(tuple(some) for some in dependents)
+        self.dependents = tuple([tuple(some) for some in dependents])
         self.rank = self._ranks()
 
     def _refs(self, step: Step) -> tuple[int, ...]:
         """The steps whose outputs it wants before it starts."""
         names = {ref.step for ref in refs.find(wanted(step)) if not is_address(ref, step.name, self.called)}
-        names |= set(conditions.names(step.when))
-        return tuple(sorted(self.index[name] for name in names if name in self.index))
+        if step.when:
+            names.update(conditions.names(step.when))
+        return tuple(sorted([self.index[name] for name in names if name in self.index]))
 
     def _ranks(self) -> tuple[int, ...]:
         """How deep each step stands: more than everything it needs, directly or not."""
@@ -333,5 +334,5 @@ def is_address(ref: refs.Ref, step: str, called: Collection[str]) -> bool:
 def wanted(step: Step | StepDraft) -> tuple[Any, ...]:
     """All of a step that may hold references, except its undo's arguments and its condition."""
     events = tuple(event.key for event in step.wait.events) if step.wait else ()
-    limits = tuple(limit.key for limit in step.limits)
+    limits = tuple(limit.key for limit in step.limits) if step.limits else ()
     return step.args, step.map.over if step.map else None, step.sleep.until if step.sleep else None, events, limits

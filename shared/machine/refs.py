@@ -5,6 +5,7 @@ A string that is one reference keeps the value's type; inside a longer string th
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 _REF = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_HOLDERS = (dict, list, tuple)
 ABSENT = object()
 """What has no value at all: every path into it is null."""
 MAX_DEPTH = 64
@@ -55,7 +57,7 @@ def _find(value: Any, place: str, levels: int, found: list[Ref]) -> None:
     match value:
         case str():
             if "${" in value:
-                found += _in_text(value, place)
+                _in_text(value, place, found)
         case dict():
             for key, item in value.items():
                 if _may_refer(item):  # a place is written only where somebody may want to know it
@@ -69,22 +71,37 @@ def _find(value: Any, place: str, levels: int, found: list[Ref]) -> None:
 
 
 def _may_refer(item: Any) -> bool:
-    return "${" in item if isinstance(item, str) else isinstance(item, dict | list | tuple)
+    return "${" in item if isinstance(item, str) else bool(item) and isinstance(item, _HOLDERS)
 
 
-def _in_text(text: str, place: str) -> Iterator[Ref]:
-    for match in _REF.finditer(text):
-        if match[1] is not None:
-            yield _parse(match[1], place)
+def _in_text(text: str, place: str, found: list[Ref]) -> None:
+    if (inner := _whole(text)) is not None:
+        found.append(_parse(inner, place))
+        return
+    found += [_parse(match[1], place) for match in _REF.finditer(text) if match[1] is not None]
     if "${" in _REF.sub(" ", text):  # a blank, so that what stood around a reference does not join to a new ${
         raise BadReference(place, "a reference is opened with ${ and not closed; write $${ for a literal ${")
 
 
 def _parse(inner: str, place: str) -> Ref:
+    parts = _parts(inner)
+    if parts is None:
+        raise BadReference(place, f"${{{inner}}} is not of the form ${{step.path.to.value}}")
+    return Ref(*parts, place)
+
+
+@lru_cache(maxsize=4_096)  # the plans of an installation say the same few things, whenever they are compiled or resolved
+def _parts(inner: str) -> tuple[str, tuple[str, ...]] | None:
     step, *path = inner.split(".")
     if not step_name_ok(step) or not all(_SEGMENT.fullmatch(part) for part in path):
-        raise BadReference(place, f"${{{inner}}} is not of the form ${{step.path.to.value}}")
-    return Ref(step, tuple(path), place)
+        return None
+    return step, tuple(path)
+
+
+def _whole(text: str) -> str | None:
+    """What stands in a text that is one reference."""
+    found = _REF.fullmatch(text)
+    return found[1] if found else None
 
 
 Outputs: TypeAlias = Callable[[str], Any]
@@ -102,17 +119,16 @@ def replace(value: Any, find: Find, place: str = "$") -> Any:
         case str():
             return _replace_text(value, find, place) if "${" in value else value
         case dict():
-            return {key: replace(item, find, f"{place}.{key}") for key, item in value.items()}
+            return {key: replace(one, find, f"{place}.{key}") if _may_refer(one) else one for key, one in value.items()}
         case list() | tuple():
-            return [replace(item, find, f"{place}[{number}]") for number, item in enumerate(value)]
+            return [replace(one, find, f"{place}[{number}]") if _may_refer(one) else one for number, one in enumerate(value)]
         case _:
             return value
 
 
 def _replace_text(text: str, find: Find, place: str) -> Any:
-    whole = _REF.fullmatch(text)
-    if whole and whole[1] is not None:
-        return find(_parse(whole[1], place))
+    if (inner := _whole(text)) is not None:
+        return find(_parse(inner, place))
 
     def written(match: "re.Match[str]") -> str:
         if match[1] is None:

@@ -136,9 +136,8 @@ def _opened(x: Execution, target: Status, action: str, step: str, by: str, now_m
     draft = Draft(x, now_ms)
     forward = target is Status.EXECUTING
     cause = Cause.NONE if forward else x.header.cause or Cause.CANCELLED
-    draft.kept.header = msgspec.structs.replace(
-        x.header, status=target, reason=Reason.NONE, cause=cause, phase=Phase.FORWARD if forward else x.header.phase
-    )
+    phase = Phase.FORWARD if forward else x.header.phase
+    draft.head(msgspec.structs.replace(x.header, status=target, reason=Reason.NONE, cause=cause, phase=phase))
     detail = {"by": by, "action": action, "from": origin, "to": target} | ({"step": step} if step else {})
     draft.kept.history.append(Line(event="execution.reopened", detail=detail))
     return draft

@@ -14,19 +14,26 @@ from shared.machine.plan import hash_of
 from shared.machine.state import Intent
 from shared.machine.status import Cell, Reason
 
+_encode = msgspec.json.Encoder(order="deterministic").encode
 COMMIT_RESERVE_MS = 200
 """Kept free behind every call for storing its result."""
 
 
 def startable(draft: Draft, room: Room) -> Iterator[int]:
     """Cells that could start now: what has waited long enough, the longest due first; then the ready, in the plan's order."""
-    due = sorted((at_ms, cell) for at_ms, cell in _waiting(draft) if at_ms <= draft.now_ms)
-    cells = _within_maps(draft, chain((cell for _, cell in due), draft.ready()))
+    due = sorted([(at_ms, cell) for at_ms, cell in _waiting(draft) if at_ms <= draft.now_ms])
+    cells = _within_maps(draft, chain((cell for _, cell in due), draft.ready()) if due else draft.ready())
     return (cell for cell in cells if _closed_until(draft, room, cell) <= draft.now_ms) if room.closed else cells
 
 
 def _within_maps(draft: Draft, cells: Iterable[int]) -> Iterator[int]:
     """Without items beyond what their map calls at once: an unknown one leaves its place, and may come back."""
+    if not draft.layout.regions:
+        return iter(cells)
+    return _few_of_each(draft, cells)
+
+
+def _few_of_each(draft: Draft, cells: Iterable[int]) -> Iterator[int]:
     first, layout, called = 2 * draft.blueprint.size, draft.layout, dict[int, int]()
     for cell in cells:
         region = layout.region(cell) if cell >= first else None
@@ -52,27 +59,28 @@ def next_timer(draft: Draft, room: Room) -> tuple[int, Reason] | None:
 
     What is due already is no timer: it waits for room and not for time, and a wait until the past would never rest.
     """
-    cells = ((at, _reason(draft, cell)) for at, cell in _waiting(draft))
-    return min((timer for timer in chain(cells, _held(draft), _closed(draft, room)) if timer[0] > draft.now_ms), default=None)
+    timers = [(at, _reason(draft, cell)) for at, cell in _waiting(draft)]
+    timers += [*_held(draft), *_closed(draft, room)]
+    return min((timer for timer in timers if timer[0] > draft.now_ms), default=None) if timers else None
 
 
 def _reason(draft: Draft, cell: int) -> Reason:
     return Reason.SETTLING if draft.cell(cell) is Cell.SETTLING else Reason.BACKOFF
 
 
-def _held(draft: Draft) -> Iterator[tuple[int, Reason]]:
+def _held(draft: Draft) -> list[tuple[int, Reason]]:
     """When a wait ends by itself, or a person is to be reminded."""
     alarm = draft.next_alarm()
-    if alarm is not None and (hold := draft.hold(alarm[1])) is not None:
-        yield alarm[0], hold.kind
+    hold = draft.hold(alarm[1]) if alarm is not None else None
+    return [(alarm[0], hold.kind)] if alarm is not None and hold is not None else []
 
 
-def _closed(draft: Draft, room: Room) -> Iterator[tuple[int, Reason]]:
+def _closed(draft: Draft, room: Room) -> list[tuple[int, Reason]]:
     """When tools that something is ready for may be called again."""
     if not room.closed:
-        return
+        return []
     due = (cell for at_ms, cell in _waiting(draft) if at_ms <= draft.now_ms)
-    yield from ((_closed_until(draft, room, cell), Reason.CIRCUIT) for cell in chain(due, islice(draft.ready(), 100)))
+    return [(_closed_until(draft, room, cell), Reason.CIRCUIT) for cell in chain(due, islice(draft.ready(), 100))]
 
 
 def timer_within(draft: Draft, room: Room) -> int | None:
@@ -81,10 +89,11 @@ def timer_within(draft: Draft, room: Room) -> int | None:
     return timer[0] if timer and timer[0] < room.checkpoint_ms and room.starts_left != 0 else None
 
 
-def _waiting(draft: Draft) -> Iterator[tuple[int, int]]:
+def _waiting(draft: Draft) -> list[tuple[int, int]]:
+    """(unix ms, cell) of those that time alone makes startable."""
     layout = draft.layout
-    cells = chain(draft.at(Cell.BACKOFF, draft.x.backoff), draft.at(Cell.SETTLING, draft.x.settling))
-    return ((_wakes_at(draft, cell), cell) for cell in cells if not layout.is_undo(cell))
+    cells = draft.at(Cell.BACKOFF, draft.x.backoff) + draft.at(Cell.SETTLING, draft.x.settling)
+    return [(_wakes_at(draft, cell), cell) for cell in cells if not layout.is_undo(cell)]
 
 
 def _wakes_at(draft: Draft, cell: int) -> int:
@@ -224,7 +233,7 @@ def arguments(draft: Draft, cell: int) -> dict[str, Any]:
 
 def hash_of_args(args: dict[str, Any]) -> str:
     """What an approval is bound to."""
-    return hash_of(msgspec.json.encode(args, order="deterministic"))
+    return hash_of(_encode(args))
 
 
 def _intent(draft: Draft, room: Room, cell: int, args: dict[str, Any]) -> Intent:
@@ -240,8 +249,9 @@ def _intent(draft: Draft, room: Room, cell: int, args: dict[str, Any]) -> Intent
         settle_at_ms=room.lease_ms + draft.contract(cell).settle_ms,
         since_ms=before.since_ms if before and before.since_ms else draft.now_ms,
         doubt=before.doubt if before else False,
+        slots=() if asks else limits.slots(draft, cell),
     )
-    return _probe(draft, cell, intent) if asks else msgspec.structs.replace(intent, slots=limits.slots(draft, cell))
+    return _probe(draft, cell, intent) if asks else intent
 
 
 def _probe(draft: Draft, cell: int, intent: Intent) -> Intent:

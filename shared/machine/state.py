@@ -221,6 +221,9 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
 
 _ITEM = re.compile(r"0|[1-9][0-9]{0,8}")
 _CELLS = tuple(ord(cell.value) for cell in Cell)
+_INDEX_OF = {Cell.INTENDED: "running", Cell.BACKOFF: "backoff", Cell.SETTLING: "settling", Cell.WAITING: "waiting"}
+"""The attribute of `Execution` that lists the cells that stand there."""
+_CELL_OF = {ord(cell.value): cell for cell in Cell}
 _BUSY = re.compile(rb"[ibsw]")
 _OPEN = re.compile(rb"[^.dfl]")
 
@@ -258,13 +261,17 @@ class Layout:
 
     def item(self, cell: int) -> int:
         """Which item of a map; -1 for a step's own cells."""
+        if cell < self.size:
+            return -1
         region = self.region(cell)
         return (cell - region.start) % region.count if region else -1
 
     def is_undo(self, cell: int) -> bool:
         """Whether the cell is of the undo lane."""
+        if cell < self.size:
+            return False
         region = self.region(cell)
-        return cell - region.start >= region.count if region else cell >= self.size
+        return cell - region.start >= region.count if region else True
 
     def undo_of(self, cell: int) -> int:
         """The undo cell of a forward cell."""
@@ -414,7 +421,7 @@ class Execution:
         self.alarms: list[tuple[int, int]] = []
         """A heap of (unix ms, cell): when waits end or remind. What is no longer so stays in it until it comes to the top."""
         for found in _BUSY.finditer(self.cells):
-            self._index(Cell(found[0].decode()))[found.start()] = None
+            getattr(self, _INDEX_OF[self.cell(found.start())])[found.start()] = None
         self.spread |= {cell: None for cell in self.waiting if cell < blueprint.size and blueprint.plan.steps[cell].map}
         self._count_items()
         for cell in self.waiting:
@@ -453,7 +460,7 @@ class Execution:
 
     def cell(self, cell: int) -> Cell:
         """Where a cell stands."""
-        return Cell(chr(self.cells[cell]))
+        return _CELL_OF[self.cells[cell]]
 
     def ready(self) -> Iterator[int]:
         """Cells that are READY or GRANTED, in the plan's order whatever happened before, items of maps last.
@@ -487,9 +494,11 @@ class Execution:
     def move(self, cell: int, target: Cell) -> None:
         """Put a cell elsewhere and keep the indexes true. For `apply` only."""
         origin = self.cell(cell)
-        self._index(origin).pop(cell, None)
-        self.cells[cell] = ord(target.value)
-        self._index(target)[cell] = None
+        if (index := _INDEX_OF.get(origin)) is not None:
+            getattr(self, index).pop(cell, None)
+        if (index := _INDEX_OF.get(target)) is not None:
+            getattr(self, index)[cell] = None
+        self.cells[cell] = ord(target)
         if self.layout.is_undo(cell):
             self._note_undo(cell, target)
         elif cell < self.layout.size:
@@ -498,8 +507,8 @@ class Execution:
                 self._note_map(cell, target)
         elif (region := self.layout.region(cell)) is not None:
             tally = self.tally[region.start]
-            tally[ord(origin.value)] -= 1
-            tally[ord(target.value)] += 1
+            tally[ord(origin)] -= 1
+            tally[ord(target)] += 1
 
     def _note_map(self, cell: int, target: Cell) -> None:
         if target is Cell.WAITING:
@@ -512,19 +521,6 @@ class Execution:
             self.undoing.pop(cell, None)
         else:
             self.undoing[cell] = None
-
-    def _index(self, cell: Cell) -> dict[int, None]:
-        match cell:
-            case Cell.INTENDED:
-                return self.running
-            case Cell.BACKOFF:
-                return self.backoff
-            case Cell.SETTLING:
-                return self.settling
-            case Cell.WAITING:
-                return self.waiting
-            case _:
-                return {}
 
     def name_of(self, cell: int) -> str:
         """The step's name, with the number of the item behind a dot."""
