@@ -40,7 +40,9 @@ from shared.machine.decision import (
     merge,
 )
 from shared.machine.events import (
+    Accepted,
     Attempted,
+    Done,
     Event,
     NotSent,
     Outcome,
@@ -169,7 +171,7 @@ class Estimates:
         samples.append(took_ms)
         self.count += 1
         if len(samples) >= 20:
-            self.p99[tool] = sorted(samples)[int(0.99 * len(samples))]
+            self.p99[tool] = max(samples)  # of a hundred and of fewer the 99th percentile is the largest
 
     def usual(self) -> dict[str, Usual]:
         """What is known of each tool, for whoever forecasts."""
@@ -384,11 +386,18 @@ def _of_call(start: Start, what: str) -> dict[str, Fact]:
     }
 
 
+_OUTCOMES: Final[dict[type, str]] = {
+    Done: "done",
+    Refused: "refused",
+    NotSent: "not_sent",
+    Unanswered: "unanswered",
+    Accepted: "accepted",
+}
+
+
 def _outcome(outcome: Outcome) -> str:
     """In few words, for whoever counts."""
-    names = {"NotSent": "not_sent"}
-    name = type(outcome).__name__
-    return names.get(name, name.lower())
+    return _OUTCOMES[type(outcome)]
 
 
 class Segment:
@@ -660,14 +669,19 @@ class Segment:
 
     async def _call(self, start: Start) -> Report:
         what = "undo" if start.undo else "probe" if start.intent.probe else "run"
-        with self.engine.tracer.span(f"{what} {start.tool}", parent=self.x.header.trace, facts=_of_call(start, what)) as span:
+        tracer = self.engine.tracer
+        report = await (self._called(start) if tracer is NO_TRACER else self._traced(start, what))
+        self.engine.tally.step(start.tool, what, _outcome(report.outcome), (report.ended_ms - report.started_ms) / 1000)
+        return report
+
+    async def _traced(self, start: Start, what: str) -> Report:
+        facts = _of_call(start, what)
+        with self.engine.tracer.span(f"{what} {start.tool}", parent=self.x.header.trace, facts=facts) as span:
             report = await self._called(start)
-            outcome = _outcome(report.outcome)
             if isinstance(report.outcome, Refused):
                 span.failed(report.outcome.code)
             elif isinstance(report.outcome, NotSent | Unanswered):
-                span.failed(outcome)
-        self.engine.tally.step(start.tool, what, outcome, (report.ended_ms - report.started_ms) / 1000)
+                span.failed(_outcome(report.outcome))
         return report
 
     async def _called(self, start: Start) -> Report:
@@ -701,8 +715,11 @@ class Segment:
         if not self._tasks:
             await asyncio.sleep(timeout or 0)
             return Ticked(now_ms=self.now_ms(), room=self.room())
-        await asyncio.wait(self._tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.sleep(0)  # siblings whose answers are in the same turn share the commit
+        if len(self._tasks) == 1 and timeout is None:
+            await next(iter(self._tasks))
+        else:
+            await asyncio.wait(self._tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0)  # siblings whose answers are in the same turn share the commit
         done = [task for task in self._tasks if task.done()]
         for task in done:
             del self._tasks[task]

@@ -4,10 +4,13 @@ Where an operator's guide tells people to look for a sentence ("Checkpoint saved
 carries it as `message`, so that both a query on `event` and a plain grep find the line.
 """
 
+import asyncio
+import atexit
 import logging
 import sys
+import threading
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 import structlog
@@ -31,9 +34,8 @@ def configure(*, service: str, format: str, level: str, clean: Clean = str) -> N
         renderer: list[Any] = [_for_people, people, lambda _, __, line: clean(line)]
         factory: Any = structlog.PrintLoggerFactory(file=sys.stdout)
     else:
-        as_json = structlog.processors.JSONRenderer(serializer=_json)
-        renderer = [structlog.processors.format_exc_info, as_json, lambda _, __, line: clean(line.decode()).encode()]
-        factory = structlog.BytesLoggerFactory(file=sys.stdout.buffer)
+        renderer = [structlog.processors.format_exc_info, lambda _, __, event: clean(_json(event).decode()).encode()]
+        factory = Lines(sys.stdout.buffer).logger
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -59,5 +61,42 @@ def _for_people(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def _json(event: dict[str, Any], **_: Any) -> bytes:
-    return msgspec.json.encode(event, enc_hook=str)
+class Lines:
+    """Writes lines; those of one turn of the loop leave together: a system call for each costs more than the line itself."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """`file` is flushed each time."""
+        self._file = file
+        self._lines: list[bytes] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        atexit.register(self.flush)
+
+    def logger(self, *_: Any) -> "Lines":
+        """For structlog: there is one for the process."""
+        return self
+
+    def msg(self, line: bytes) -> None:
+        """One line, without its end."""
+        loop = asyncio._get_running_loop()  # noqa: SLF001 - the public one raises where there is none
+        with self._lock:
+            self._lines.append(line)
+            due = loop is not None and (self._loop is not loop or len(self._lines) == 1)
+            self._loop = loop
+        if loop is None:
+            self.flush()
+        elif due:
+            loop.call_soon(self.flush)
+
+    debug = info = warning = error = critical = msg
+
+    def flush(self) -> None:
+        """Write what is there."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+            if lines:
+                self._file.write(b"\n".join([*lines, b""]))
+                self._file.flush()
+
+
+_json = msgspec.json.Encoder(enc_hook=str).encode

@@ -42,9 +42,12 @@ class Commanding:
         self.calls[name] += 1
         full = [*([("" if self.now_ms is None else self.now_ms)] if timed else []), *args]
         script = self._scripts[name]
-        if not (barrier and self._strict):
-            return await self._plain(script.run(self._redis, names, full))
-        reply, synced = await self._plain(script.run_durably(self._redis, names, full))
+        try:
+            if not (barrier and self._strict):
+                return await script.run_on(self._line, names, full)
+            reply, synced = await script.run_durably(self._redis, names, full)
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
         if not synced:
             raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
         return reply
@@ -62,4 +65,8 @@ class Commanding:
         try:
             return await call
         except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable") from error
+            raise _away(error) from error
+
+
+def _away(error: Exception) -> Unavailable:
+    return Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable")

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+from functools import lru_cache
 from typing import Final
 
 PARTITIONS: Final = 64
@@ -15,6 +16,7 @@ LATENCIES = "ie:{latencies}"
 _PARTITIONS: Final = tuple(f"{number:02x}" for number in range(PARTITIONS))
 
 
+@lru_cache(maxsize=4_096)  # a commit names a dozen keys of one execution
 def partition_of(execution: str) -> str:
     """The two hex digits of `exe_<pp>_<uuid7>`; ValueError for what is no execution id."""
     prefix, _, rest = execution.partition("_")

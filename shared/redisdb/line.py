@@ -64,7 +64,14 @@ class Line:
 
     async def ask(self, *words: Word) -> Any:
         """The answer to a command that may be sent twice. redis-py's exceptions."""
-        return await self._ask(_packed(words), 0)
+        packed, wire = _packed(words), self._wire
+        if wire is not None and not wire.lost:
+            try:
+                return await wire.ask(packed, 0)
+            except (RedisConnectionError, RedisTimeoutError):
+                if self._closed:
+                    raise
+        return await self._ask(packed, 0)
 
     async def ask_all(self, commands: Iterable[Sequence[Word]]) -> list[Any]:
         """The answers to all of these, in their order, in one round trip. All of them may be sent twice."""

@@ -12,6 +12,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
 from shared.redisdb.keys import disk_mark
+from shared.redisdb.line import Line
 
 BARRIER_MS: Final = 500
 """`everysec` confirms after 50 to 200 ms, and under load a little later."""
@@ -44,6 +45,13 @@ class Script:
             return await redis.evalsha(self.digest, len(keys), *keys, *args)
         except NoScriptError:
             return await redis.eval(self.text, len(keys), *keys, *args)
+
+    async def run_on(self, line: Line, keys: list[str], args: list[Any]) -> Any:
+        """The script's raw reply, over the line that a process's commands share."""
+        try:
+            return await line.ask("EVALSHA", self.digest, len(keys), *keys, *args)
+        except NoScriptError:
+            return await line.ask("EVAL", self.text, len(keys), *keys, *args)
 
     async def run_durably(self, redis: Redis, keys: list[str], args: list[Any]) -> tuple[Any, bool]:
         """The reply, and whether all that it rests on reached this server's disk within BARRIER_MS. One round trip."""

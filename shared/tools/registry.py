@@ -6,7 +6,7 @@ import inspect
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, get_type_hints
 
 import msgspec
@@ -23,6 +23,8 @@ from shared.machine.plan import Contract, Cost, Effect, Limited, Retry, Undo
 log = get_logger()
 
 MAX_RESULT_BYTES: Final = 1_048_576
+_PLACE: Final = b"callback://"
+"""How the place of an address begins in arguments; most have none, and need not be gone through."""
 VERSION: Final = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}")
 """Numbers with dots between them: so it is plain which of two is newer."""
 
@@ -34,10 +36,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The effect's key: the same for every attempt. For an undo, the key of the effect to take back."""
     attempt: int
     deadline_s: float
-    callback_url: str = ""
-    """Where this attempt may be called back, for a tool that returns TookOver."""
     tenant: str = ""
     """For whom: which hosts may be asked depends on it."""
+    address: Callable[[], str] = str
+    """Signs where this attempt may be called back."""
+
+    @property
+    def callback_url(self) -> str:
+        """Where this attempt may be called back, for a tool that returns TookOver. Signed when asked for: few tools ask."""
+        return self.address()
 
     def log(self, message: str, *, level: step_log.Level = "info", **fields: Any) -> None:
         """Keep a line with this attempt, for who looks at the step. Bounded, without secrets; costs nothing that is waited for.
@@ -270,7 +277,7 @@ class Runner:
 
     def _addressed(self, start: Start) -> Start:
         """With the addresses at which it is to call back: they are made for the call and stored nowhere."""
-        if self._addresses is None:
+        if self._addresses is None or _PLACE not in msgspec.json.encode(start.intent.args):
             return start
         args = self._addresses.fill(start.intent.args, start, time.time())
         return msgspec.structs.replace(start, intent=msgspec.structs.replace(start.intent, args=args))
@@ -292,7 +299,7 @@ class Runner:
             key=intent.key,
             attempt=intent.attempt,
             deadline_s=deadline_s,
-            callback_url=self._callback_url(start),
+            address=partial(self._callback_url, start),
             tenant=start.tenant,
         )
         if intent.probe:

@@ -18,7 +18,7 @@ from tests.services.engine.support import Receiver, Taken, configured
 
 TICKET = Ticket(NOBODY, "acme", "a", 2_000_000_000, 2)
 ADDRESSES = Addresses("key", "http://ingress.example")
-CALL = Call(key=f"{NOBODY}.a.1", attempt=2, deadline_s=4, callback_url=ADDRESSES.url(TICKET))
+CALL = Call(key=f"{NOBODY}.a.1", attempt=2, deadline_s=4, address=lambda: ADDRESSES.url(TICKET))
 
 
 def told(status: int, body: Any = None, retried: int = 0, most: int = 0) -> dict[str, Any] | None:

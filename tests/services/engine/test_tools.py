@@ -29,7 +29,13 @@ async def visit(
     call: Call, *, place: Place, guests: Few, how: Literal["car", "foot"] = "foot", notes: list[str] | None = None
 ) -> Any:
     """Visit somebody."""
-    return {"street": place.street, "guests": guests, "how": how, "notes": notes, "call": msgspec.to_builtins(call)}
+    return {"street": place.street, "guests": guests, "how": how, "notes": notes, "call": told(call)}
+
+
+def told(call: Call) -> dict[str, Any]:
+    """What it knows of its call."""
+    known = {"key": call.key, "attempt": call.attempt, "deadline_s": call.deadline_s, "tenant": call.tenant}
+    return known | {"callback_url": call.callback_url}
 
 
 async def taken_back(call: Call) -> Any:
