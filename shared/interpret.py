@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from structlog.contextvars import bound_contextvars
 
 from shared import step_log, tracing
 from shared.dead_letters import letter_of_execution
@@ -20,7 +19,7 @@ from shared.errors import IntentionError, Unavailable
 from shared.forecast import Usual
 from shared.guards import Guards, NoGuards
 from shared.lag import Lag
-from shared.logs import get_logger
+from shared.logs import bound, get_logger
 from shared.machine.decide import decide
 from shared.machine.decision import (
     Adopt,
@@ -245,7 +244,7 @@ class Interpreter:
 
     async def run(self, delivery: Delivery, *, started_ms: float) -> Answer:
         """One segment. `started_ms`: the invocation's start on the monotonic clock (earlier, if it queued before us)."""
-        with bound_contextvars(execution=delivery.execution, segment=delivery.segment):
+        with bound(execution=delivery.execution, segment=delivery.segment):
             if delivery.retried and delivery.message:
                 await self._count(delivery)
             lease = await self._acquire(delivery, started_ms)
@@ -266,7 +265,7 @@ class Interpreter:
             await self.guards.look()
             header = lease.header
             with (
-                bound_contextvars(segment=header.segment, trace=tracing.trace_id(header.trace)),
+                bound(segment=header.segment, trace=tracing.trace_id(header.trace)),
                 self.tracer.span(
                     "segment", kind="consumer", parent=header.trace, link=delivery.context, facts=_of_segment(lease, delivery)
                 ) as span,

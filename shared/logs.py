@@ -9,44 +9,68 @@ import atexit
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 import structlog
 
 Clean: TypeAlias = Callable[[str], str]
+_ids: ContextVar[dict[str, Any]] = ContextVar("log_ids", default={})  # noqa: B039 - replaced and never changed
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def configure(*, service: str, format: str, level: str, clean: Clean = str) -> None:  # noqa: A002 - the setting's own name
     """Set up structlog for this process, once, before the first logger is used. `clean` strikes secrets out of each line."""
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if format == "console" else "iso", utc=True),
-    ]
     if format == "console":
         # Plain tracebacks: the default takes `rich` where it happens to be installed, which prints locals, and so headers.
         people = structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(), pad_event_to=22, exception_formatter=structlog.dev.plain_traceback
         )
-        renderer: list[Any] = [_for_people, people, lambda _, __, line: clean(line)]
+        stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=True)
+        steps: list[Any] = [with_ids, structlog.processors.add_log_level, stamp, _for_people, people]
+        steps.append(lambda _, __, line: clean(line))
         factory: Any = structlog.PrintLoggerFactory(file=sys.stdout)
     else:
-        renderer = [structlog.processors.format_exc_info, lambda _, __, event: clean(_json(event).decode()).encode()]
+        steps = [lambda _, level, event: clean(_json(_complete(level, event)).decode()).encode()]
         factory = Lines(sys.stdout.buffer).logger
     structlog.configure(
-        processors=[*shared, *renderer],
+        processors=steps,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
+    _ids.set({"service": service})
+
+
+@contextmanager
+def bound(**ids: Any) -> Iterator[None]:
+    """Inside, and in tasks that are started there, each line has these ids."""
+    token = _ids.set(_ids.get() | ids)
+    try:
+        yield
+    finally:
+        _ids.reset(token)
+
+
+def with_ids(_: Any, __: str, event: "structlog.typing.EventDict") -> "structlog.typing.EventDict":
+    """A line with the ids that are bound where it is written; a processor of structlog's. What the line says itself stands."""
+    return {**_ids.get(), **event}
+
+
+def _complete(level: str, event: "structlog.typing.EventDict") -> "structlog.typing.EventDict":
+    """All of a line in one go: structlog's own processors, one after the other, take twice the time of everything else here."""
+    if event.get("exc_info"):
+        event = structlog.processors.format_exc_info(None, level, event)
+    now = datetime.now(UTC).isoformat(timespec="microseconds")[:26]
+    return {"timestamp": f"{now}Z", "level": level, "event": event.pop("event"), **_ids.get(), **event}
 
 
 def get_logger() -> "structlog.typing.FilteringBoundLogger":
-    """A logger; bind ids with `structlog.contextvars.bound_contextvars` at the start of a message."""
+    """A logger; bind ids with `bound` at the start of a message."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return logger
 

@@ -12,6 +12,7 @@ import structlog
 
 from shared.event_ports import NamedEvent
 from shared.interpret import Answer, Delivery, Limits
+from shared.logs import with_ids
 from shared.machine import accept as accepting
 from shared.machine import plan as plans
 from shared.machine.events import Patience
@@ -504,7 +505,7 @@ class _Logs:
         self._before = structlog.get_config()
         scope = processes.current
         take = self._timeline.processor(lambda: found.process.name if (found := scope()) else "world")
-        structlog.configure(processors=[structlog.contextvars.merge_contextvars, take])
+        structlog.configure(processors=[with_ids, take])
 
     def __exit__(self, *_: object) -> None:
         structlog.configure(**self._before)
