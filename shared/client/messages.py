@@ -17,6 +17,8 @@ class Decoder:
     """The events that the bytes of one connection are; comments and unfinished ones are none."""
 
     def __init__(self) -> None:
+        self.place = ""
+        """Behind which a reader goes on: a block may say that with nothing to tell."""
         self._rest = b""
         self._last, self._event = "", ""
         self._data: list[str] = []
@@ -40,6 +42,7 @@ class Decoder:
         return None
 
     def _ended(self) -> Sent | None:
+        self.place = self._last
         event, data = self._event, self._data
         self._event, self._data = "", []
         if not data:

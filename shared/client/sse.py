@@ -72,10 +72,18 @@ class Stream:
             if not answer.is_success:
                 await self._refused(answer)
                 return
-            async for sent in events(answer.aiter_bytes()):
-                yield sent
+            decoder = Decoder()
+            async for part in answer.aiter_bytes():
+                for sent in decoder.feed(part):
+                    yield sent
+                self._moved(decoder.place)
         finally:
             await answer.aclose()
+
+    def _moved(self, place: str) -> None:
+        """It may move on although nothing is told: what a filter leaves out need not be read again."""
+        if place and place != self._last:
+            self._last, self._failures = place, 0
 
     async def _refused(self, answer: httpx.Response) -> None:
         """Raises what cannot be mended by waiting; waits as long as it is asked to."""

@@ -205,6 +205,20 @@ async def test_a_stream_goes_on_where_it_broke() -> None:
     assert [headers.get("last-event-id") for _, _, headers in desk.seen] == [None, "2-0", "2-0"]
 
 
+async def test_a_stream_goes_on_where_it_is_though_nothing_was_told() -> None:
+    """A feed says how far it is also to whom it tells nothing; a block that is not whole says nothing."""
+    desk = Desk(stream(line(1), b"id: 7-0\n\n", broken=True), stream(b"id: 8-0\n\n"), stream(line(9), END))
+    assert [one.id for one in await followed(desk) if not one.event] == ["1-0", "9-0"]
+    assert [headers.get("last-event-id") for _, _, headers in desk.seen] == [None, "7-0", "8-0"]
+
+
+async def test_a_reader_that_is_dropped_goes_on_behind_the_last_event() -> None:
+    """It need not know of it."""
+    desk = Desk(stream(line(1), b'event: dropped\ndata: {"reason":"slow"}\n\n'), stream(line(2), END))
+    assert [one.event for one in await followed(desk)] == ["", "", "end"]
+    assert [headers.get("last-event-id") for _, _, headers in desk.seen] == [None, "1-0"]
+
+
 async def test_a_stream_begins_where_it_is_told_to() -> None:
     """With the id that a reader has kept."""
     desk = Desk(stream(line(8), END))
