@@ -4,7 +4,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-Origin: TypeAlias = Literal["text", "profile", "step", "rule"]
+Origin: TypeAlias = Literal["text", "profile", "step", "rule", "model"]
+"""`model`: a model chose it, and nothing that was said accounts for it."""
 Channel: TypeAlias = Literal["sms", "email"]
 
 
@@ -36,7 +37,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     argument: str
     origin: Origin
     words: str
-    """The words of the text, the field of the profile, the steps referred to, or the rule in words."""
+    """The words of the text, the field of the profile, the steps referred to, the rule in words; empty for a model's choice."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.machine.state import Asked, Flawed
 from shared.planner.llm import answer
-from shared.planner.model import Profile
+from shared.planner.model import Profile, Source
 
 ANN = Profile(name="Ann", phone="+4915112345678", email="ann@example.com", home="1 ${table.id} Street")
 WORDS = "Text Bob at +44 20 7946 0958 or bob@example.org, and book Golden Wok"
@@ -167,7 +168,8 @@ def test_sources_are_kept_only_where_the_words_were_said() -> None:
             {"step": "text", "argument": "text", "words": "please say hello"},
         ]
     }
-    rows = [(row["argument"], row["origin"], row["words"]) for row in drafted(said).sources]
+    sources = msgspec.convert(drafted(said).sources, tuple[Source, ...])  # as whoever shows the execution reads them
+    rows = [(row.argument, row.origin, row.words) for row in sources]
     assert rows == [("to", "text", "bob@example.org"), ("text", "model", ""), ("about", "step", "table.id")]
 
 

@@ -9,7 +9,7 @@ import msgspec
 from shared.machine import refs
 from shared.machine.plan import Approval, Each, PlanDraft, Sleep, StepDraft, WaitFor
 from shared.machine.state import Asked, Flawed
-from shared.planner.model import Profile
+from shared.planner.model import Origin, Profile
 
 LONGEST_ANSWER: Final = 65_536
 MOST_STEPS: Final = 30
@@ -233,7 +233,7 @@ def _sources(found: ModelAnswer, words: str, profile: Profile) -> tuple[dict[str
     return tuple(rows)
 
 
-def _origin(value: Any, words: str, values: Mapping[str, str]) -> tuple[str, str]:
+def _origin(value: Any, words: str, values: Mapping[str, str]) -> tuple[Origin, str]:
     if isinstance(value, str) and value in values:
         return "profile", value.removeprefix("@")
     if found := [".".join((ref.step, *ref.path)) for ref in refs.find(value)]:
