@@ -40,9 +40,12 @@ class Replied(Told, frozen=True, kw_only=True):
     outputs: dict[str, Any] = msgspec.field(default_factory=dict)
     errors: dict[str, str] = msgspec.field(default_factory=dict)
     action: str = ""
+    schedule_id: str = ""
     will: str = ""
     by: str = ""
     repeated: bool = False
+    instead: str = ""
+    """The execution that this one takes the place of."""
     plan: dict[str, Any] | None = None
     policies: tuple[Mark, ...] = ()
     cron: str = ""

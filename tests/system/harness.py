@@ -19,6 +19,7 @@ import httpx
 
 from shared.local.valkey import command as valkey_command
 from shared.settings import DEV_TOKEN
+from tests.support import conforming
 
 T = TypeVar("T")
 PATIENCE = 2
@@ -175,7 +176,7 @@ class System:
             **settings,
         }
         self.processes: dict[str, Process] = {}
-        self.client = httpx.AsyncClient(timeout=10, trust_env=False)
+        self.client = httpx.AsyncClient(timeout=10, trust_env=False, event_hooks={"response": [self._conforms]})
 
     def add(self, name: str, module: str, *, port: int, **settings: str) -> Process:
         """Another process, not started yet."""
@@ -230,6 +231,14 @@ class System:
         await self.start(name)
 
     # speaking with it as a user does
+
+    async def _conforms(self, answer: httpx.Response) -> None:
+        """Every answer of ingress is one that its document describes."""
+        ingress = self.processes.get("ingress")
+        streamed = "event-stream" in answer.headers.get("content-type", "")
+        if ingress is not None and str(answer.url).startswith(f"{ingress.url}/") and not streamed:
+            await answer.aread()
+            conforming.check("ingress", answer)
 
     async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
         """POST JSON to ingress."""
