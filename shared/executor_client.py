@@ -3,10 +3,10 @@
 import time
 from typing import Final
 
-import httpx
 import msgspec
 
 from shared import signing, tracing
+from shared.http_client import HttpClient, NoAnswer
 from shared.logs import get_logger
 from shared.qstash import EXECUTE_PATH, Body
 from shared.settings import Settings
@@ -58,7 +58,7 @@ class Reach:
 class ExecutorClient:
     """Asks the executor to run a segment; it answers at once and runs within its own budget."""
 
-    def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
+    def __init__(self, client: HttpClient, settings: Settings) -> None:
         """`client` is shared and kept open."""
         self._client = client
         self._settings = settings
@@ -86,13 +86,13 @@ class ExecutorClient:
             jti=f"{execution}-{now}",
             lifetime=60,
         )
-        headers = {"Intention-Signature": token, "Content-Type": "application/json", "Prefer": "respond-async"}
+        headers = [("Intention-Signature", token), ("Content-Type", "application/json"), ("Prefer", "respond-async")]
         if parent := tracing.traceparent(tracing.current()):
-            headers[tracing.HEADER] = parent
-        timeout = httpx.Timeout(ANSWER_S if self.reach.there else PROBE_ANSWER_S, connect=CONNECT_S)
+            headers.append((tracing.HEADER, parent))
+        answer_s = ANSWER_S if self.reach.there else PROBE_ANSWER_S
         try:
-            answer = await self._client.post(self._url, content=body, headers=headers, timeout=timeout)
-        except (httpx.HTTPError, AttributeError) as error:  # a socket that is cut while it opens has no peer: httpcore asks it
+            answer = await self._client.post(self._url, headers, body, answer_s=answer_s, connect_s=CONNECT_S)
+        except NoAnswer as error:
             log.warning("executor.unreachable", error=type(error).__name__, execution=execution)
             return False
-        return answer.is_success
+        return answer.ok

@@ -3,8 +3,6 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-import httpx
-
 from shared import policy_file
 from shared.accepting import Acceptor
 from shared.machine.accept import Limits
@@ -38,7 +36,7 @@ def check(settings: Settings) -> None:
     if not settings.policies or settings.mcp_servers:  # tools of MCP servers are known from Redis only: see `open_intake`
         installation.check(settings, calls=False)
         return
-    town = TownTools(httpx.AsyncClient()) if settings.town_url else None  # its tools are named in policies, and not called here
+    town = TownTools(None) if settings.town_url else None  # its tools are named in policies, and not called here
     policy_file.load(settings.policies, registry_of(settings, outbound_of(settings), town, calls=False))
 
 

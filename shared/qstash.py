@@ -10,11 +10,11 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-import httpx
 import msgspec
 
 from shared import tracing
 from shared.circuit import Breaker
+from shared.http_client import HttpClient, NoAnswer
 from shared.logs import get_logger
 from shared.ports import Entry, Receipt
 from shared.quota import CALLBACK_UNITS
@@ -80,11 +80,17 @@ class QStashQueue:
     """See `shared.ports.Queue`. One for a process; `close` sends what is waiting."""
 
     def __init__(
-        self, client: httpx.AsyncClient, settings: Settings, *, tracer: Tracer = NO_TRACER, tally: Tally | None = None
+        self, client: HttpClient, settings: Settings, *, tracer: Tracer = NO_TRACER, tally: Tally | None = None
     ) -> None:
-        """`client` needs no base URL; connections are reused. `tally` counts what came of each message."""
+        """`client` is shared and kept open. `tally` counts what came of each message."""
         self._client = client
         self._settings = settings
+        self._url = f"{settings.qstash_url.rstrip('/')}/v2/batch"
+        self._headers = (
+            ("Authorization", f"Bearer {settings.token}"),
+            ("Content-Type", "application/json"),
+            ("User-Agent", "intention-engine"),
+        )
         self._tracer = tracer
         self._tally = tally or Tally()
         self._waiting: list[tuple[Entry, str, asyncio.Future[Receipt]]] = []
@@ -142,19 +148,16 @@ class QStashQueue:
     async def _send(self, entries: Sequence[tuple[Entry, str]]) -> list[Receipt]:
         away = True
         try:
-            answer = await self._client.post(
-                f"{self._settings.qstash_url.rstrip('/')}/v2/batch",
-                headers={"Authorization": f"Bearer {self._settings.token}", "Content-Type": "application/json"},
-                content=_items.encode([item(entry, self._settings, time.time(), context) for entry, context in entries]),
-                timeout=httpx.Timeout(ANSWER_S, connect=PROBE_S) if self.breaker.there else PROBE_S,
-            )
-            if answer.is_success:
-                receipts = _receipts(answer.content, len(entries))
+            body = _items.encode([item(entry, self._settings, time.time(), context) for entry, context in entries])
+            answer_s = ANSWER_S if self.breaker.there else PROBE_S
+            answer = await self._client.post(self._url, self._headers, body, answer_s=answer_s, connect_s=PROBE_S)
+            if answer.ok:
+                receipts = _receipts(answer.body, len(entries))
                 self.breaker.ended()
                 return receipts
-            away = answer.status_code not in REFUSALS
-            error = f"QStash answered {answer.status_code}: {self._shown(answer.text)}"
-        except httpx.HTTPError as failure:
+            away = answer.status not in REFUSALS
+            error = f"QStash answered {answer.status}: {self._shown(answer.text)}"
+        except NoAnswer as failure:
             error = f"QStash is not reachable ({type(failure).__name__})"
         except Exception as failure:  # nobody may wait for ever because an answer was odd
             log.exception("qstash.answer_unreadable")

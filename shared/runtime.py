@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-import httpx
 from redis.asyncio import Redis
 from starlette.types import ASGIApp
 
@@ -22,6 +21,7 @@ from shared.durability import verdict
 from shared.errors import SettingsError
 from shared.executor_client import ExecutorClient
 from shared.hints import Hints
+from shared.http_client import HttpClient
 from shared.qstash import QStashQueue
 from shared.quota_keeper import Keeper, Paid
 from shared.redaction import Scrubber, secrets_of
@@ -40,8 +40,6 @@ from shared.watchdog import Watchdog
 
 log = logs.get_logger()
 DAY_MS = 86_400_000
-LIMITS = httpx.Limits(max_connections=100, keepalive_expiry=3)
-"""Idle connections are given up before common servers close theirs (5 s): a request must not go into a closing one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +78,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack, service: str) -
     stack.push_async_callback(redis.aclose)
     await check_layout(redis)
     await announce_durability(redis, settings)
-    client = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
+    client = await stack.enter_async_context(HttpClient())
     store = RedisStore(
         redis,
         retention_ms=settings.retention_days * DAY_MS,

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from math import ceil
 
-import httpx
 from starlette.applications import Starlette
 
 from services.step_executor.app import Deps, build_app
@@ -13,6 +12,7 @@ from shared import policy_file
 from shared.accepting import ruled, ruled_again
 from shared.clock import SystemClock
 from shared.guards import SharedGuards, Watched
+from shared.http_client import HttpClient
 from shared.intake import plan_limits
 from shared.interpret import Interpreter, Limits
 from shared.machine.events import Patience
@@ -28,7 +28,7 @@ from shared.redisdb.pings import Pings
 from shared.redisdb.places import next_number
 from shared.redisdb.progress import RedisProgress
 from shared.redisdb.reader import Reader
-from shared.runtime import LIMITS, Engine, open_engine, run
+from shared.runtime import Engine, open_engine, run
 from shared.settings import Settings
 from shared.telemetry import opening, scraping
 from shared.tools import installation
@@ -138,7 +138,7 @@ def create(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             engine = await open_engine(settings, stack, "step_executor")
-            qstash = await stack.enter_async_context(httpx.AsyncClient(limits=LIMITS))
+            qstash = await stack.enter_async_context(HttpClient())
             registry = await open_registry(settings, stack, qstash=qstash, redis=engine.redis)
             clock = SystemClock()
             segments = interpreter(engine, registry, clock, stack, open_progress(engine, stack), await _owners(engine))

@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import httpx
 from redis.asyncio import Redis
 
 from shared.errors import SettingsError
+from shared.http_client import KEEP_S, HttpClient
 from shared.machine.plan import Cost
-from shared.runtime import LIMITS
 from shared.settings import SECRET_PREFIX, Secret, Settings
 from shared.tools import calendar, http_request, http_tools, maps, mcp_tools, messages, target
 from shared.tools.declare import BadTool, Declared, Means, add, declared_in
@@ -25,6 +24,9 @@ from shared.tools.registry import Registry, ToolFunction
 from shared.tools.remote import Remote
 from shared.tools.town import TownTools, register
 
+if TYPE_CHECKING:
+    import httpx
+
 _COST: Final = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64})=(?P<amount>[0-9]{1,9})(?P<failed>!?)")
 
 
@@ -32,7 +34,7 @@ async def open_registry(
     settings: Settings,
     stack: AsyncExitStack,
     *,
-    qstash: httpx.AsyncClient | None = None,
+    qstash: HttpClient | None = None,
     redis: Redis | None = None,
     calls: bool = True,
 ) -> Registry:
@@ -45,11 +47,18 @@ async def open_registry(
     stack.push_async_callback(http.aclose)
     town = None
     if settings.town_url:
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=LIMITS))
+        client = await _town_client(settings, stack) if calls else None
         town = TownTools(client, Remote(qstash, settings) if qstash else None)
     registry = registry_of(settings, http, town, calls=calls)
     await mcp_tools.open_servers(registry, settings, stack, redis, calls=calls)
     return registry
+
+
+async def _town_client(settings: Settings, stack: AsyncExitStack) -> "httpx.AsyncClient":
+    import httpx  # late: 4 MiB and 50 ms where no town is called
+
+    limits = httpx.Limits(max_connections=100, keepalive_expiry=KEEP_S)
+    return await stack.enter_async_context(httpx.AsyncClient(base_url=settings.town_url, limits=limits))
 
 
 def check(settings: Settings, *, calls: bool) -> None:

@@ -6,22 +6,22 @@ a size and a time. Who resolves names is a port (`Resolver`).
 """
 
 import asyncio
-import ipaddress
 import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import httpcore
 import msgspec
 
 from shared.logs import get_logger
-from shared.tools.inside import is_inside
 from shared.tools.registry import Call, ToolNotSent, ToolRefused, ToolUnanswered
 from shared.tools.target import PORTS, BadUrl, Rule, Target, read
+
+if TYPE_CHECKING:
+    import httpcore
 
 log = get_logger()
 
@@ -30,7 +30,6 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 MAX_BYTES: Final = 262_144
-CONNECT_S: Final = 3.0
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE: Final = re.compile(r"[\t -~]{0,8000}")
 OWN_HEADERS: Final = frozenset(
@@ -74,18 +73,15 @@ class Outbound:
     ) -> None:
         """`rules`: who may go where. `loopback`: this machine may be reached, for development."""
         self._rules = tuple(rules)
-        self._backend = _Checked(resolver, loopback=loopback)
+        self._resolver, self._loopback = resolver, loopback
         self._ssl_context = ssl_context
 
     @cached_property
-    def _pool(self) -> httpcore.AsyncConnectionPool:
+    def _pool(self) -> "httpcore.AsyncConnectionPool":
         """Made when it is needed first: many a process asks nobody, and reading the trusted certificates takes 20 ms."""
-        return httpcore.AsyncConnectionPool(
-            ssl_context=self._ssl_context or httpcore.default_ssl_context(),
-            max_connections=100,
-            max_keepalive_connections=0,
-            network_backend=self._backend,
-        )
+        from shared.tools import checked
+
+        return checked.open_pool(self._resolver, loopback=self._loopback, ssl_context=self._ssl_context)
 
     async def aclose(self) -> None:
         """Close what is open."""
@@ -110,14 +106,17 @@ class Outbound:
         """
         target = self._target(call, url, configured=configured)
         sending = _Sending()
-        request = _request(method, target, headers or {}, body, call.deadline_s, sending)
+        sent = _headers(method, target, headers or {}, body)
+        from shared.tools import checked  # late: see there
+
+        request = checked.request_of(method, target, sent, body, call.deadline_s, sending.trace)
         try:
             async with asyncio.timeout(call.deadline_s):
                 return await self._answer(request, max_bytes)
-        except _Inside as error:
+        except checked.Inside as error:
             log.warning("outbound.refused", host=target.host, address=error.address, tenant=call.tenant)
             raise ToolRefused("address_not_allowed", f"{target.host} is at an address that tools may not reach") from error
-        except (TimeoutError, OSError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
+        except checked.FAILURES as error:
             raise sending.failed(target.host, error) from error
 
     def _target(self, call: Call, url: str, *, configured: bool) -> Target:
@@ -130,7 +129,7 @@ class Outbound:
             raise ToolRefused("host_not_allowed", f"{where} is not among the hosts that OUTBOUND_ALLOW opens for this tenant")
         return target
 
-    async def _answer(self, request: httpcore.Request, max_bytes: int) -> Answer:
+    async def _answer(self, request: "httpcore.Request", max_bytes: int) -> Answer:
         async with aclosing(await self._pool.handle_async_request(request)) as answer:
             found = bytearray()
             async for chunk in answer.aiter_stream():
@@ -160,69 +159,7 @@ class _Sending:
         return ToolNotSent(f"{host} cannot be reached ({type(error).__name__})")
 
 
-class _Inside(Exception):
-    """An address that is not to be reached."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__()
-        self.address = address
-
-
-class _Checked(httpcore.AsyncNetworkBackend):
-    """Connects to addresses that were checked, and resolves a name no second time."""
-
-    def __init__(self, resolver: Resolver, *, loopback: bool) -> None:
-        self._resolve = resolver
-        self._loopback = loopback
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """A connection to the first address that takes one. One bad address spoils the name: it may be a trap."""
-        async with asyncio.timeout(timeout):
-            addresses = [host] if _is_address(host) else await self._resolve(host, port)
-            for address in addresses:
-                if is_inside(address, loopback=self._loopback):
-                    raise _Inside(address)
-            problem: Exception = httpcore.ConnectError(f"{host} has no address")
-            for address in addresses:
-                try:
-                    return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-                except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                    problem = error
-            raise problem
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - httpcore's own signature
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002
-    ) -> httpcore.AsyncNetworkStream:
-        """Never."""
-        raise _Inside(path)
-
-    async def sleep(self, seconds: float) -> None:
-        """As asked."""
-        await asyncio.sleep(seconds)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _request(
-    method: str, target: Target, headers: Mapping[str, str], body: bytes, deadline_s: float, sending: _Sending
-) -> httpcore.Request:
+def _headers(method: str, target: Target, headers: Mapping[str, str], body: bytes) -> list[tuple[str, str]]:
     if method not in METHODS:
         raise ToolRefused("bad_request", f"{method[:20]!r} is no method; it is one of {', '.join(METHODS)}")
     sent = [("Host", target.host_header), ("Accept-Encoding", "identity"), ("Connection", "close")]
@@ -234,14 +171,7 @@ def _request(
         sent.append((name, value))
     if body or method in {"POST", "PUT", "PATCH"}:
         sent.append(("Content-Length", str(len(body))))
-    waits = {"connect": min(CONNECT_S, deadline_s), "read": deadline_s, "write": deadline_s, "pool": deadline_s}
-    return httpcore.Request(
-        method,
-        httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path),
-        headers=sent,
-        content=body,
-        extensions={"timeout": waits, "trace": sending.trace},
-    )
+    return sent
 
 
 def check_header(name: str, value: str) -> None:

@@ -6,10 +6,10 @@ id follows from key and attempt: a publish whose answer was lost is no second ca
 
 from typing import Any
 
-import httpx
 import msgspec
 
 from shared.callbacks import token_of
+from shared.http_client import HttpClient, NoAnswer, NotConnected
 from shared.qstash import CALLBACK_PATH
 from shared.settings import Settings
 from shared.tools.registry import Call, TookOver, ToolNotSent, ToolUnanswered
@@ -21,8 +21,8 @@ PUBLISH_S = 2.0
 class Remote:
     """One for a process."""
 
-    def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
-        """`client` needs no base URL."""
+    def __init__(self, client: HttpClient, settings: Settings) -> None:
+        """`client` is shared and kept open."""
         self._client = client
         self._settings = settings
 
@@ -47,11 +47,11 @@ class Remote:
         }
         target = f"{settings.qstash_url.rstrip('/')}/v2/publish/{url}"
         try:
-            answer = await self._client.post(target, headers=headers, content=_encode(body), timeout=PUBLISH_S)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            answer = await self._client.post(target, headers.items(), _encode(body), answer_s=PUBLISH_S)
+        except NotConnected as error:
             raise ToolNotSent(f"QStash cannot be reached ({type(error).__name__})") from error
-        except httpx.HTTPError as error:
+        except NoAnswer as error:
             raise ToolUnanswered(f"QStash took the call and did not answer ({type(error).__name__})") from error
-        if not answer.is_success:
-            raise ToolNotSent(f"QStash did not take the call: {answer.status_code} {answer.text[:200]}")
+        if not answer.ok:
+            raise ToolNotSent(f"QStash did not take the call: {answer.status} {answer.text[:200]}")
         return TookOver()

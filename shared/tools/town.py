@@ -1,9 +1,8 @@
 """The tools of the default installation: real calls to the town (examples/town), each under its effect key."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import httpx
 import msgspec
 
 from shared.machine.outcomes import NEVER_HAPPENED
@@ -11,6 +10,9 @@ from shared.machine.plan import Effect, Undo
 from shared.numbers import whole
 from shared.tools.registry import Call, Registry, ToolNotSent, ToolRefused, ToolUnanswered
 from shared.tools.remote import Remote
+
+if TYPE_CHECKING:
+    import httpx  # 4 MiB and 50 ms, and whoever only plans calls nobody
 
 Party = Annotated[int, msgspec.Meta(ge=1, le=20)]
 Date = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
@@ -24,8 +26,11 @@ Place = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 class TownTools:
     """Each method is a tool; its docstring is what a reader of `/api/tools` sees."""
 
-    def __init__(self, client: httpx.AsyncClient, remote: Remote | None = None) -> None:
-        """`client` has the town's base URL; the time-out of a call is its deadline. `remote` makes calls that take longer."""
+    def __init__(self, client: "httpx.AsyncClient | None", remote: Remote | None = None) -> None:
+        """`client` has the town's base URL; the time-out of a call is its deadline. None where nothing is called.
+
+        `remote` makes calls that take longer.
+        """
         self._client = client
         self._remote = remote
 
@@ -99,7 +104,7 @@ class TownTools:
         """Let the town work for longer than an invocation may take: QStash makes the call, and tells how it ended."""
         if self._remote is None:
             raise ToolNotSent("no way to QStash")
-        url = str(self._client.base_url).rstrip("/") + "/jobs"
+        url = str(self._asked().base_url).rstrip("/") + "/jobs"
         return await self._remote.call(call, url=url, body={"label": label, "seconds": seconds}, seconds=int(seconds) + 30)
 
     async def post_letter(self, call: Call, *, to: Text, text: Text) -> Any:
@@ -123,15 +128,17 @@ class TownTools:
 
     async def standing(self, key: str) -> int:
         """How many effects of a key stand in the town: for the kit that checks these tools."""
-        answer = await self._client.get("/effects", params={"prefix": key, "limit": "1000"})
+        answer = await self._asked().get("/effects", params={"prefix": key, "limit": "1000"})
         found = msgspec.json.decode(answer.raise_for_status().content)["effects"]
         return sum(effect["standing"] for effect in found if effect["key"] == key)
 
     async def _ask(
         self, call: Call, method: str, path: str, body: Any = None, *, params: Mapping[str, str] | None = None
     ) -> Any:
+        import httpx  # late: see above
+
         try:
-            answer = await self._client.request(
+            answer = await self._asked().request(
                 method,
                 path,
                 params=params,
@@ -147,8 +154,13 @@ class TownTools:
             return msgspec.json.decode(answer.content)
         raise _refusal(answer)
 
+    def _asked(self) -> "httpx.AsyncClient":
+        if self._client is None:
+            raise ToolNotSent("this process calls no tools")
+        return self._client
 
-def _refusal(answer: httpx.Response) -> Exception:
+
+def _refusal(answer: "httpx.Response") -> Exception:
     """What an error answer says: done for certain, not done for certain, or neither."""
     code, message, applied = _error(answer)
     if applied is True and answer.status_code < 500:
@@ -159,7 +171,7 @@ def _refusal(answer: httpx.Response) -> Exception:
     return ToolRefused(code, message, retryable=retryable, retry_after_ms=_retry_after(answer))
 
 
-def _error(answer: httpx.Response) -> tuple[str, str, bool | None]:
+def _error(answer: "httpx.Response") -> tuple[str, str, bool | None]:
     try:
         body = msgspec.json.decode(answer.content)
         error = body["error"]
@@ -168,7 +180,7 @@ def _error(answer: httpx.Response) -> tuple[str, str, bool | None]:
         return f"http_{answer.status_code}", answer.text[:300], None
 
 
-def _retry_after(answer: httpx.Response) -> int | None:
+def _retry_after(answer: "httpx.Response") -> int | None:
     seconds = whole(answer.headers.get("Retry-After", ""))
     return None if seconds is None else seconds * 1000
 

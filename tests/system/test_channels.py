@@ -42,7 +42,7 @@ async def test_with_qstash_at_a_dead_port_both_curls_complete_through_ably(tmp_p
             assert len(told(system, "step_executor", "hint.sent", taken["id"])) == 2
         await until_outbox_is_empty(system)
         away = system.events("step_executor", "channel.away")
-        assert [(line["channel"], line["error"]) for line in away] == [("QStash", "QStash is not reachable (ConnectError)")]
+        assert [(line["channel"], line["error"]) for line in away] == [("QStash", "QStash is not reachable (NotConnected)")]
         noisy = [line for line in system.events("step_executor", "message.not_sent") if line["level"] == "warning"]
         assert noisy == []
 
@@ -90,7 +90,7 @@ async def test_with_both_dead_and_no_direct_calls_why_names_both_and_qstash_move
         found = await why(system, execution)
         [wait] = [one for one in found["waits"] if one["kind"] == "outbox"]
         assert wait["text"].startswith("its message is waiting: QStash: ")
-        assert "QStash is not reachable (ConnectError)" in wait["detail"]["qstash"]
+        assert "QStash is not reachable (NotConnected)" in wait["detail"]["qstash"]
         assert "Ably" in wait["detail"]["ably"]
         assert wait["text"].endswith("; direct calls are off (RESUME_DIRECT)")
         assert found["broken"] is None

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from shared.http_client import HttpClient
 from tests.services.engine.site import Site, variables
 from tests.services.engine.support import Receiver, Stage, configured, receiving, staged
 from tests.support.valkey import Valkey
@@ -22,6 +23,13 @@ def stage(redis: Redis) -> Stage:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client that reads no environment; without `verify` it would load certificates, 20 ms a time."""
     async with httpx.AsyncClient(trust_env=False, verify=False) as found:  # noqa: S501 - loopback without TLS
+        yield found
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[HttpClient]:
+    """The client that calls QStash and the executor."""
+    async with HttpClient() as found:
         yield found
 
 

@@ -4,13 +4,13 @@ import base64
 import json
 from typing import Any
 
-import httpx
 import pytest
 from starlette.responses import Response
 
 from services.step_executor.callback import Callback, said_by
 from shared.callbacks import Addresses, BadTicket, Ticket
 from shared.http import Json
+from shared.http_client import HttpClient
 from shared.tools.registry import Call, TookOver, ToolNotSent
 from shared.tools.remote import Remote
 from tests.services.engine.site import EXECUTOR, NOBODY, Site
@@ -68,7 +68,7 @@ def test_an_address_is_not_made_by_others() -> None:
     assert TICKET.sid != Ticket(NOBODY, "acme", "a", 2_000_000_000, 3).sid
 
 
-async def test_a_call_is_published_under_the_effects_key(there: Receiver, client: httpx.AsyncClient) -> None:
+async def test_a_call_is_published_under_the_effects_key(there: Receiver, caller: HttpClient) -> None:
     """With one address for callback and failure callback, and an id that is the same for the same attempt."""
 
     async def accept(_: Taken) -> Response:
@@ -76,7 +76,7 @@ async def test_a_call_is_published_under_the_effects_key(there: Receiver, client
 
     there.reply = accept
     settings = configured(QSTASH_URL=there.url, EXECUTOR_URL=EXECUTOR)
-    answer = await Remote(client, settings).call(CALL, url="http://town.example/jobs", body={"n": 1}, seconds=40)
+    answer = await Remote(caller, settings).call(CALL, url="http://town.example/jobs", body={"n": 1}, seconds=40)
     assert answer == TookOver()
     (taken,) = there.taken
     assert taken.path == "/v2/publish/http://town.example/jobs"
@@ -91,10 +91,10 @@ async def test_a_call_is_published_under_the_effects_key(there: Receiver, client
     assert ADDRESSES.read(address.rpartition("/")[2], 0) == TICKET
 
 
-async def test_what_qstash_does_not_take_was_not_sent(client: httpx.AsyncClient) -> None:
+async def test_what_qstash_does_not_take_was_not_sent(caller: HttpClient) -> None:
     """Trying again is safe."""
     with pytest.raises(ToolNotSent):
-        await Remote(client, configured(QSTASH_URL="http://127.0.0.1:9")).call(CALL, url="http://x", body=None, seconds=1)
+        await Remote(caller, configured(QSTASH_URL="http://127.0.0.1:9")).call(CALL, url="http://x", body=None, seconds=1)
 
 
 async def test_a_callback_must_be_signed_and_of_ours(site: Site) -> None:

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 from starlette.responses import Response
 from structlog.testing import capture_logs
@@ -16,6 +15,7 @@ from shared.errors import Unavailable
 from shared.event_ports import EVENTS_MOST
 from shared.event_relay import EventRelay
 from shared.executor_client import ExecutorClient
+from shared.http_client import HttpClient
 from shared.mesh import CONTINUE, MOST, Hint
 from shared.ports import Accepted, Hinted, NotAccepted
 from shared.redisdb import keys
@@ -33,7 +33,7 @@ RATE = 20
 class Hands:
     """A door whose clock the test holds, with everything behind it."""
 
-    def __init__(self, stage: Stage, client: httpx.AsyncClient, url: str, store: Any = None) -> None:
+    def __init__(self, stage: Stage, caller: HttpClient, url: str, store: Any = None) -> None:
         """`url`: of the executor. `store`: one that misbehaves."""
         self.now_s = 100.0
         self.stage = stage
@@ -41,7 +41,7 @@ class Hands:
         events = RedisEvents(stage.redis, now_ms=NOW)
         relay = EventRelay(events, stage.store, lambda *_: None)
         teller = Teller(store or stage.store, stage.interpreter.sender, relay, self.background)
-        executor = ExecutorClient(client, configured(EXECUTOR_URL=url))
+        executor = ExecutorClient(caller, configured(EXECUTOR_URL=url))
         self.door = Door(store or stage.store, executor, teller, hints_per_s=RATE, clock=lambda: self.now_s)
 
     async def inbox(self, execution: str) -> int:
@@ -67,9 +67,9 @@ async def executor() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-def hands(stage: Stage, client: httpx.AsyncClient, executor: Receiver) -> Hands:
+def hands(stage: Stage, caller: HttpClient, executor: Receiver) -> Hands:
     """The door."""
-    return Hands(stage, client, executor.url)
+    return Hands(stage, caller, executor.url)
 
 
 def hint(execution: str, message: str = "m", **more: Any) -> Hint:
@@ -96,9 +96,9 @@ async def test_side_by_side_it_is_still_woken_once(hands: Hands, executor: Recei
     assert len(executor.taken) == 1
 
 
-async def test_an_executor_that_is_away_leaves_it_due(stage: Stage, client: httpx.AsyncClient) -> None:
+async def test_an_executor_that_is_away_leaves_it_due(stage: Stage, caller: HttpClient) -> None:
     """Which is all that a hint promises."""
-    hands = Hands(stage, client, f"http://127.0.0.1:{free_port()}")
+    hands = Hands(stage, caller, f"http://127.0.0.1:{free_port()}")
     execution = await stage.create(chain(1))
     assert await hands.door.take(hint(execution)) == (DUE, 0)
     assert await hands.due_ms(execution) == NOW
@@ -230,11 +230,11 @@ class Slow:
         return found
 
 
-async def test_a_flood_of_events_waits_in_its_own_lane(stage: Stage, client: httpx.AsyncClient) -> None:
+async def test_a_flood_of_events_waits_in_its_own_lane(stage: Stage, caller: HttpClient) -> None:
     """None is dropped, whatever the rate; few of one tenant are at the store at a time, so others find it free."""
     execution = await stage.create(chain(1))
     slow = Slow(stage.store)
-    door = Hands(stage, client, "http://127.0.0.1:9", slow).door
+    door = Hands(stage, caller, "http://127.0.0.1:9", slow).door
     own = [hint(execution, f"m{number}", tenant="acme", event="paid", id=f"e{number}") for number in range(300)]
     other = hint(execution, "x", tenant="globex", event="paid", id="x")
     found = await asyncio.gather(*map(door.take, [*own, other]))
@@ -257,12 +257,12 @@ class Failing:
 
 
 async def test_what_could_be_noted_is_woken_and_the_rest_is_asked_for_again(
-    stage: Stage, client: httpx.AsyncClient, executor: Receiver
+    stage: Stage, caller: HttpClient, executor: Receiver
 ) -> None:
     """One partition is away: the others' hints are not made to wait for the second delivery."""
     here, gone = await stage.create(chain(1)), await stage.create(chain(1))
     failing = Failing(stage.store, {gone})
-    door = Hands(stage, client, executor.url, failing).door
+    door = Hands(stage, caller, executor.url, failing).door
     hints = [hint(here), hint(gone), hint(here, "m2")]
     noted, away = await door.note_all(hints)
     assert isinstance(away, Unavailable)

@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 from starlette.responses import PlainTextResponse, Response
@@ -14,6 +13,7 @@ from structlog.testing import capture_logs
 from shared.circuit import Breaker
 from shared.clock import new_execution_id
 from shared.http import Json
+from shared.http_client import HttpClient
 from shared.ports import Entry, Receipt
 from shared.qstash import QStashQueue, item
 from shared.settings import DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN, LOCAL_INTERNAL_KEY, Settings
@@ -32,9 +32,9 @@ def entry(number: int = 0, **other: Any) -> Entry:
     return Entry(**(facts | {"id": f"{execution}-3-0123456789ab"} | other))
 
 
-def queue(client: httpx.AsyncClient, url: str, **variables: str) -> QStashQueue:
+def queue(caller: HttpClient, url: str, **variables: str) -> QStashQueue:
     """A queue that speaks to the server at `url`."""
-    return QStashQueue(client, configured(QSTASH_URL=url, **variables))
+    return QStashQueue(caller, configured(QSTASH_URL=url, **variables))
 
 
 async def published(waiting: QStashQueue, entries: Sequence[Entry]) -> list[Receipt]:
@@ -42,9 +42,9 @@ async def published(waiting: QStashQueue, entries: Sequence[Entry]) -> list[Rece
     return await asyncio.gather(*(waiting.publish(one) for one in entries))
 
 
-async def test_publishes_at_once_are_one_batch(client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_publishes_at_once_are_one_batch(caller: HttpClient, there: Receiver) -> None:
     """Fifty messages, one request; each caller gets its own message's id."""
-    receipts = await published(queue(client, there.url), [entry(number) for number in range(50)])
+    receipts = await published(queue(caller, there.url), [entry(number) for number in range(50)])
 
     assert [request.path for request in there.taken] == ["/v2/batch"]
     assert there.taken[0].headers["authorization"] == f"Bearer {DEV_TOKEN}"
@@ -53,17 +53,15 @@ async def test_publishes_at_once_are_one_batch(client: httpx.AsyncClient, there:
     assert all(receipt.ok and not receipt.deduplicated for receipt in receipts)
 
 
-async def test_a_batch_has_a_hundred_messages_at_most(client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_a_batch_has_a_hundred_messages_at_most(caller: HttpClient, there: Receiver) -> None:
     """250 go out as 100, 100 and 50, in their order."""
-    receipts = await published(queue(client, there.url), [entry(number) for number in range(250)])
+    receipts = await published(queue(caller, there.url), [entry(number) for number in range(250)])
 
     assert [len(request.items) for request in there.taken] == [100, 100, 50]
     assert [receipt.message for receipt in receipts] == [f"msg_{entry(number).id}" for number in range(250)]
 
 
-async def test_what_comes_while_a_batch_is_under_way_goes_together_in_the_next(
-    client: httpx.AsyncClient, there: Receiver
-) -> None:
+async def test_what_comes_while_a_batch_is_under_way_goes_together_in_the_next(caller: HttpClient, there: Receiver) -> None:
     """Nobody waits for company then."""
     gate = asyncio.Event()
 
@@ -72,7 +70,7 @@ async def test_what_comes_while_a_batch_is_under_way_goes_together_in_the_next(
         return await all_taken(request)
 
     there.reply = slowly
-    sending = queue(client, there.url)
+    sending = queue(caller, there.url)
     first = asyncio.create_task(sending.publish(entry(0)))
     await eventually(lambda: there.taken, describe="the first batch is under way")
     others = [asyncio.create_task(sending.publish(entry(number))) for number in range(1, 9)]
@@ -82,7 +80,7 @@ async def test_what_comes_while_a_batch_is_under_way_goes_together_in_the_next(
     assert [len(request.items) for request in there.taken] == [1, 8]
 
 
-async def test_each_message_of_a_batch_is_answered_for_itself(client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_each_message_of_a_batch_is_answered_for_itself(caller: HttpClient, there: Receiver) -> None:
     """One refused, one known already, one without an id: the rest have nothing to do with it."""
 
     async def mixed(_: Taken) -> Response:
@@ -90,7 +88,7 @@ async def test_each_message_of_a_batch_is_answered_for_itself(client: httpx.Asyn
         return Json(answers)
 
     there.reply = mixed
-    receipts = await published(queue(client, there.url), [entry(number) for number in range(4)])
+    receipts = await published(queue(caller, there.url), [entry(number) for number in range(4)])
 
     assert [receipt.ok for receipt in receipts] == [True, False, True, False]
     assert receipts[1].error == "quota maxRetries exceeded"
@@ -115,14 +113,14 @@ ODD: list[tuple[str, Response, str]] = [
 
 @pytest.mark.parametrize(("answer", "says"), [row[1:] for row in ODD], ids=[row[0] for row in ODD])
 async def test_an_answer_that_is_none_is_an_error_for_everybody_in_the_batch(
-    client: httpx.AsyncClient, there: Receiver, answer: Response, says: str
+    caller: HttpClient, there: Receiver, answer: Response, says: str
 ) -> None:
     """A receipt each, at once, and no exception; it is not about these messages."""
 
     async def odd(_: Taken) -> Response:
         return answer
 
-    sending = queue(client, there.url)
+    sending = queue(caller, there.url)
     there.reply = odd
     receipts = await published(sending, [entry(0), entry(1)])
 
@@ -133,13 +131,13 @@ REFUSALS = [400, 412, 413, 422]
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-async def test_a_refusal_is_no_outage(client: httpx.AsyncClient, there: Receiver, status: int) -> None:
+async def test_a_refusal_is_no_outage(caller: HttpClient, there: Receiver, status: int) -> None:
     """QStash is there, and does not want this: the next is sent at once."""
 
     async def refused(_: Taken) -> Response:
         return PlainTextResponse("no", status)
 
-    sending = queue(client, there.url)
+    sending = queue(caller, there.url)
     there.reply = refused
     receipt = await sending.publish(entry())
     there.reply = all_taken
@@ -148,14 +146,14 @@ async def test_a_refusal_is_no_outage(client: httpx.AsyncClient, there: Receiver
     assert (await sending.publish(entry(1))).ok
 
 
-async def test_while_qstash_is_away_only_a_probe_is_sent(client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_while_qstash_is_away_only_a_probe_is_sent(caller: HttpClient, there: Receiver) -> None:
     """The others fail at once and say so; what comes while a probe gathers goes with it; the first good answer ends it."""
 
     async def away(_: Taken) -> Response:
         return PlainTextResponse("overloaded", 503)
 
     hand = Hand()
-    sending = queue(client, there.url)
+    sending = queue(caller, there.url)
     sending.breaker = Breaker("QStash", clock=hand)
     there.reply = away
     with capture_logs() as logs:
@@ -177,14 +175,14 @@ async def test_while_qstash_is_away_only_a_probe_is_sent(client: httpx.AsyncClie
     assert logs[1]["away_ms"] == 2_000
 
 
-async def test_those_behind_a_batch_that_fails_need_not_try(client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_those_behind_a_batch_that_fails_need_not_try(caller: HttpClient, there: Receiver) -> None:
     """250 messages at once are three batches; when the first finds nobody, that is known."""
 
     async def away(_: Taken) -> Response:
         return PlainTextResponse("bad token", 401)
 
     there.reply = away
-    receipts = await published(queue(client, there.url), [entry(number) for number in range(250)])
+    receipts = await published(queue(caller, there.url), [entry(number) for number in range(250)])
 
     assert len(there.taken) == 1
     assert {(receipt.error, receipt.away) for receipt in receipts} == {("QStash answered 401: bad token", True)}
@@ -201,18 +199,18 @@ class Hand:
         return self.now
 
 
-async def test_nobody_there_is_an_error_and_no_exception(client: httpx.AsyncClient) -> None:
+async def test_nobody_there_is_an_error_and_no_exception(caller: HttpClient) -> None:
     """The port is closed."""
-    receipt = await queue(client, f"http://127.0.0.1:{free_port()}").publish(entry())
+    receipt = await queue(caller, f"http://127.0.0.1:{free_port()}").publish(entry())
 
-    assert receipt.error == "QStash is not reachable (ConnectError)"
+    assert receipt.error == "QStash is not reachable (NotConnected)"
 
 
-async def test_without_a_token_nothing_is_sent(client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_without_a_token_nothing_is_sent(caller: HttpClient, there: Receiver) -> None:
     """The receipt says so at once, and it is logged at the start and never again; the fallbacks do the rest."""
     settings = msgspec.structs.replace(configured(QSTASH_URL=there.url), qstash_token=type(configured().qstash_token)(""))
     with capture_logs() as logs:
-        waiting = QStashQueue(client, settings)
+        waiting = QStashQueue(caller, settings)
         waiting.announce()
         receipt = await waiting.publish(entry())
 
@@ -221,9 +219,9 @@ async def test_without_a_token_nothing_is_sent(client: httpx.AsyncClient, there:
     assert [line["message"] for line in logs] == ["QStash not configured, using fallback: Ably and direct calls"]
 
 
-async def test_a_caller_that_gives_up_hurts_nobody(client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_a_caller_that_gives_up_hurts_nobody(caller: HttpClient, there: Receiver) -> None:
     """Its neighbours in the batch get their receipts."""
-    sending = queue(client, there.url)
+    sending = queue(caller, there.url)
     tasks = [asyncio.create_task(sending.publish(entry(number))) for number in range(5)]
     await asyncio.sleep(0)
     tasks[2].cancel()
@@ -233,7 +231,7 @@ async def test_a_caller_that_gives_up_hurts_nobody(client: httpx.AsyncClient, th
     assert [isinstance(one, Receipt) and one.ok for one in receipts] == [True, True, False, True, True]
 
 
-async def test_what_everybody_gave_up_waiting_for_is_not_sent_any_more(client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_what_everybody_gave_up_waiting_for_is_not_sent_any_more(caller: HttpClient, there: Receiver) -> None:
     """While QStash hangs, thousands would pile up before what is fresh; the outbox has them, and the relay sends them."""
     gate = asyncio.Event()
 
@@ -242,7 +240,7 @@ async def test_what_everybody_gave_up_waiting_for_is_not_sent_any_more(client: h
         return await all_taken(request)
 
     there.reply = hanging
-    sending = queue(client, there.url)
+    sending = queue(caller, there.url)
     first = asyncio.create_task(sending.publish(entry(0)))
     await eventually(lambda: there.taken, describe="a batch hangs")
     given_up = [asyncio.create_task(sending.publish(entry(number))) for number in range(1, 300)]
@@ -258,9 +256,9 @@ async def test_what_everybody_gave_up_waiting_for_is_not_sent_any_more(client: h
     assert [one["headers"]["Upstash-Deduplication-Id"] for one in there.items] == [entry(0).id, entry(300).id]
 
 
-async def test_closing_sends_what_is_waiting(client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_closing_sends_what_is_waiting(caller: HttpClient, there: Receiver) -> None:
     """A process that is told to stop."""
-    sending = queue(client, there.url)
+    sending = queue(caller, there.url)
     await sending.close()
     task = asyncio.create_task(sending.publish(entry()))
     await asyncio.sleep(0)
@@ -348,7 +346,7 @@ def test_a_message_says_who_and_why_and_never_what() -> None:
     assert not any(secret in msgspec.json.encode(found).decode() for secret in SECRETS)
 
 
-async def test_no_secret_is_in_the_log_or_in_a_receipt(client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_no_secret_is_in_the_log_or_in_a_receipt(caller: HttpClient, there: Receiver) -> None:
     """Sent, refused, unreadable and unreachable."""
 
     async def odd(_: Taken) -> Response:
@@ -357,7 +355,7 @@ async def test_no_secret_is_in_the_log_or_in_a_receipt(client: httpx.AsyncClient
     with capture_logs() as logs:
         for url, reply in ((there.url, all_taken), (there.url, odd), (f"http://127.0.0.1:{free_port()}", odd)):
             there.reply = reply
-            sending = queue(client, url)
+            sending = queue(caller, url)
             sending.announce()
             receipt = await sending.publish(entry())
             assert not any(secret in repr(receipt) for secret in SECRETS)

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable
 
-import httpx
 import msgspec
 import pytest
 from redis.asyncio import Redis
@@ -15,6 +14,7 @@ from shared import signing
 from shared.errors import Unavailable
 from shared.executor_client import ExecutorClient
 from shared.http import Json
+from shared.http_client import HttpClient
 from shared.ports import Entry, Receipt
 from shared.qstash import QStashQueue, item
 from shared.redisdb import keys
@@ -58,9 +58,9 @@ def watchdog(
     return Watchdog(stage.store, stage.relay, stage.acks, executor, rate=rate, seconds=seconds)
 
 
-def direct(client: httpx.AsyncClient, url: str) -> ExecutorClient:
+def direct(caller: HttpClient, url: str) -> ExecutorClient:
     """Direct calls to the executor at `url`."""
-    return ExecutorClient(client, configured(EXECUTOR_URL=url))
+    return ExecutorClient(caller, configured(EXECUTOR_URL=url))
 
 
 async def overdue(stage: Stage, count: int = 1) -> list[str]:
@@ -102,11 +102,11 @@ async def test_what_is_not_overdue_is_left_alone(stage: Stage) -> None:
     assert await swept(stage, watchdog(stage)) == [1]
 
 
-async def test_a_direct_call_comes_first_and_costs_no_message(stage: Stage, client: httpx.AsyncClient) -> None:
+async def test_a_direct_call_comes_first_and_costs_no_message(stage: Stage, caller: HttpClient) -> None:
     """The executor takes it, the entry is settled, and no relay sends it later."""
     [execution] = await overdue(stage)
     async with receiving(started) as there:
-        await swept(stage, watchdog(stage, direct(client, there.url)))
+        await swept(stage, watchdog(stage, direct(caller, there.url)))
         assert [request.path for request in there.taken] == ["/api/engine/execute-step"]
         assert there.taken[0].headers["prefer"] == "respond-async"
         assert execution in there.taken[0].body.decode()
@@ -117,10 +117,10 @@ async def test_a_direct_call_comes_first_and_costs_no_message(stage: Stage, clie
     assert stage.queue.taken == []
 
 
-async def test_a_direct_call_is_signed_with_our_own_key_for_a_minute(client: httpx.AsyncClient) -> None:
+async def test_a_direct_call_is_signed_with_our_own_key_for_a_minute(caller: HttpClient) -> None:
     """Issuer `intention`, the public URL, the hash of the very body."""
     async with receiving(started) as there:
-        assert await direct(client, there.url).wake("exe_0a_" + "1" * 32, segment=4, reason="overdue")
+        assert await direct(caller, there.url).wake("exe_0a_" + "1" * 32, segment=4, reason="overdue")
         [request] = there.taken
         url = there.url + request.path
     token = request.headers["intention-signature"]
@@ -132,12 +132,12 @@ async def test_a_direct_call_is_signed_with_our_own_key_for_a_minute(client: htt
     assert request.body == b'{"executionId":"exe_0a_' + b"1" * 32 + b'","segment":4,"reason":"overdue"}'
 
 
-async def test_an_executor_that_is_away_leaves_the_entry_to_the_relay(stage: Stage, client: httpx.AsyncClient) -> None:
+async def test_an_executor_that_is_away_leaves_the_entry_to_the_relay(stage: Stage, caller: HttpClient) -> None:
     """Nobody there, or a proxy that says so: two seconds later it goes through QStash."""
     async with receiving(away) as proxy:
         for url in (f"http://127.0.0.1:{free_port()}", proxy.url):
             [execution] = await overdue(stage)
-            found = watchdog(stage, direct(client, url))
+            found = watchdog(stage, direct(caller, url))
             await swept(stage, found)
             assert [entry.execution for entry in await stage.outbox()] == [execution]
             assert found.report()["resent"] == {"direct": 0, "messages": 0, "unanswered": 1}
@@ -149,21 +149,22 @@ async def test_an_executor_that_is_away_leaves_the_entry_to_the_relay(stage: Sta
             assert (await stage.run(execution)).result == "COMPLETED"
 
 
-async def test_a_socket_that_is_cut_while_it_opens_is_an_executor_that_is_away() -> None:
-    """httpcore asks it for its peer, and lets out an AttributeError: a false alarm of ours, where a partner has gone."""
+async def test_a_socket_that_is_cut_while_it_opens_is_an_executor_that_is_away(caller: HttpClient) -> None:
+    """A false alarm of ours, where a partner has gone."""
 
-    def cut(_: httpx.Request) -> httpx.Response:
-        raise AttributeError("'NoneType' object has no attribute 'getpeername'")
+    async def cut(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(cut)) as client:
-        assert await direct(client, "http://127.0.0.1:1").wake("exe_0a_" + "1" * 32, reason="overdue") is False
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        assert await direct(caller, url).wake("exe_0a_" + "1" * 32, reason="overdue") is False
 
 
-async def test_a_sweep_moves_no_more_than_its_rate(stage: Stage, client: httpx.AsyncClient) -> None:
+async def test_a_sweep_moves_no_more_than_its_rate(stage: Stage, caller: HttpClient) -> None:
     """The rest is the next round's, while executors answer."""
     await overdue(stage, 30)
     async with receiving(started) as there:
-        paced = watchdog(stage, direct(client, there.url), rate=12)
+        paced = watchdog(stage, direct(caller, there.url), rate=12)
         assert [await paced.sweep() for _ in range(4)] == [12, 12, 6, 0]
     assert paced.report()["resent"] == {"direct": 30, "messages": 0, "unanswered": 0}
 
@@ -192,7 +193,7 @@ async def test_a_standstill_costs_few_messages_and_what_moves_afterwards_opens_t
     assert found.report()["window"]["size"] > 100
 
 
-async def test_executors_that_hang_are_called_once_a_second_by_one(client: httpx.AsyncClient) -> None:
+async def test_executors_that_hang_are_called_once_a_second_by_one(caller: HttpClient) -> None:
     """The others fail at once; the first good answer opens the door for all again."""
     answering = asyncio.Event()
 
@@ -201,7 +202,7 @@ async def test_executors_that_hang_are_called_once_a_second_by_one(client: httpx
         return Json({"result": "started"}, status_code=202)
 
     async with receiving(hanging) as there:
-        executor = direct(client, there.url)
+        executor = direct(caller, there.url)
         assert not any(await asyncio.gather(*(executor.wake(f"exe_0a_{n:032x}", reason="overdue") for n in range(3))))
         assert not there_now(executor)
         began = len(there.taken)
@@ -276,22 +277,22 @@ async def test_a_message_says_when_it_was_queued_unless_it_lay_in_the_outbox(sta
     assert [one.queued_ms for one in stage.queue.taken] == [0]
 
 
-async def test_tenants_take_turns_when_not_all_can_be_re_sent(stage: Stage, client: httpx.AsyncClient) -> None:
+async def test_tenants_take_turns_when_not_all_can_be_re_sent(stage: Stage, caller: HttpClient) -> None:
     """One with five is done in the first round, although another has many older ones."""
     await fill(stage.redis, {"whale": 2_000}, due_ms=NOW - 60_000)
     few = await fill(stage.redis, {"small": 5}, due_ms=NOW - 50_000)
     async with receiving(started) as there:
-        paced = watchdog(stage, direct(client, there.url), rate=20)
+        paced = watchdog(stage, direct(caller, there.url), rate=20)
         assert await paced.sweep() == 20
         called = {msgspec.json.decode(request.body)["executionId"] for request in there.taken}
     assert set(few) <= called
 
 
-async def test_a_sweep_that_may_not_take_long_stops_and_says_what_is_left(stage: Stage, client: httpx.AsyncClient) -> None:
+async def test_a_sweep_that_may_not_take_long_stops_and_says_what_is_left(stage: Stage, caller: HttpClient) -> None:
     """And one that gets through says that nothing is."""
     await overdue(stage, 30)
     async with receiving(started) as there:
-        executor = direct(client, there.url)
+        executor = direct(caller, there.url)
         assert await watchdog(stage, executor, rate=10).sweep_within(0.5, every_s=9) == (10, 20)
         assert await watchdog(stage, executor, rate=10).sweep_within(30, every_s=0.01) == (20, 0)
 
@@ -384,10 +385,10 @@ class ChoosyQueue(SimulatedQueue):
         return Receipt(error="too large") if entry.id == self.bad else await super().publish(entry)
 
 
-async def test_the_entries_of_all_partitions_share_batches(stage: Stage, client: httpx.AsyncClient, there: Receiver) -> None:
+async def test_the_entries_of_all_partitions_share_batches(stage: Stage, caller: HttpClient, there: Receiver) -> None:
     """Or a few, as their claims come in: while QStash hangs, a round does not take sixty-four time-outs."""
     entries = [await stranded_on(stage, partition) for partition in keys.all_partitions()]
-    queue = QStashQueue(client, configured(QSTASH_URL=there.url))
+    queue = QStashQueue(caller, configured(QSTASH_URL=there.url))
     found = Watchdog(stage.store, Relay(stage.store, queue, stage.acks), stage.acks, None, rate=0)
     stage.hand.forward(2_001)
 
