@@ -1,21 +1,15 @@
-"""One HTTP call to a destination: QStash's headers and signature on it, its answer back. It decides nothing.
+"""One HTTP call to a destination: QStash's headers and signature on it, its answer back. It decides nothing."""
 
-The client is aiohttp because a delivery costs it a tenth of what it costs httpx; one session, no redirects, no cookies.
-"""
-
-import asyncio
 import time
 from collections.abc import Mapping
-
-import aiohttp
-from aiohttp import hdrs
-from yarl import URL
 
 from services.qstash_dev import hosts, ids
 from services.qstash_dev.durations import MINUTE_MS
 from services.qstash_dev.headers import canonical, text
 from services.qstash_dev.model import Answer, Message
 from services.qstash_dev.store import Claimed
+from shared.http_client import Answer as Heard
+from shared.http_client import HttpClient, NoAnswer, TooLate
 from shared.logs import get_logger
 from shared.signing import QSTASH_ISSUER, sign_call
 
@@ -29,20 +23,15 @@ KEEP_ALIVE_S = 2.0
 """Shorter than the 5 s after which common servers hang up, so that no request is sent into a closing connection."""
 
 
-def open_session() -> aiohttp.ClientSession:
-    """The session all deliveries share; limits are the scheduler's, not the connection pool's."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,  # the callback reports the bytes that came
-        skip_auto_headers=(hdrs.CONTENT_TYPE, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT),
-    )
+def open_session() -> HttpClient:
+    """The client all deliveries share; limits are the scheduler's. Nothing is decoded: the callback reports what came."""
+    return HttpClient(keep_s=KEEP_ALIVE_S, most_bytes=MAX_ANSWER_BYTES)
 
 
 class Courier:
     """Carries claimed messages to their destinations."""
 
-    def __init__(self, session: aiohttp.ClientSession, mapped: Mapping[str, str] | None = None) -> None:
+    def __init__(self, session: HttpClient, mapped: Mapping[str, str] | None = None) -> None:
         """`mapped` is the host map (`hosts.py`)."""
         self._session = session
         self._hosts = mapped or {}
@@ -53,21 +42,13 @@ class Courier:
         timeout_s = (message.timeout_ms or DEFAULT_TIMEOUT_MS) / 1_000
         wire = hosts.route(self._hosts, message.url)
         try:
-            async with self._session.request(
-                message.method,
-                _wire_url(wire.url),
-                data=claimed.body,
-                headers=[*_headers(claimed, signing_key), *([("Host", wire.host)] if wire.host else ())],
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-                allow_redirects=False,
-            ) as response:
-                return await _read(response)
-        except TimeoutError:
+            headers = [*_headers(claimed, signing_key), *([("Host", wire.host)] if wire.host else ())]
+            heard = await self._session.request(message.method, wire.url, headers, claimed.body, answer_s=timeout_s)
+            return _answer(heard)
+        except TooLate:
             return Answer(status=0, error=f"the destination did not answer within {timeout_s:g} s")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (NoAnswer, ValueError) as error:
             return Answer(status=0, error=f"{type(error).__name__}: {error}")
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             # A fault of ours counts as a failed attempt: it must not lose the message.
             log.exception("delivery.crashed", message_id=message.message_id)
@@ -98,19 +79,8 @@ def own_headers(message: Message, body: bytes, retried: int, signing_key: str) -
     }
 
 
-def _wire_url(url: str) -> URL:
-    """The URL as published: yarl would tidy it, and `//` in a path means something to somebody."""
-    return URL(url, encoded=url.isascii())
-
-
-async def _read(response: aiohttp.ClientResponse) -> Answer:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            response.close()
-            break
+def _answer(heard: Heard) -> Answer:
     header: dict[str, list[str]] = {}
-    for name, value in response.raw_headers:
+    for name, value in heard.headers:
         header.setdefault(canonical(text(name)), []).append(text(value))
-    return Answer(status=response.status, header=header, body=bytes(body[:MAX_ANSWER_BYTES]))
+    return Answer(status=heard.status, header=header, body=heard.body)

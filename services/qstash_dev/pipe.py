@@ -1,6 +1,6 @@
 """Group commit: commands of concurrent requests share one pipeline, and so one round trip and one fsync.
 
-It also keeps redis-py in a task of its own: a caller that is cancelled only stops waiting for its reply. Cancelled inside
+It also keeps the connection in a task of its own: a caller that is cancelled only stops waiting for its reply. Cancelled inside
 redis-py while it connects, a task may go on as if nothing had happened (seen with 8.1).
 
 One pipeline is on its way at a time, so commands take effect in the order they were given. A broken connection is tried once
@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared.errors import Unavailable
+from shared.redisdb.connect import line_of
 from shared.redisdb.lua import Script
 
 MAX_COMMANDS = 256
@@ -35,7 +36,7 @@ class Pipe:
     """Runs scripts; `run` raises Unavailable when their outcome is unknown or Redis is away."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+        self._line = line_of(redis)
         self._waiting: list[_Call] = []
         self._flusher: asyncio.Task[None] | None = None
         self.on_disturbance: Callable[[], None] = lambda: None
@@ -75,22 +76,18 @@ class Pipe:
             return await self._send(calls)
 
     async def _send(self, calls: list[_Call]) -> list[Any]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for call in calls:
-            pipeline.evalsha(call.script.digest, len(call.keys), *call.keys, *call.args)
-        replies = await pipeline.execute(raise_on_error=False)
+        asked = (("EVALSHA", call.script.digest, len(call.keys), *call.keys, *call.args) for call in calls)
+        replies = await self._line.ask_once(asked)
         if any(isinstance(reply, NoScriptError) for reply in replies):
             return await self._teach(calls, replies)
-        return list(replies)
+        return replies
 
     async def _teach(self, calls: list[_Call], replies: list[Any]) -> list[Any]:
         """The server restarted and forgot the scripts: run those calls again with their text."""
         forgotten = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        pipeline = self._redis.pipeline(transaction=False)
-        for place in forgotten:
-            call = calls[place]
-            pipeline.eval(call.script.text, len(call.keys), *call.keys, *call.args)
-        for place, reply in zip(forgotten, await pipeline.execute(raise_on_error=False), strict=True):
+        again = [calls[place] for place in forgotten]
+        asked = (("EVAL", call.script.text, len(call.keys), *call.keys, *call.args) for call in again)
+        for place, reply in zip(forgotten, await self._line.ask_once(asked), strict=True):
             replies[place] = reply
         return replies
 

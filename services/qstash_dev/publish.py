@@ -5,6 +5,7 @@ Option names and formats: reference, publish headers. Each may also be a lower-c
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ MAX_RETRIES = 5
 MAX_DELAY_MS = 365 * DAY_MS
 MAX_TIMEOUT_MS = 2 * durations.HOUR_MS
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE"))
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 FORWARD = "upstash-forward-"
@@ -143,7 +145,9 @@ def _true(value: str) -> bool:
     return value.strip().lower() in {"true", "1"}  # the Python SDK sends `True`
 
 
+@lru_cache(maxsize=1_024)
 def _check_url(url: str, what: str) -> None:
+    """Remembered: messages go to few addresses."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # reading it is what checks it
@@ -151,7 +155,7 @@ def _check_url(url: str, what: str) -> None:
         raise BadRequest(f"invalid {what} url: {error}") from error
     if parts.scheme not in {"http", "https"}:
         raise BadRequest(f"invalid {what} url: endpoint has invalid scheme, add http:// or https://")
-    if not parts.hostname or any(ord(letter) <= 32 or ord(letter) == 127 for letter in url):
+    if not parts.hostname or _UNPRINTABLE.search(url):
         raise BadRequest(f"invalid {what} url: {url!r} has no host, or a space or control character")
 
 
@@ -175,12 +179,19 @@ def _retries(single: dict[str, str], default: int) -> int:
 
 def _retry_delay(single: dict[str, str]) -> str:
     text = single.get("upstash-retry-delay", "")
+    if text:
+        _check_delay(text)
+    return text
+
+
+@lru_cache(maxsize=1_024)
+def _check_delay(text: str) -> None:
+    """Remembered: a program has one expression for all its messages."""
     try:
-        for retried in range(MAX_RETRIES if text else 0):
+        for retried in range(MAX_RETRIES):
             expression.evaluate(text, retried)
     except expression.BadExpression as error:
         raise BadRequest(f"invalid Upstash-Retry-Delay: {error}") from error
-    return text
 
 
 def _timeout_ms(single: dict[str, str]) -> int:
@@ -219,7 +230,13 @@ def _check_callbacks(message: Message, caller: Caller) -> None:
         if any(name in {"Upstash-Delay", "Upstash-Not-Before"} for name, _ in config):
             raise BadRequest(f"{what}-Delay: delayed callbacks are not supported")
         if url and config:
-            parse(url, config, b"", caller)
+            _check_callback(url, tuple(config), caller.default_retries)
+
+
+@lru_cache(maxsize=1_024)
+def _check_callback(url: str, config: tuple[tuple[str, str], ...], default_retries: int) -> None:
+    """Remembered, as the others: what it asks for does not depend on the message."""
+    parse(url, [*config], b"", Caller("", 0, "", default_retries))
 
 
 def _dedup(single: dict[str, str], message: Message, body: bytes) -> str:

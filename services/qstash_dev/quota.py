@@ -94,8 +94,10 @@ class Burst:
         from services.qstash_dev.deps import deps, user  # deps has a Meter
 
         parts = deps(request)
+        if not parts.meter.quota.burst:
+            return None
         root, _, rest = request.scope["path"].lstrip("/").partition("/")
-        if not parts.meter.quota.burst or root != "v2" or rest.partition("/")[0] in UNLIMITED:
+        if root != "v2" or rest.partition("/")[0] in UNLIMITED:
             return None
         try:
             await parts.meter.call(user(request).keys, parts.now_ms())

@@ -79,6 +79,12 @@ class Line:
         found: list[Any] = await self._ask(b"".join(packed), len(packed)) if packed else []
         return found
 
+    async def ask_once(self, commands: Iterable[Sequence[Word]]) -> list[Any]:
+        """The answers to all of these, errors among them, in one round trip. Nothing is sent twice."""
+        packed = [_packed(words) for words in commands]
+        found: list[Any] = await (await self._open()).ask(b"".join(packed), len(packed), each=True) if packed else []
+        return found
+
     async def _ask(self, packed: bytes, many: int) -> Any:
         for pause in AGAIN_S:
             try:
@@ -124,13 +130,14 @@ def _packed(words: Sequence[Word]) -> bytes:
 
 
 class _Question:
-    """What somebody waits for: one answer, or `many` together."""
+    """What somebody waits for: one answer, or `many` together, of which the first error counts or `each` stands for itself."""
 
-    __slots__ = ("answer", "due", "many", "replies")
+    __slots__ = ("answer", "due", "each", "many", "replies")
 
-    def __init__(self, answer: "asyncio.Future[Any]", due: float, many: int) -> None:
+    def __init__(self, answer: "asyncio.Future[Any]", due: float, many: int, *, each: bool) -> None:
         self.answer = answer
         self.due = due
+        self.each = each
         self.many = many
         self.replies: list[Any] = []
 
@@ -140,7 +147,8 @@ class _Question:
             self.replies.append(reply)
             if len(self.replies) < self.many:
                 return False
-            reply = next((one for one in self.replies if isinstance(one, Exception)), self.replies)
+            error = None if self.each else next((one for one in self.replies if isinstance(one, Exception)), None)
+            reply = error or self.replies
         if not self.answer.done():  # who asked may have been cancelled
             (self.answer.set_exception if isinstance(reply, Exception) else self.answer.set_result)(reply)
         return True
@@ -163,11 +171,11 @@ class _Wire(asyncio.Protocol):
         self.lost = False
         self._transport.set_protocol(self)
 
-    def ask(self, packed: bytes, many: int) -> "asyncio.Future[Any]":
+    def ask(self, packed: bytes, many: int, *, each: bool = False) -> "asyncio.Future[Any]":
         """Its answer, or its `many` answers. A caller who is cancelled only stops waiting for it."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         now = self._loop.time()
-        self._asked.append(_Question(answer, now + ANSWER_S, many))
+        self._asked.append(_Question(answer, now + ANSWER_S, many, each=each))
         self._idle.clear()
         if not self._unsent:
             self._loop.call_soon(self._send)
