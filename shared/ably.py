@@ -10,10 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
-from ably import AblyException, AblyRest  # type: ignore[import-untyped] # it has no py.typed
-from ably.types.message import Message  # type: ignore[import-untyped] # as above
 
 from shared.logs import get_logger
 from shared.settings import Settings
@@ -100,6 +97,8 @@ class Publisher:
 
     def __init__(self, settings: Settings, key: ApiKey, capability: Capability, *, within_s: float) -> None:
         """`within_s`: how long one publish may take."""
+        from ably import AblyRest  # type: ignore[import-untyped] # no py.typed; late: 6 MiB that who has no key needs not
+
         self._within_s = within_s
         self._rest = AblyRest(
             auth_callback=bearer(key, capability),
@@ -110,6 +109,10 @@ class Publisher:
 
     async def publish(self, channel: str, *, id: str, name: str, data: Any) -> str:  # noqa: A002 - as Ably calls it
         """Empty if Ably has the message; else why not. Raises nothing. The same id counts once within 2 minutes."""
+        import httpx  # late: as in `__init__`
+        from ably import AblyException
+        from ably.types.message import Message  # type: ignore[import-untyped] # no py.typed
+
         message = Message(id=id, name=name, data=data)
         try:
             await asyncio.wait_for(self._rest.channels.get(channel).publish_message(message), self._within_s)

@@ -27,7 +27,6 @@ from shared.chat.model import (
     Tell,
 )
 from shared.planner.domains import DOMAINS
-from shared.planner.forms import book_of
 
 HELP: Final = (
     'I can do something about: {domains}. For example: "Book a table for 2 at 7pm". Ask "status" how things stand, say "yes" '
@@ -79,6 +78,8 @@ def _simple(turn: Turn, meaning: Help | Nothing | Drop) -> Reply:
 
 def _domains(turn: Turn) -> list[str]:
     """What requests can be about: of what there are tools for."""
+    from shared.planner.forms import book_of  # late: with the words' patterns (see `shared.planner`)
+
     book = book_of(DOMAINS, frozenset(turn.deps.registry.contracts()))
     return [row.name for row in book.domains if row.name not in book.missing]
 

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from starlette.applications import Starlette
@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.types import Lifespan
 
 from services.resume.ably_bodies import AblyBody
-from services.resume.subscriber.running import Subscriber
 from services.resume.webhook import RESUME_PATH, Asked, Webhook
 from shared.api.signed import Hinted, Result, Soundness, Subscription, Swept, Watching
 from shared.dead_letters import excerpt, letter_of
@@ -35,6 +34,9 @@ from shared.settings import Settings
 from shared.telemetry import scraping
 from shared.verify import BODY_LIMIT, SignatureMiddleware
 from shared.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from services.resume.subscriber.running import Subscriber  # with Ably's client, for whoever has a key
 
 log = get_logger()
 
@@ -68,7 +70,7 @@ class Deps:
     reader: Reader
     invariant: Invariant
     quota: Keeper | None = None
-    subscriber: Subscriber | None = None
+    subscriber: "Subscriber | None" = None
     sweep_s: float = 1.0
     """Between two rounds."""
 

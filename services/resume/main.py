@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from services.resume.app import Deps, build_app
-from services.resume.subscriber.running import Subscriber, subscriber_of
 from services.resume.webhook import Webhook
 from shared import logs
 from shared.archive import Archiver
@@ -28,6 +28,9 @@ from shared.redisdb.samples import Samples
 from shared.runtime import open_engine, run
 from shared.settings import Settings
 from shared.telemetry import opening, scraping
+
+if TYPE_CHECKING:
+    from services.resume.subscriber.running import Subscriber
 
 log = logs.get_logger()
 SHORTEST: Final = 0.5
@@ -56,7 +59,19 @@ async def repeat(what: str, work: Callable[[], Awaitable[int]], every_s: float, 
             log.exception("round.crashed", what=what)
 
 
-def _report_of(subscriber: Subscriber | None) -> Callable[[], dict[str, Any]] | None:
+async def open_subscriber(settings: Settings, door: Door, redis: Redis, stack: AsyncExitStack) -> "Subscriber | None":
+    """Started; None without a key: there is no second channel."""
+    if not settings.ably_api_key:
+        return None
+    from services.resume.subscriber.running import Subscriber  # late: Ably's client takes 8 MiB
+
+    subscriber = Subscriber(settings, door.take, Positions(redis))
+    subscriber.start()
+    stack.push_async_callback(subscriber.close)
+    return subscriber
+
+
+def _report_of(subscriber: "Subscriber | None") -> Callable[[], dict[str, Any]] | None:
     return subscriber.report if subscriber else None
 
 
@@ -73,9 +88,8 @@ def create(settings: Settings) -> Starlette:
             invariant = Invariant(Samples(engine.redis), tenants(settings), lambda: engine.watchdog.late_ms)
             engine.watchdog.take_along(invariant)
             door = Door(engine.store, engine.executor, engine.teller, hints_per_s=settings.mesh_hints_per_s)
-            if subscriber := subscriber_of(settings, door.take, Positions(engine.redis)):
-                subscriber.start()
-                stack.push_async_callback(subscriber.close)  # first to be closed: the door needs everything above
+            # First to be closed: the door needs everything above.
+            subscriber = await open_subscriber(settings, door, engine.redis, stack)
             app.state.deps = Deps(
                 store=engine.store,
                 webhook=Webhook(settings, door, Callers(settings), engine.background),

@@ -5,20 +5,18 @@ do not settle is asked. The words it knows are in `lexicon.py` and in the rows o
 other modules hold none.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from datetime import datetime
 
 from shared.planner.model import Clarification, Origin, Planned, Profile, Question, Repeated, Source
-
-if TYPE_CHECKING:
-    from shared.planner.pipeline import plan_text
 
 __all__ = ["Clarification", "Origin", "Planned", "Profile", "Question", "Repeated", "Source", "plan_text"]
 
 
-def __getattr__(name: str) -> Any:
-    """`plan_text`, when it is first asked for: whoever wants the shapes only does not load numbering plans and time zones."""
-    if name != "plan_text":
-        raise AttributeError(name)
-    from shared.planner.pipeline import plan_text
+def plan_text(
+    text: str, *, profile: Profile, now: datetime, tools: Collection[str] | None = None, final: Collection[str] = ()
+) -> Planned | Clarification:
+    """See `shared.planner.pipeline`."""
+    from shared.planner import pipeline  # late: its patterns take 100 ms and 5 MiB, and many a process never reads words
 
-    return plan_text
+    return pipeline.plan_text(text, profile=profile, now=now, tools=tools, final=final)

@@ -207,8 +207,3 @@ async def _until_done(what: str, work: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(AGAIN_S)
         else:
             return
-
-
-def subscriber_of(settings: Settings, take: Take, positions: Positions) -> Subscriber | None:
-    """None without a key: there is no second channel."""
-    return Subscriber(settings, take, positions) if settings.ably_api_key else None

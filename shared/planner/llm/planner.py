@@ -12,10 +12,10 @@ from shared.machine import plan as plans
 from shared.machine.accept import PlanRefused
 from shared.machine.plan import Blueprint, Contract, Plan, PlanDraft
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
+from shared.planner import plan_text
 from shared.planner.llm import answer, failed
 from shared.planner.llm.said import Price, Said
 from shared.planner.model import Clarification, Profile
-from shared.planner.pipeline import plan_text
 from shared.ports import Stopped, Words
 
 PROMPT: Final = files(__package__).joinpath("prompt.md").read_text(encoding="utf-8")
