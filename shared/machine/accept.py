@@ -7,7 +7,7 @@ import msgspec
 
 from shared.machine import conditions, refs, shapes
 from shared.machine.consent import stands_before_failure
-from shared.machine.plan import Contract, Plan, PlanDraft, Retry, Step, StepDraft, is_address, wanted
+from shared.machine.plan import Contract, Plan, PlanDraft, Retry, Step, StepDraft, is_address
 from shared.machine.shapes import Problem
 from shared.machine.values import RESERVED
 
@@ -41,6 +41,25 @@ ArgsCheck = Callable[[str, Mapping[str, Any], str], Iterator[Problem]]
 """(tool, args, place) -> what is wrong with the arguments' names and types."""
 
 
+class Read(NamedTuple):
+    """A step of a draft and what its texts say, read once: every rule asks about it."""
+
+    step: StepDraft
+    at: str
+    found: tuple[refs.Ref, ...]
+    """With their places; nothing of what is malformed."""
+    asked: tuple[str, ...]
+    """The steps that its condition speaks of."""
+    problems: tuple[Problem, ...]
+    """What is malformed."""
+
+    @property
+    def wants(self) -> Iterator[refs.Ref]:
+        """What is asked for before it starts: all but what its undo wants."""
+        beside = f"{self.at}.undo"
+        return (ref for ref in self.found if not ref.place.startswith(beside))
+
+
 class Rules(NamedTuple):
     """What a plan is held against."""
 
@@ -70,21 +89,18 @@ def _accept(draft: PlanDraft, rules: Rules, place: str, depth: int) -> Plan:
         raise PlanRefused([Problem(f"{place}.steps", "a plan needs at least one step")])
     if depth > MAX_DEPTH:
         raise PlanRefused([Problem(place, f"plans stand in plans {MAX_DEPTH} levels deep at most")])
-    problems = [*_name_problems(draft.steps, place, depth), *_output_problems(draft, place, rules, depth)]
-    for number, step in enumerate(draft.steps):
-        problems += _step_problems(step, f"{place}.steps[{number}]", rules)
+    steps = [_read(step, f"{place}.steps[{number}]") for number, step in enumerate(draft.steps)]
+    problems = [*_name_problems(steps, depth), *_output_problems(draft, place, rules, depth)]
+    for one in steps:
+        problems += _step_problems(one, rules)
     if problems:
         raise PlanRefused(problems)
-    needs = _all_needs(draft.steps)
+    needs = _all_needs(steps)
     if cycle := _find_cycle(draft.steps, needs):
         raise PlanRefused([Problem(f"{place}.steps", "these steps wait for each other: " + _arrows(cycle))])
-    steps = [
-        _accepted(step, needs[step.name], rules, f"{place}.steps[{number}].child", depth)
-        for number, step in enumerate(draft.steps)
-    ]
     tools = {name for step in draft.steps for name in (step.tool, step.undo.tool if step.undo else "") if name}
     return Plan(
-        steps=tuple(steps),
+        steps=tuple([_accepted(one.step, needs[one.step.name], rules, f"{one.at}.child", depth) for one in steps]),
         contracts={name: rules.contracts[name] for name in sorted(tools)},
         timeout_ms=draft.timeout_ms,
         output=draft.output,
@@ -120,10 +136,26 @@ def _accepted(step: StepDraft, needs: tuple[str, ...], rules: Rules, place: str,
     )
 
 
-def _name_problems(steps: Sequence[StepDraft], place: str, depth: int) -> Iterator[Problem]:
+def _read(step: StepDraft, at: str) -> Read:
+    found: list[refs.Ref] = []
+    problems: list[Problem] = []
+    for place, value in shapes.written(step, at):
+        try:
+            found += refs.find(value, place)
+        except refs.BadReference as error:
+            problems.append(Problem(error.place, error.reason))
+    asked: tuple[str, ...] = ()
+    try:
+        asked = conditions.names(step.when)
+    except conditions.BadCondition as error:
+        problems.append(Problem(f"{at}.when", str(error)))
+    return Read(step, at, tuple(found), asked, tuple(problems))
+
+
+def _name_problems(steps: Sequence[Read], depth: int) -> Iterator[Problem]:
     seen: set[str] = set()
-    for number, step in enumerate(steps):
-        at = f"{place}.steps[{number}].name"
+    for step, place, *_ in steps:
+        at = f"{place}.name"
         if not refs.step_name_ok(step.name):
             yield Problem(at, f"{step.name[:80]!r} is no step name: a letter, then letters, digits, _ or -, 64 at most")
         if step.name in RESERVED:
@@ -131,30 +163,32 @@ def _name_problems(steps: Sequence[StepDraft], place: str, depth: int) -> Iterat
         if step.name in seen:
             yield Problem(at, f"{step.name!r} is the name of an earlier step too")
         seen.add(step.name)
-    for number, step in enumerate(steps):
-        yield from _need_problems(step, f"{place}.steps[{number}]", seen, depth)
+    for one in steps:
+        yield from _need_problems(one, seen, depth)
 
 
-def _need_problems(step: StepDraft, at: str, names: set[str], depth: int) -> Iterator[Problem]:
+def _need_problems(read: Read, names: set[str], depth: int) -> Iterator[Problem]:
+    step, at = read.step, read.at
     for need in step.needs:
         if need not in names:
             yield Problem(f"{at}.needs", f"there is no step {need!r}")
-    for ref in _references(step, at):
+    for ref in read.found:
         yield from _name_problem(ref, names, ref.place, depth)
         if ref.step in {"item", "index"} and not (step.map and ref.place.startswith((f"{at}.args", f"{at}.undo.args"))):
             yield Problem(ref.place, f"${{{ref.step}}} is known in the arguments of a map only")
-    for name in _condition_names(step):
+    for name in read.asked:
         if name not in names and (name != "input" or not depth):
             yield Problem(f"{at}.when", f"there is no step {name!r} to ask about")
-    yield from _join_problems(step, at, names)
+    yield from _join_problems(read, names)
 
 
-def _join_problems(step: StepDraft, at: str, names: set[str]) -> Iterator[Problem]:
+def _join_problems(read: Read, names: set[str]) -> Iterator[Problem]:
     """What a step refers to is a need, and would be counted: a join says itself what it joins."""
+    step, at = read.step, read.at
     if step.join == "all":
         return
-    asked = [(ref.place, ref.step) for ref in _references(step, at) if not ref.place.startswith(f"{at}.undo")]
-    for place, name in [*asked, *((f"{at}.when", name) for name in _condition_names(step))]:
+    asked = [(ref.place, ref.step) for ref in read.wants]
+    for place, name in [*asked, *((f"{at}.when", name) for name in read.asked)]:
         if name in names and name not in {*step.needs, step.name}:
             yield Problem(place, f"{name!r} is not among the needs that this step joins; name it there")
 
@@ -178,8 +212,9 @@ def _output_problems(draft: PlanDraft, place: str, rules: Rules, depth: int) -> 
         yield Problem(error.place, error.reason)
 
 
-def _step_problems(step: StepDraft, at: str, rules: Rules) -> Iterator[Problem]:
-    shape = [*shapes.problems(step, at), *_text_problems(step, at)]
+def _step_problems(read: Read, rules: Rules) -> Iterator[Problem]:
+    step, at = read.step, read.at
+    shape = [*shapes.problems(step, at), *read.problems]
     yield from shape
     if shape:
         return
@@ -197,6 +232,8 @@ def _step_problems(step: StepDraft, at: str, rules: Rules) -> Iterator[Problem]:
 
 def _size_problems(texts: Iterable[tuple[str, Any]], limits: Limits) -> Iterator[Problem]:
     for place, value in texts:
+        if not value:
+            continue
         size = len(msgspec.json.encode(value))
         if size > limits.argument_bytes:
             yield Problem(place, f"{size} bytes, but MAX_ARGUMENT_BYTES is {limits.argument_bytes}")
@@ -209,47 +246,32 @@ def _call_problems(tool: str, args: Mapping[str, Any], at: str, args_at: str, ru
         yield from rules.check_args(tool, args, args_at)
 
 
-def _text_problems(step: StepDraft, at: str) -> Iterator[Problem]:
-    for place, value in shapes.written(step, at):
-        try:
-            list(refs.find(value, place))
-        except refs.BadReference as error:
-            yield Problem(error.place, error.reason)
-    try:
-        conditions.names(step.when)
-    except conditions.BadCondition as error:
-        yield Problem(f"{at}.when", str(error))
-
-
-def _references(step: StepDraft, at: str) -> Iterator[refs.Ref]:
-    """References with their places; nothing of what is malformed, which _text_problems tells."""
-    for place, value in shapes.written(step, at):
-        try:
-            yield from list(refs.find(value, place))
-        except refs.BadReference:
-            continue
-
-
-def _condition_names(step: StepDraft) -> tuple[str, ...]:
-    try:
-        return conditions.names(step.when)
-    except conditions.BadCondition:
-        return ()
-
-
-def _all_needs(steps: Sequence[StepDraft]) -> dict[str, tuple[str, ...]]:
+def _all_needs(steps: Sequence[Read]) -> dict[str, tuple[str, ...]]:
     """Needs that are named, and those that references and conditions imply. An address is known before its step runs."""
     found = {}
-    called = frozenset(step.name for step in steps if step.wait and step.wait.callback)
-    for step in steps:
-        referred = [ref.step for ref in refs.find(wanted(step)) if not is_address(ref, step.name, called)]
-        names = dict.fromkeys([*step.needs, *referred, *conditions.names(step.when)])
-        found[step.name] = tuple(name for name in names if name not in RESERVED)
+    called = frozenset(one.step.name for one in steps if one.step.wait and one.step.wait.callback)
+    for read in steps:
+        step = read.step
+        referred = [ref.step for ref in read.wants if not is_address(ref, step.name, called)]
+        names = dict.fromkeys([*step.needs, *referred, *read.asked])
+        found[step.name] = tuple([name for name in names if name not in RESERVED])
     return found
+
+
+def _in_order(steps: Sequence[StepDraft], needs: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether every step stands behind what it needs, as plans are mostly written."""
+    seen: set[str] = set()
+    for step in steps:
+        if not seen.issuperset(needs[step.name]):
+            return False
+        seen.add(step.name)
+    return True
 
 
 def _find_cycle(steps: Sequence[StepDraft], needs: Mapping[str, tuple[str, ...]]) -> list[str]:
     """The names along one cycle, first one repeated at the end; empty when there is none. No recursion: plans are long."""
+    if _in_order(steps, needs):
+        return []
     finished: set[str] = set()
     for root in steps:
         path: list[str] = []

@@ -109,10 +109,10 @@ class Outbound:
         sent = _headers(method, target, headers or {}, body)
         from shared.tools import checked  # late: see there
 
-        request = checked.request_of(method, target, sent, body, call.deadline_s, sending.trace)
+        request, pool = checked.request_of(method, target, sent, body, call.deadline_s, sending.trace), self._pool
         try:
             async with asyncio.timeout(call.deadline_s):
-                return await self._answer(request, max_bytes)
+                return await _answer(pool, request, max_bytes)
         except checked.Inside as error:
             log.warning("outbound.refused", host=target.host, address=error.address, tenant=call.tenant)
             raise ToolRefused("address_not_allowed", f"{target.host} is at an address that tools may not reach") from error
@@ -129,17 +129,16 @@ class Outbound:
             raise ToolRefused("host_not_allowed", f"{where} is not among the hosts that OUTBOUND_ALLOW opens for this tenant")
         return target
 
-    async def _answer(self, request: "httpcore.Request", max_bytes: int) -> Answer:
-        async with aclosing(await self._pool.handle_async_request(request)) as answer:
-            found = bytearray()
-            async for chunk in answer.aiter_stream():
-                found += chunk
-                if len(found) > max_bytes:
-                    break
-            headers = {name.decode("ascii", "replace").lower(): value.decode("latin-1") for name, value in answer.headers}
-            return Answer(
-                status=answer.status, headers=headers, body=bytes(found[:max_bytes]), truncated=len(found) > max_bytes
-            )
+
+async def _answer(pool: "httpcore.AsyncConnectionPool", request: "httpcore.Request", max_bytes: int) -> Answer:
+    async with aclosing(await pool.handle_async_request(request)) as answer:
+        found = bytearray()
+        async for chunk in answer.aiter_stream():
+            found += chunk
+            if len(found) > max_bytes:
+                break
+        headers = {name.decode("ascii", "replace").lower(): value.decode("latin-1") for name, value in answer.headers}
+        return Answer(status=answer.status, headers=headers, body=bytes(found[:max_bytes]), truncated=len(found) > max_bytes)
 
 
 class _Sending:

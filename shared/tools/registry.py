@@ -101,6 +101,7 @@ class Registry:
     def __init__(self, costs: Mapping[str, Cost] | None = None) -> None:
         """`costs`: what calls cost here, in place of what tools say; also of those that are added later."""
         self._tools: dict[str, dict[str, Tool]] = {}
+        self._newest: dict[str, Tool] = {}
         self._costs = dict(costs or {})
         self.look_again: Callable[[], Awaitable[None]] = _nowhere
         """Takes in what other processes may know already; asked before a call is refused for want of its tool."""
@@ -155,26 +156,26 @@ class Registry:
             probe=probe,
         )
 
+        self._newest[name] = self._tools[name][self.versions(name)[0]]
+
     def drop(self, name: str) -> None:
         """Take a tool out, with all its versions."""
         self._tools.pop(name, None)
+        self._newest.pop(name, None)
 
     def contracts(self) -> dict[str, Contract]:
         """What new plans pin: the newest version of each tool."""
-        return {name: self._newest(name).contract for name in self._tools}
+        return {name: tool.contract for name, tool in self._newest.items()}
 
     def get(self, name: str, version: str = "") -> Tool | None:
         """A tool by name: that very version, or the newest."""
         if name not in self._tools:
             return None
-        return self._tools[name].get(version) if version else self._newest(name)
+        return self._tools[name].get(version) if version else self._newest[name]
 
     def versions(self, name: str) -> list[str]:
         """The versions of a tool, the newest first."""
         return sorted(self._tools.get(name, {}), key=age, reverse=True)
-
-    def _newest(self, name: str) -> Tool:
-        return self._tools[name][self.versions(name)[0]]
 
     def check_args(self, name: str, args: Mapping[str, Any], place: str, version: str = "") -> Iterator[Problem]:
         """What is wrong with literal arguments; values with references are checked when they are known."""
@@ -190,8 +191,15 @@ class Registry:
             if known not in args:
                 if field.required:
                     yield Problem(f"{place}.{known}", f"{name} needs this argument")
-            elif not any(True for _ in refs.find(args[known])):
+            elif not _refers(args[known]):
                 yield from _type_problem(args[known], field.type, f"{place}.{known}")
+
+
+def _refers(value: Any) -> bool:
+    """Whether there is a reference in it; numbers are not searched."""
+    if isinstance(value, str):
+        return "${" in value and next(refs.find(value), None) is not None
+    return isinstance(value, dict | list | tuple) and next(refs.find(value), None) is not None
 
 
 @cache
