@@ -107,22 +107,13 @@ def serve(
     """
     import uvicorn  # late: `shared` is imported by code that never serves
 
+    from shared.server import Server
+
     listener = _listen(host, port, name, port_setting)
     config = uvicorn.Config(
         app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=12, timeout_keep_alive=65, ws=ws
     )
-    server = uvicorn.Server(config)
-    ending = server.shutdown
-
-    async def shutdown(sockets: list[socket.socket] | None = None) -> None:
-        """Streams have no end of their own: whoever holds some (`app.state.leave`) is told first, or nothing would end here."""
-        leave = getattr(getattr(app, "state", None), "leave", None)
-        if leave is not None:
-            leave()
-        await ending(sockets)
-
-    server.shutdown = shutdown  # type: ignore[method-assign] # a subclass would have to be made after the late import
-    server.run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int, name: str, port_setting: str) -> socket.socket:

@@ -226,12 +226,16 @@ class Watchdog:
         self.window.answered(entry.execution)
         return True
 
+    @property
+    def lazy(self) -> bool:
+        """Whether `lazily` would do anything now."""
+        return self._seconds() - self._lazy_at >= LAZY_S
+
     async def lazily(self) -> None:
         """A request's free contribution: one random partition, at most once a second and process."""
-        now = self._seconds()
-        if now - self._lazy_at < LAZY_S:
+        if not self.lazy:
             return
-        self._lazy_at = now
+        self._lazy_at = self._seconds()
         partition = random.choice(keys.all_partitions())
         try:
             if (lag_ms := self.lag.take()) is not None:

@@ -78,7 +78,8 @@ def known(request: Request) -> tuple[Deps, str]:
     deps: Deps = request.app.state.deps
     tenant = deps.callers.tenant(request)
     _check_query(request)
-    deps.background.start(deps.watchdog.lazily())
+    if deps.watchdog.lazy:
+        deps.background.start(deps.watchdog.lazily())
     return deps, tenant
 
 

@@ -4,7 +4,8 @@
 """
 
 import hashlib
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import Final
 
 PARTITIONS: Final = 64
@@ -47,6 +48,12 @@ def spread(text: str) -> str:
 def all_partitions() -> list[str]:
     """Every partition's two digits."""
     return list(_PARTITIONS)
+
+
+@cache
+def everywhere(*names: Callable[[str], str]) -> tuple[str, ...]:
+    """These keys of all partitions."""
+    return tuple(name(partition) for partition in _PARTITIONS for name in names)
 
 
 def record(execution: str) -> str:

@@ -9,6 +9,8 @@ from redis.exceptions import RedisError
 
 from shared.errors import Unavailable
 from shared.redisdb import keys
+from shared.redisdb.connect import line_of
+from shared.redisdb.line import Word
 
 NEWEST: Final = 10
 RANDOM: Final = 10
@@ -29,17 +31,15 @@ class Samples:
 
     def __init__(self, redis: Redis) -> None:
         """`redis` answers bytes."""
-        self._redis = redis
+        self._line = line_of(redis)
 
     async def take(self, partition: str, tenants: Iterable[str]) -> tuple[int, list[Sample]]:
-        """(now, samples). Three round trips, and a bounded number of executions."""
+        """(now, samples). Two round trips, and a bounded number of executions."""
         names = await self._names(partition, tenants)
-        pipe = self._redis.pipeline(transaction=True)  # a record and its due time from one moment
+        asked: list[tuple[Word, ...]] = [("MULTI",)]  # a record and its due time from one moment
         for name in names:
-            pipe.hmget(keys.record(name), ["status", "lease_until"])
-            pipe.zscore(keys.due(partition), name)
-        found = await self._ask(pipe.execute()) if names else []
-        now = await self._ask(self._redis.time())
+            asked += [("HMGET", keys.record(name), "status", "lease_until"), ("ZSCORE", keys.due(partition), name)]
+        *_, (*found, now) = await self._ask([*asked, ("TIME",), ("EXEC",)])
         some = [
             Sample(id=name, status=status.decode(), lease_until_ms=int(lease or 0), due_ms=None if due is None else int(due))
             for name, (status, lease), due in zip(names, found[::2], found[1::2], strict=True)
@@ -48,15 +48,15 @@ class Samples:
         return int(now[0]) * 1000 + int(now[1]) // 1000, some
 
     async def _names(self, partition: str, tenants: Iterable[str]) -> list[str]:
-        pipe = self._redis.pipeline(transaction=False)
+        asked: list[tuple[Word, ...]] = []
         for tenant in tenants:
-            pipe.zrange(keys.listing(partition, tenant), "+", "-", bylex=True, desc=True, offset=0, num=NEWEST)
-            pipe.zrandmember(keys.listing(partition, tenant), RANDOM)
-        found = await self._ask(pipe.execute())
+            listing = keys.listing(partition, tenant)
+            asked += [("ZRANGE", listing, "+", "-", "BYLEX", "REV", "LIMIT", 0, NEWEST), ("ZRANDMEMBER", listing, RANDOM)]
+        found = await self._ask(asked)
         return sorted({f"exe_{partition}_{one.decode()}" for some in found for one in some or ()})
 
-    async def _ask(self, call: Any) -> Any:
+    async def _ask(self, commands: list[tuple[Word, ...]]) -> list[Any]:
         try:
-            return await call
+            return await self._line.ask_all(commands)
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable") from error

@@ -77,10 +77,12 @@ class RedisSchedules(Commanding):
         return schedules, ids[count - 1] if len(ids) > count else None
 
     async def due(self, partitions: Sequence[str], *, limit: int) -> list[str]:
-        """Schedules to be looked at now, `limit` of each partition, in one round trip."""
-        now = await self.now()
+        """Schedules to be looked at now, `limit` of each partition, in two round trips, one if there are none."""
+        now, some = await self._now_and_any([keys.schedule_times(pp) for pp in partitions])
+        if not some:
+            return []
         times = (("ZRANGE", keys.schedule_times(pp), 0, now, "BYSCORE", "LIMIT", 0, limit) for pp in partitions)
-        return [name.decode() for some in await self._read_all(times) for name in some]
+        return [name.decode() for found in await self._read_all(times) for name in found]
 
     async def claim(self, schedule: str, *, planned_ms: int = 0, due: Due | None = None) -> Taken | None:
         """Move the next time as was decided for `planned_ms` (once, however many decided so), and take the first that waits."""

@@ -63,9 +63,11 @@ class RedisSlots(Commanding):
         return [_grant(mark) for mark in reply]
 
     async def pending(self) -> list[str]:
-        """See the port. One round trip."""
-        now, tags = await self.now(), keys.all_partitions()
-        names = (name for tag in tags for name in (keys.slot_times(tag), keys.slot_grants(tag)))
+        """See the port. Two round trips, one if there are none."""
+        names, tags = keys.everywhere(keys.slot_times, keys.slot_grants), keys.all_partitions()
+        now, some = await self._now_and_any(names)
+        if not some:
+            return []
         counts = await self._read_all(("ZCOUNT", name, "-inf", now) for name in names)
         return [tag for tag, swept, told in zip(tags, counts[::2], counts[1::2], strict=True) if swept or told]
 

@@ -404,9 +404,12 @@ class RedisStore(Commanding):
         return [name.decode() for name in found]
 
     async def overdue_everywhere(self, *, limit: int, late_ms: int = 0) -> list[str]:
-        """`overdue` of every partition in one round trip."""
-        now = await self.now() - late_ms
-        found = await self._read_all(_range(keys.due(partition), now, limit) for partition in keys.all_partitions())
+        """`overdue` of every partition in two round trips, one if there is nothing."""
+        now, some = await self._now_and_any(keys.everywhere(keys.due))
+        if not some:
+            return []
+        until = now - late_ms
+        found = await self._read_all(_range(keys.due(partition), until, limit) for partition in keys.all_partitions())
         return [name.decode() for part in found for name in part]
 
     async def overdue_page(self, partition: str, *, first: int, page: int, each: int, late_ms: int) -> OverduePage:
@@ -436,8 +439,10 @@ class RedisStore(Commanding):
         return int(await self._read("GET", keys.delivery_lag()) or 0)
 
     async def waiting_entries(self) -> list[str]:
-        """Partitions with outbox entries whose relay time has come, in one round trip."""
-        now = await self.now()
+        """Partitions with outbox entries whose relay time has come, in two round trips, one if there are none."""
+        now, some = await self._now_and_any(keys.everywhere(keys.outbox_times))
+        if not some:
+            return []
         counts = await self._read_all(("ZCOUNT", keys.outbox_times(one), "-inf", now) for one in keys.all_partitions())
         return [partition for partition, count in zip(keys.all_partitions(), counts, strict=True) if count]
 
@@ -473,7 +478,10 @@ class RedisStore(Commanding):
         return wire.entries(await self._run("relay_back", _outbox(partition), [limit, claim_ms, least_ms]))
 
     async def away_entries(self) -> list[str]:
-        """See the port. One round trip."""
+        """See the port. Two round trips, one if there are none."""
+        _, some = await self._now_and_any(keys.everywhere(keys.outbox_away))
+        if not some:
+            return []
         counts = await self._read_all(("ZCARD", keys.outbox_away(one)) for one in keys.all_partitions())
         return [partition for partition, count in zip(keys.all_partitions(), counts, strict=True) if count]
 

@@ -74,7 +74,7 @@ class Tallies(Commanding):
 
     async def sweep(self) -> int:
         """A watchdog begins a round. See `shared.watchdog.Rounds`: this moves nothing."""
-        await self._plain(self._redis.set(keys.swept(), await self.now(), px=SWEPT_MS))
+        await self._plain(self._line.ask("SET", keys.swept(), await self.now(), "PX", SWEPT_MS))
         return 0
 
     async def look(self, partition: str) -> int:  # noqa: ARG002 - a look at one partition is no round
