@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+from functools import lru_cache
 
 from starlette.requests import Request
 
@@ -26,6 +27,7 @@ class Callers:
         self._keys = [(key, tenant) for tenant, _, key in pairs]
         self._networks = [ipaddress.ip_network(text.strip()) for text in settings.trusted_callers.split(",")]
         self._local = settings.local
+        self._is_near = lru_cache(maxsize=1_024)(self._among)
 
     def tenant(self, request: Request) -> str:
         """The caller's tenant; Unauthorized without a valid key. Every key is compared, in constant time."""
@@ -45,8 +47,11 @@ class Callers:
 
     def _trusted(self, request: Request) -> bool:
         # The socket's address only: a forwarded header can be written by anybody.
+        return self._is_near(request.client.host if request.client else "")
+
+    def _among(self, host: str) -> bool:
         try:
-            address = ipaddress.ip_address(request.client.host if request.client else "")
+            address = ipaddress.ip_address(host)
         except ValueError:
             return False
         return any(address in network for network in self._networks)
