@@ -13,13 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
 import msgspec
 from redis.exceptions import RedisError
 
 from bench.processes import start_valkey
 from shared import settings
 from shared.executor_client import ExecutorClient
+from shared.http_client import HttpClient
 from shared.logs import configure
 from shared.ports import Entry, Receipt
 from shared.redisdb.connect import connect
@@ -35,7 +35,7 @@ SMALL = 5
 class Answering(ExecutorClient):
     """An executor (simulated) that takes every call at once."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: HttpClient) -> None:
         """`client` is not used."""
         super().__init__(client, settings.load({"INTENTION_MODE": "local"}))
         self.called: list[str] = []
@@ -69,7 +69,7 @@ async def curve(redis: Any, *, overdue: int, rate: int, sweeps: int) -> list[Row
     await fill(redis, {"whale": overdue}, due_ms=NOW - 600_000 - overdue)
     small = set(await fill(redis, {"small": SMALL}, due_ms=NOW - 1_000))
     acks = Acks(store)
-    async with httpx.AsyncClient() as client:
+    async with HttpClient() as client:
         executor = Answering(client)
         watchdog = Watchdog(store, Relay(store, Untouched(), acks), acks, executor, rate=rate)
         rows = [await _sweep(redis, store, watchdog, executor, small) for _ in range(sweeps)]

@@ -21,20 +21,25 @@ YOUNG: Final = 10_000
 class Server(uvicorn.Server):
     """Streams have no end of their own: whoever holds some (`app.state.leave`) is told first, or nothing would end here."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, *, tick_s: float = TICK_S) -> None:
         """Its application may be any ASGI one."""
         super().__init__(config)
+        self._tick_s = tick_s
         self._told = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        await super().startup(sockets)
+        gc.freeze()  # what was loaded stays: looking through it would stop the service for 40 ms now and then
+        gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
 
     async def main_loop(self) -> None:
         """See uvicorn."""
         self._loop = asyncio.get_running_loop()
-        gc.freeze()  # what was loaded stays: looking through it would stop the service for 40 ms now and then
-        gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
+                async with asyncio.timeout(self._tick_s):
                     await self._told.wait()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

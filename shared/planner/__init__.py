@@ -8,15 +8,25 @@ other modules hold none.
 from collections.abc import Collection
 from datetime import datetime
 
+from shared.planner.domain import Domain
 from shared.planner.model import Clarification, Origin, Planned, Profile, Question, Repeated, Source
 
 __all__ = ["Clarification", "Origin", "Planned", "Profile", "Question", "Repeated", "Source", "plan_text"]
 
 
 def plan_text(
-    text: str, *, profile: Profile, now: datetime, tools: Collection[str] | None = None, final: Collection[str] = ()
+    text: str,
+    *,
+    profile: Profile,
+    now: datetime,
+    tools: Collection[str] | None = None,
+    final: Collection[str] = (),
+    domains: tuple[Domain, ...] = (),
 ) -> Planned | Clarification:
-    """See `shared.planner.pipeline`."""
+    """See `shared.planner.pipeline`. Without `domains` all that there are."""
     from shared.planner import pipeline  # late: its patterns take 100 ms and 5 MiB, and many a process never reads words
 
-    return pipeline.plan_text(text, profile=profile, now=now, tools=tools, final=final)
+    from shared.planner.domains import DOMAINS
+
+    rows = domains or DOMAINS
+    return pipeline.plan_text(text, profile=profile, now=now, tools=tools, final=final, domains=rows)

@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared.redisdb import line
-from shared.redisdb.connect import connect
+from shared.redisdb.connect import connect, line_of
 from tests.support.valkey import Valkey, free_port
 from tests.support.waiting import eventually
 
@@ -61,6 +61,22 @@ def test_a_line_that_was_cut_is_made_again_and_the_command_sent_again(valkey: Va
             return [first, *answers]
 
     assert run(asked()) == [b"first", b"a", b"b"]
+
+
+async def test_what_is_asked_once_tells_each_answer_and_is_not_sent_again(valkey: Valkey) -> None:
+    """An error is the answer to its own command; a line that was lost is the caller's to judge."""
+    async with connect(valkey.url) as client, connect(valkey.url) as other:
+        once = line_of(client).ask_once
+        found = await once([("EVAL", SAME, 0, "a"), ("EVALSHA", "0" * 40, 0), ("EVAL", SAME, 0, "b")])
+        assert (found[0], type(found[1]), found[2]) == (b"a", NoScriptError, b"b")
+        assert await once([]) == []
+
+        asked = asyncio.ensure_future(once([("BLPOP", "nothing", 0)]))
+        await eventually(lambda: blocked(other), describe="it waits")
+        await other.client_kill_filter(_type="normal", skipme=True)
+        with pytest.raises(RedisConnectionError):
+            await asked
+        assert await once([("EVAL", SAME, 0, "c")]) == [b"c"]
 
 
 async def test_a_server_that_does_not_answer_is_a_lost_connection(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,3 +141,8 @@ async def clients(redis: Redis) -> int:
     """How many are connected."""
     found = await redis.info("clients")
     return int(found["connected_clients"])
+
+
+async def blocked(redis: Redis) -> bool:
+    """Whether somebody waits in a command."""
+    return bool((await redis.info("clients"))["blocked_clients"])

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from shared.http_client import HttpClient
 from shared.ports import Entry, Receipt
 from shared.qstash import QStashQueue, item
 from shared.redisdb import keys
+from shared.redisdb.connect import connect
 from shared.relay import Acks, Relay
 from shared.settings import LOCAL_INTERNAL_KEY
 from shared.watchdog import Watchdog
@@ -34,7 +36,7 @@ from tests.services.engine.support import (
 )
 from tests.support.executions import NOW
 from tests.support.overdue import fill
-from tests.support.valkey import free_port
+from tests.support.valkey import Valkey, free_port
 from tests.support.waiting import eventually
 
 DUE_MS = 2_001
@@ -447,3 +449,18 @@ async def test_a_lazy_look_while_the_store_is_away_is_nobodys_error(stage: Stage
 
     store = Away(stage.redis, retention_ms=1)
     await Watchdog(store, stage.relay, Acks(store), None, rate=1).lazily()
+
+
+async def test_a_cluster_is_looked_through_partition_by_partition(tmp_path: Path) -> None:
+    """One command may not ask there whether anything lies on any partition. What is overdue is found all the same."""
+    server = Valkey(tmp_path, cluster=True)
+    server.start()
+    try:
+        async with connect(server.url) as redis:
+            stage = staged(redis)
+            assert await swept(stage, watchdog(stage)) == [0]
+            executions = await overdue(stage, 3)
+            assert await swept(stage, watchdog(stage)) == [3]
+            assert sorted(entry.execution for entry in stage.queue.taken) == sorted(executions)
+    finally:
+        server.kill()
