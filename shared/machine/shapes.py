@@ -32,6 +32,8 @@ def written(step: StepDraft, at: str) -> Iterator[tuple[str, Any]]:
 
 def problems(step: StepDraft, at: str) -> Iterator[Problem]:
     """What is wrong with the step as it stands."""
+    if _is_plain(step):
+        return
     actions = [name for name in ("tool", "sleep", "wait", "child") if getattr(step, name)]
     if len(actions) > 1:
         yield Problem(at, f"a step does one thing, and this one has {' and '.join(actions)}")
@@ -44,6 +46,12 @@ def problems(step: StepDraft, at: str) -> Iterator[Problem]:
     yield from _wait_problems(step, at)
     yield from _join_problems(step, at)
     yield from _call_problems(step, at)
+
+
+def _is_plain(step: StepDraft) -> bool:
+    """Whether it calls a tool and nothing is said beside that: most steps are so, and there is nothing to look for."""
+    beside = step.sleep or step.wait or step.child or step.approve or step.map or step.limits or step.undo
+    return bool(step.tool) and not beside and step.join == "all"
 
 
 def _map_problems(step: StepDraft, at: str) -> Iterator[Problem]:
