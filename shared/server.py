@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
         await super().startup(sockets)
-        gc.freeze()  # what was loaded stays: looking through it would stop the service for 40 ms now and then
+        gc.freeze()  # what was loaded stays: looking through it would stop the service for tens of ms now and then
         gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
 
     async def main_loop(self) -> None:

@@ -101,7 +101,8 @@ async def execute_step(request: Request) -> Response:
         queued_ms=body.queued_ms,
         context=tracing.read(request.headers.getlist(tracing.HEADER)),
     )
-    deps.background.start(deps.watchdog.lazily())
+    if deps.watchdog.lazy:
+        deps.background.start(deps.watchdog.lazily())
     deps.background.start(deps.measures.share())
     run = deps.interpreter.run(delivery, started_ms=started_ms)
     if request.state.caller == "internal" and request.headers.get("Prefer") == "respond-async":

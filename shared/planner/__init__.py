@@ -25,7 +25,6 @@ def plan_text(
 ) -> Planned | Clarification:
     """See `shared.planner.pipeline`. Without `domains` all that there are."""
     from shared.planner import pipeline  # late: its patterns take 100 ms and 5 MiB, and many a process never reads words
-
     from shared.planner.domains import DOMAINS
 
     rows = domains or DOMAINS
