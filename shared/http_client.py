@@ -10,7 +10,7 @@ import os
 import ssl
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeAlias, cast
@@ -157,10 +157,10 @@ class HttpClient:
     async def close(self) -> None:
         """Give the connections up."""
         self._closed = True
-        for wires in self._idle.values():
-            for wire in wires:
-                wire.end()
+        kept = [wire for wires in self._idle.values() for wire in wires]
         self._idle.clear()
+        for wire in kept:
+            wire.end()
         await asyncio.sleep(0)  # transports close in the loop's next turn
 
     def _kept(self, target: Target) -> "_Wire | None":
@@ -187,8 +187,16 @@ class HttpClient:
         if self._closed or not wire.reusable:
             wire.end()
         else:
-            wire.rest(self._keep_s)
+            wire.rest(self._keep_s, lambda: self._forget(target[:3], wire))
             self._idle[target[:3]].append(wire)
+
+    def _forget(self, where: tuple[str, int, bool], wire: "_Wire") -> None:
+        """It ended while nobody used it; of a server that is not asked any more nothing is left."""
+        wires = self._idle.get(where, [])
+        if wire in wires:
+            wires.remove(wire)
+        if not wires:
+            self._idle.pop(where, None)
 
 
 def _packed(method: str, target: Target, headers: Pairs, body: bytes) -> bytes:
@@ -217,6 +225,7 @@ class _Wire(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._most = 0
         self._lost = False
+        self._ended: Callable[[], None] | None = None
         self.reusable = False
         """After an answer: whether the server keeps it open, and nothing is left on it."""
 
@@ -234,12 +243,14 @@ class _Wire(asyncio.Protocol):
             self._timer = self._loop.call_later(within_s, self._fail, TooLate(f"no answer within {within_s:g} s"))
         return answer
 
-    def rest(self, seconds: float) -> None:
-        """Nobody uses it: it ends after so long."""
+    def rest(self, seconds: float, ended: Callable[[], None]) -> None:
+        """Nobody uses it: it ends after so long, or when the server ends it. `ended` hears of both."""
+        self._ended = ended
         self._timer = self._loop.call_later(seconds, self.end)
 
     def rests(self) -> bool:
         """Whether it may be used again; it does not end by itself any more."""
+        self._ended = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -278,6 +289,10 @@ class _Wire(asyncio.Protocol):
         """See asyncio. An answer without a length ends here."""
         self._lost = True
         if self._answer is None:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._ended is not None:
+                self._ended()
             return
         if self._begun and error is None and self._is_endless():
             self._done()

@@ -7,8 +7,10 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 
 from shared.http_client import CutOff, HttpClient, NotConnected, TooLate, target_of
 from tests.support.valkey import free_port
@@ -195,6 +197,34 @@ async def test_an_idle_connection_is_given_up() -> None:
         await eventually(lambda: there.open == 0, describe="the connection ended")
         await client.post(there.url, (), b"", answer_s=5)
         assert there.connections == 2
+
+
+async def test_of_servers_that_were_asked_once_nothing_is_left() -> None:
+    """A process that calls many of them for weeks does not grow."""
+    async with HttpClient(keep_s=0.05) as client:
+        for _ in range(5):
+            async with server(OK) as there:
+                await asyncio.gather(*(client.post(there.url, (), b"", answer_s=5) for _ in range(3)))
+        await eventually(lambda: not client._idle, describe="all are forgotten")
+
+
+ON_BOTH_LOOPS = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+
+
+@ON_BOTH_LOOPS
+def test_services_run_on_another_loop_than_these_tests(run: Any) -> None:
+    """A kept connection, one that is cut, and one that is given up."""
+
+    async def asked() -> list[Any]:
+        async with HttpClient() as client, server(OK, OK, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok") as there:
+            bodies = [(await client.post(there.url, (), b"", answer_s=5)).body for _ in range(2)]
+            late = await asyncio.gather(client.post(there.url, (), b"", answer_s=0.05), return_exceptions=True)
+            connections = there.connections
+        async with HttpClient() as client, server(b"", then_close=True) as there:
+            cut = await asyncio.gather(client.post(there.url, (), b"", answer_s=5), return_exceptions=True)
+        return [*bodies, connections, type(late[0]), type(cut[0])]
+
+    assert run(asked()) == [b"ok", b"ok", 1, TooLate, CutOff]
 
 
 async def test_closing_gives_all_connections_up() -> None:
