@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from shared.http_client import CutOff, HttpClient, NotConnected, TooLate, target_of
+from shared.http_client import CutOff, HttpClient, NotConnected, TooLate
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
 
@@ -91,8 +91,9 @@ async def test_a_request_is_what_was_asked_and_nothing_more(caller: HttpClient) 
         answer = await caller.post(f"{there.url}//a//%2F?q=1&q=2#x", [("X-Y", "ü")], b"body", answer_s=5)
 
     host = there.url.removeprefix("http://")
-    head = f"POST //a//%2F?q=1&q=2 HTTP/1.1\r\nX-Y: ü\r\nHost: {host}\r\nContent-Length: 4\r\n\r\n"
-    assert there.asked == [head.encode() + b"body"]
+    asked, *headers = there.asked[0].decode().removesuffix("\r\n\r\nbody").split("\r\n")
+    assert asked == "POST //a//%2F?q=1&q=2 HTTP/1.1"
+    assert sorted(headers) == sorted([f"Host: {host}", "Content-Length: 4", "X-Y: ü"])
     assert (answer.status, answer.body, answer.ok) == (200, b"ok", True)
     assert answer.headers == [(b"Content-Length", b"2")]
 
@@ -199,15 +200,6 @@ async def test_an_idle_connection_is_given_up() -> None:
         assert there.connections == 2
 
 
-async def test_of_servers_that_were_asked_once_nothing_is_left() -> None:
-    """A process that calls many of them for weeks does not grow."""
-    async with HttpClient(keep_s=0.05) as client:
-        for _ in range(5):
-            async with server(OK) as there:
-                await asyncio.gather(*(client.post(there.url, (), b"", answer_s=5) for _ in range(3)))
-        await eventually(lambda: not client._idle, describe="all are forgotten")
-
-
 ON_BOTH_LOOPS = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 
 
@@ -237,7 +229,8 @@ async def test_closing_gives_all_connections_up() -> None:
 
 async def test_a_body_is_read_up_to_its_limit() -> None:
     """What is longer is cut, and the rest of it reaches nobody."""
-    async with server(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789") as there, HttpClient(most_bytes=4) as client:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n123456789"
+    async with server(answer) as there, HttpClient(most_bytes=4) as client:
         for _ in range(2):
             assert (await client.post(there.url, (), b"", answer_s=5)).body == b"1234"
         assert there.connections == 2
@@ -294,28 +287,11 @@ async def test_a_header_cannot_become_another_one(caller: HttpClient, name: str,
         assert there.connections == 0
 
 
-@pytest.mark.parametrize(
-    ("url", "host", "port", "authority", "path"),
-    [
-        ("http://a", "a", 80, "a", "/"),
-        ("https://a:443/x", "a", 443, "a", "/x"),
-        ("https://a:8443?y", "a", 8443, "a:8443", "/?y"),
-        ("http://[::1]:80/", "::1", 80, "[::1]", "/"),
-        ("http://bücher.example/é?ü=%2F", "xn--bcher-kva.example", 80, "xn--bcher-kva.example", "/%C3%A9?%C3%BC=%2F"),
-    ],
-)
-def test_a_url_says_where_a_request_goes(url: str, host: str, port: int, authority: str, path: str) -> None:
-    """Byte for byte where it is ASCII."""
-    found = target_of(url)
-    assert (found.host, found.port, found.authority, found.path) == (host, port, authority, path)
-    assert found.tls is url.startswith("https")
-
-
 @pytest.mark.parametrize("url", ["", "a", "ftp://a", "http://", "http:///x", "http://a:x/"])
-def test_what_is_no_url_is_said_to_be_none(url: str) -> None:
+async def test_what_is_no_url_is_said_to_be_none(caller: HttpClient, url: str) -> None:
     """Before anything is sent."""
     with pytest.raises(ValueError, match=r"URL|[Pp]ort"):
-        target_of(url)
+        await caller.post(url, (), b"", answer_s=5)
 
 
 async def test_credentials_of_a_url_are_sent_unless_others_are_given(caller: HttpClient) -> None:
