@@ -26,6 +26,11 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
     typical_ms: int
     p99_ms: int = 0
     """0 = too few calls to say."""
+    p95_ms: int = 0
+    calls: int = 0
+    """How many calls this was read off: the latest hundred at most."""
+    at_ms: int = 0
+    """Unix ms: when it was told, ten seconds after the latest call at most."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):

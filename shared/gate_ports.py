@@ -26,6 +26,26 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """Whose call probes the tool until `until_ms`; empty if nobody's."""
 
 
+class Failures(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts against a tool whose circuit is closed."""
+
+    row: int = 0
+    """Calls that failed since the latest good one that was told."""
+    calls: int = 0
+    """Calls of the window that began with a failure; good ones are told with the next failure."""
+    bad: int = 0
+    """How many of these failed."""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands at one moment of the store's clock."""
+
+    now_ms: int
+    closed: Mapping[str, Gate]
+    failures: Mapping[str, Failures]
+    """By tool, of those that were asked about."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """When a circuit opens, and for how long."""
 
@@ -50,6 +70,10 @@ class GateStore(Protocol):
 
     async def closed(self) -> Mapping[str, Gate]:
         """All that is closed, by the names below."""
+        ...
+
+    async def standing(self, tools: Sequence[str]) -> Standing:
+        """All that is closed, and what counts against these (names of `breaker_of`)."""
         ...
 
     async def failed(self, tool: str, *, report: str, successes: int) -> Gate | None:
@@ -77,6 +101,13 @@ class GateStore(Protocol):
 
     async def audit(self, *, limit: int) -> Sequence[Mapping[str, Any]]:
         """Who paused and resumed what (at_ms, what, gate, actor, reason), the latest first."""
+        ...
+
+    async def trips(self, *, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Which circuits opened and closed by themselves (at_ms, what, gate, reason), the latest first.
+
+        A record of its own: a partner that fails all day must not push out what people did.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from shared.gate_ports import AUDIT_MOST, Gate, Policy, circuit
+from shared.gate_ports import AUDIT_MOST, Failures, Gate, Policy, Standing, circuit
 
 
 @dataclass
@@ -30,6 +30,7 @@ class MemoryGates:
         self._closed: dict[str, Gate] = {}
         self._failures: dict[str, _Failures] = {}
         self._audit: list[dict[str, Any]] = []
+        self._trips: list[dict[str, Any]] = []
 
     def _now(self) -> int:
         return self.now_ms if self.now_ms is not None else time.time_ns() // 1_000_000
@@ -37,6 +38,18 @@ class MemoryGates:
     async def closed(self) -> Mapping[str, Gate]:
         """See the port."""
         return dict(self._closed)
+
+    async def standing(self, tools: Sequence[str]) -> Standing:
+        """See the port."""
+        return Standing(now_ms=self._now(), closed=dict(self._closed), failures={tool: self._against(tool) for tool in tools})
+
+    def _against(self, tool: str) -> Failures:
+        found, now = self._failures.get(tool), self._now()
+        if found is None or now - found.last_ms >= self._policy.window_ms:
+            return Failures()
+        if now - found.start_ms >= self._policy.window_ms:
+            return Failures(row=found.row)
+        return Failures(row=found.row, calls=found.calls, bad=found.bad)
 
     async def failed(self, tool: str, *, report: str, successes: int) -> Gate | None:
         """See the port."""
@@ -70,6 +83,8 @@ class MemoryGates:
         gate = Gate(since_ms=since_ms, until_ms=self._now() + ms, times=times, reason=reason)
         self._closed[circuit(tool)] = gate
         self._failures.pop(tool, None)
+        if times == 1:
+            self._trip("opened", tool, reason)
         return gate
 
     async def succeeded(self, tool: str) -> None:
@@ -80,6 +95,7 @@ class MemoryGates:
         if gate:
             del self._closed[circuit(tool)]
             self._failures.pop(tool, None)
+            self._trip("closed", tool, "a call went well")
         elif tool in self._failures:
             self._failures[tool].row = 0
 
@@ -114,6 +130,14 @@ class MemoryGates:
     async def audit(self, *, limit: int) -> Sequence[Mapping[str, Any]]:
         """See the port."""
         return self._audit[: -limit - 1 : -1]
+
+    async def trips(self, *, limit: int) -> Sequence[Mapping[str, Any]]:
+        """See the port."""
+        return self._trips[: -limit - 1 : -1]
+
+    def _trip(self, what: str, tool: str, reason: str) -> None:
+        self._trips.append({"at_ms": self._now(), "what": what, "gate": circuit(tool), "reason": reason})
+        del self._trips[:-AUDIT_MOST]
 
     def _tell(self, what: str, gate: str, actor: str, reason: str) -> None:
         self._audit.append({"at_ms": self._now(), "what": what, "gate": gate, "actor": actor, "reason": reason})

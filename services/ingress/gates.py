@@ -80,13 +80,15 @@ async def _reason(deps: Deps, request: Request) -> str:
     return decode(_why, await edge.body(request, deps.settings.max_request_bytes) or b"{}").reason
 
 
-async def _pause(deps: Deps, request: Request, name: str, actor: str) -> Response:
+async def _pause(deps: Deps, request: Request, name: str, tenant: str) -> Response:
+    actor = edge.actor(request, tenant, "")
     gate = await deps.between.gate_store.pause(name, actor=actor, reason=await _reason(deps, request))
     log.warning("gate.paused", gate=name, actor=actor, reason=gate.reason)
     return Json(_view(name, gate, all_of_it=True))
 
 
-async def _resume(deps: Deps, request: Request, names: tuple[str, ...], actor: str) -> Response:
+async def _resume(deps: Deps, request: Request, names: tuple[str, ...], tenant: str) -> Response:
+    actor = edge.actor(request, tenant, "")
     reason = await _reason(deps, request)
     count = await deps.between.gate_store.resume(*names, actor=actor, reason=reason)
     log.warning("gate.resumed", gates=names, actor=actor, reason=reason, were_closed=count)

@@ -20,15 +20,14 @@ class Measures:
         self._estimates = estimates
         self._latencies = latencies
         self._at = -EVERY_S
-        self._told = 0
 
     async def share(self) -> None:
         """With a segment: at most every ten seconds, and only what is new."""
         now = time.monotonic()
-        if now - self._at < EVERY_S or self._estimates.count == self._told:
+        if now - self._at < EVERY_S or not self._estimates.fresh:
             return
-        self._at, self._told = now, self._estimates.count
+        self._at = now
         try:
-            await self._latencies.note(self._estimates.usual())
+            await self._latencies.note(self._estimates.usual(time.time_ns() // 1_000_000))
         except Unavailable as error:
             log.debug("measures.not_shared", error=error.message)

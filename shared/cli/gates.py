@@ -25,6 +25,19 @@ def list_(shell: Shell) -> None:
     shell.show(found, lists.gates(found["gates"]))
 
 
+@verb(
+    "audit",
+    click.option("--tool", default="", help="Of this one only."),
+    click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Lines at most."),
+    click.option("--before", default="", help="The `next` of the page before."),
+    group=gates,
+)
+def audit(shell: Shell, *, tool: str, limit: int, before: str) -> None:
+    """Who paused and resumed what, and which circuits opened and closed by themselves; the latest first."""
+    found = shell.api.ask("GET", "/api/gates/audit", params={"tool": tool, "limit": limit, "before": before})
+    shell.page(found, lists.gate_record(found["audit"]))
+
+
 @verb("pause", TOOL, REASON, group=gates)
 def pause(shell: Shell, *, tool: str, reason: str) -> None:
     """No new call; what runs goes on, and what needs one waits."""

@@ -23,6 +23,37 @@ def _version(tool: dict[str, Any]) -> str:
     return f"{newest} (+{len(older)})" if older else newest
 
 
+def tool_states(found: list[dict[str, Any]]) -> Iterator[Part]:
+    """How tools do: what their calls take in ms, and whether they are called."""
+    yield from listed(
+        found,
+        (Column("NAME"), "name"),
+        (Column("CALLED", "state"), _called),
+        (Column("P50", "number"), lambda tool: _ms(tool, "p50Ms")),
+        (Column("P95", "number"), lambda tool: _ms(tool, "p95Ms")),
+        (Column("OF CALLS", "number", drop=2), lambda tool: (tool["latency"] or {}).get("calls")),
+        (Column("MEASURED", "moment", drop=3), lambda tool: (tool["latency"] or {}).get("at")),
+        (Column("SINCE", "moment", drop=1), lambda tool: (tool["paused"] or tool["breaker"])["since"]),
+        (Column("WHY", "note"), _why_not),
+    )
+
+
+def _called(tool: dict[str, Any]) -> str:
+    stands = {"closed": "yes", "open": "circuit open", "half-open": "tried again"}
+    return "paused" if tool["paused"] else stands[tool["breaker"]["state"]]
+
+
+def _ms(tool: dict[str, Any], name: str) -> str:
+    found = (tool["latency"] or {}).get(name)
+    return "" if found is None else f"{found} ms"
+
+
+def _why_not(tool: dict[str, Any]) -> str:
+    breaker = tool["breaker"]
+    against = f"{breaker['failuresInARow']} failures in a row" if breaker["failuresInARow"] else ""
+    return "; ".join(part for part in ((tool["paused"] or {}).get("reason"), breaker["reason"] or against) if part)
+
+
 def quota(found: dict[str, Any]) -> Iterator[Part]:
     """What a tenant may spend."""
     yield f"{found['tenant']}: {found['level']}"
@@ -124,5 +155,18 @@ def gates(found: list[dict[str, Any]]) -> Iterator[Part]:
         (Column("SINCE", "moment"), "since"),
         (Column("UNTIL", "moment", drop=1), "until"),
         (Column("BY", drop=2), "actor"),
+        (Column("WHY", "note"), "reason"),
+    )
+
+
+def gate_record(found: list[dict[str, Any]]) -> Iterator[Part]:
+    """What was done to gates, and which circuits opened and closed by themselves."""
+    yield from listed(
+        found,
+        (Column("AT", "moment"), "at"),
+        (Column("WHAT", "state"), "what"),
+        (Column("OF"), lambda one: one["tool"] or one["tenant"]),
+        (Column("GATE", drop=1), "kind"),
+        (Column("BY"), lambda one: one["actor"] or ("the engine" if one["what"] in {"opened", "closed"} else None)),
         (Column("WHY", "note"), "reason"),
     )

@@ -27,6 +27,7 @@ _COLOURS: Final = {
     "COMPLETED": "green", "DONE": "green", "done": "green", "active": "green", "ok": "green", "normal": "green",
     "FAILED": "red", "COMPENSATION_FAILED": "bold red", "UNKNOWN": "bold red", "REJECTED": "red", "TIMED_OUT": "red",
     "COMPENSATED": "yellow", "CANCELLED": "yellow", "SUSPENDED": "cyan", "PAUSED": "cyan", "paused": "cyan", "waits": "cyan",
+    "circuit": "red", "tried": "cyan", "yes": "green",
     "AWAITING_CONFIRMATION": "cyan", "back-off": "yellow", "called": "blue", "RUNNING": "blue", "COMPENSATING": "yellow",
 }  # fmt: skip
 """By the first word of a state; the word itself says the same to whoever sees no colour."""

@@ -11,10 +11,13 @@ from shared.cli.late import Late, LateGroup
 from shared.cli.profiles import target
 from shared.cli.verbs import ENV_FILE
 
-CHECK = "Try whether a tool keeps what its effect class promises."
+LATE = {
+    "state": Late("shared.cli.tool_state", "state", "How long calls take, how circuit breakers stand, and what is paused."),
+    "check": Late("shared.cli.tool_check", "check", "Try whether a tool keeps what its effect class promises."),
+}
 
 
-@click.group(cls=LateGroup, invoke_without_command=True, late={"check": Late("shared.cli.tool_check", "check", CHECK)})
+@click.group(cls=LateGroup, invoke_without_command=True, late=LATE)
 @click.option("--url", metavar="URL", help="Where ingress is; otherwise INTENTION_URL, or INGRESS_PORT on this machine.")
 @click.option("--key", metavar="KEY", help="An API key; otherwise INTENTION_KEY, or the first of API_KEYS.")
 @click.option("--profile", metavar="NAME", help="An address and a key of the configuration file.")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from shared.gate_ports import AUDIT_MOST, Gate, Policy, circuit
+from shared.gate_ports import AUDIT_MOST, Failures, Gate, Policy, Standing, circuit
 from shared.redisdb import keys
 from shared.redisdb.base import Commanding
 
@@ -21,12 +21,23 @@ class RedisGates(Commanding):
         """`policy`: when circuits open. `now_ms`: tests only."""
         super().__init__(redis, now_ms=now_ms)
         self._policy = policy
-        self.load("gate_report", "gate_probe", "gate_pause", "gate_resume")
+        self.load("gate_standing", "gate_report", "gate_probe", "gate_pause", "gate_resume")
 
     async def closed(self) -> Mapping[str, Gate]:
         """See the port."""
         found = await self._plain(self._redis.hgetall(keys.gates()))
         return {name.decode(): _gate(text) for name, text in found.items()}
+
+    async def standing(self, tools: Sequence[str]) -> Standing:
+        """See the port."""
+        names = [keys.gates(), *map(keys.breaker, tools)]
+        _, now_ms, closed, *counts = await self._run("gate_standing", names, [self._policy.window_ms])
+        failures = (Failures(row=row, calls=calls, bad=bad) for row, calls, bad in counts)
+        return Standing(
+            now_ms=now_ms,
+            closed={name.decode(): _gate(text) for name, text in zip(closed[::2], closed[1::2], strict=True)},
+            failures=dict(zip(tools, failures, strict=True)),
+        )
 
     async def failed(self, tool: str, *, report: str, successes: int) -> Gate | None:
         """See the port."""
@@ -40,8 +51,8 @@ class RedisGates(Commanding):
     async def _report(self, tool: str, ok: str, report: str, successes: int) -> Any:
         policy = self._policy
         args = [circuit(tool), ok, report, successes, policy.in_a_row, policy.calls, policy.percent]
-        args += [policy.window_ms, policy.open_ms, policy.open_most_ms]
-        return await self._run("gate_report", [keys.gates(), keys.breaker(tool)], args)
+        args += [policy.window_ms, policy.open_ms, policy.open_most_ms, AUDIT_MOST]
+        return await self._run("gate_report", [keys.gates(), keys.breaker(tool), keys.gates_trips()], args)
 
     async def probe(self, tool: str, *, token: str) -> int:
         """See the port."""
@@ -62,5 +73,12 @@ class RedisGates(Commanding):
 
     async def audit(self, *, limit: int) -> Sequence[Mapping[str, Any]]:
         """See the port."""
-        found = await self._plain(self._redis.xrevrange(keys.gates_audit(), count=limit))
+        return await self._lines(keys.gates_audit(), limit)
+
+    async def trips(self, *, limit: int) -> Sequence[Mapping[str, Any]]:
+        """See the port."""
+        return await self._lines(keys.gates_trips(), limit)
+
+    async def _lines(self, record: str, limit: int) -> list[dict[str, Any]]:
+        found = await self._plain(self._redis.xrevrange(record, count=limit))
         return [_line(fields[b"l"]) for _, fields in found]

@@ -286,6 +286,11 @@ def gates() -> str:
     return "ie:{gates}:closed"
 
 
+def gates_trips() -> str:
+    """Stream: which circuits opened and closed by themselves."""
+    return "ie:{gates}:trips"
+
+
 def gates_audit() -> str:
     """Stream: who paused and resumed what; the latest thousand."""
     return "ie:{gates}:audit"

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
+from shared.gate_ports import Failures, Gate, Standing, circuit, tenant_gate, tool_gate
 from shared.memory_gates import MemoryGates
 from shared.redisdb.gates import RedisGates
 from tests.support.executions import NOW
@@ -145,6 +145,46 @@ async def test_a_person_may_close_a_circuit(gates: ClockedGates) -> None:
     assert await reports.bad(2) is None
 
 
+async def test_what_counts_against_a_tool_is_told(gates: ClockedGates) -> None:
+    """With what is closed, at one moment; what was long ago does not count, and what was not asked about is not told."""
+    reports = Reports(gates)
+    await gates.pause(tool_gate(TOOL), actor="ann", reason="")
+    assert await gates.standing([TOOL]) == Standing(
+        now_ms=NOW, closed={tool_gate(TOOL): Gate(since_ms=NOW, actor="ann")}, failures={TOOL: Failures()}
+    )
+    await reports.bad(2, successes=2)
+    found = await gates.standing(["do_work", TOOL])
+    assert found.failures == {"do_work": Failures(), TOOL: Failures(row=1, calls=6, bad=2)}
+    pass_time(gates, POLICY.window_ms - 1)
+    await reports.bad()
+    pass_time(gates, 1)
+    found = await gates.standing([TOOL])
+    assert (found.now_ms, found.failures[TOOL]) == (NOW + POLICY.window_ms, Failures(row=2))
+    pass_time(gates, POLICY.window_ms)
+    assert (await gates.standing([TOOL])).failures[TOOL] == Failures()
+    assert (await gates.standing([])).failures == {}
+
+
+async def test_a_circuit_that_opened_and_closed_by_itself_is_on_record(gates: ClockedGates) -> None:
+    """Once for each time, however many probes failed in between; what people do is on another record."""
+    reports = Reports(gates)
+    await reports.bad(3)
+    for _ in range(2):
+        pass_time(gates, 40_000)
+        await gates.probe(TOOL, token="a")
+        await reports.bad()
+    pass_time(gates, 40_000)
+    await gates.probe(TOOL, token="b")
+    await gates.succeeded(TOOL)
+    found = await gates.trips(limit=9)
+    assert list(found) == [
+        {"at_ms": NOW + 120_000, "what": "closed", "gate": circuit(TOOL), "reason": "a call went well"},
+        {"at_ms": NOW, "what": "opened", "gate": circuit(TOOL), "reason": "3 calls in a row failed"},
+    ]
+    assert list(await gates.trips(limit=1)) == list(found)[:1]
+    assert list(await gates.audit(limit=9)) == []
+
+
 class Move(NamedTuple):
     """One command, or time that passes."""
 
@@ -196,4 +236,6 @@ async def test_both_do_the_same(redis: Redis, moves: list[Move]) -> None:
     for move in moves:
         assert await _made(ours, move) == await _made(theirs, move), move
         assert await ours.closed() == await theirs.closed(), move
+        assert await ours.standing([TOOL]) == await theirs.standing([TOOL]), move
+    assert await ours.trips(limit=99) == await theirs.trips(limit=99)
     assert await ours.audit(limit=99) == await theirs.audit(limit=99)

@@ -39,3 +39,13 @@ async def test_open(gates: TwiceGates) -> None:
     assert gates.codes == (2, 2)
     assert found is not None
     assert (found.times, found.until_ms) == (2, NOW + 3 * POLICY.open_ms)
+
+
+async def test_the_record_has_each_line_once(gates: TwiceGates) -> None:
+    """However often the command was sent."""
+    await Reports(gates).bad(3)
+    pass_time(gates, POLICY.open_ms)
+    await gates.probe(TOOL, token="a")
+    await gates.succeeded(TOOL)
+    assert gates.codes == (0, 0)
+    assert [line["what"] for line in await gates.trips(limit=9)] == ["closed", "opened"]

@@ -55,10 +55,11 @@ function showHelp() {
     ...available().toReversed().flatMap(({ key, does }) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, does)])));
 }
 
-const STATES = { connecting: ["wait", "Connecting"], live: ["good", "Live"], waiting: ["bad", "Not connected"], off: ["rest", "Not live"] };
+const STATES = { idle: ["rest", ""], connecting: ["wait", "Connecting"], live: ["good", "Live"], waiting: ["bad", "Not connected"], off: ["rest", "Not live"] };
 onState((state) => {
   const [tone, text] = STATES[state];
   live.dataset.tone = tone;
+  live.hidden = !text;
   if (live.textContent !== text) live.textContent = text ?? "";
 });
 

@@ -5,7 +5,7 @@ import { follow } from "./api.js";
 
 /**
  * @typedef {{executionId: string, status?: string, version?: number, [name: string]: any}} Happening
- * @typedef {"connecting" | "live" | "waiting" | "off"} State
+ * @typedef {"idle" | "connecting" | "live" | "waiting" | "off"} State idle: no page has asked yet
  */
 
 /** @type {Set<(one: Happening) => void>} */
@@ -15,7 +15,7 @@ const resets = new Set();
 /** @type {Set<(state: State) => void>} */
 const watchers = new Set();
 /** @type {State} */
-let state = "connecting";
+let state = "idle";
 let running = false;
 let broken = false; // it was up or was tried, and is not yet again
 

@@ -64,6 +64,14 @@ export function listed(of) {
   }
 
   const again = () => read([], "");
+  wander(signal);
+  if (of.live) gathered(again, signal);
+  again();
+  return { node, again };
+}
+
+/** `j` and `k` go through the cards of the page. @param {AbortSignal} signal */
+export function wander(signal) {
   /** @param {number} by */
   function move(by) {
     const cards = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("main .cards > .card")]); // of every list of the page
@@ -72,9 +80,6 @@ export function listed(of) {
   }
   shortcut("j", "next of the list", () => move(1), signal);
   shortcut("k", "the one before", () => move(-1), signal);
-  if (of.live) gathered(again, signal);
-  again();
-  return { node, again };
 }
 
 /** The first page with rows from a place on, and where the next one begins. @param {Of} of @param {string} place @returns {Promise<[any[], string | null]>} */

@@ -1,18 +1,23 @@
 -- How a call of a tool ended: opens its circuit after too many failures, closes it after a good probe.
--- KEYS: 1 closed gates  2 the tool's failures
+-- KEYS: 1 closed gates  2 the tool's failures  3 which circuits opened and closed
 -- ARGV: 1 now  2 the circuit's name  3 '1' if it went well  4 id of the report  5 good calls of this process since its last report
 --       6 failures in a row  7 calls at least  8 percent of them  9 window ms  10 open ms  11 open at most ms
+--       12 lines of the record at most
 -- Returns: {0 CLEAN} | {1 COUNTED, failures in a row} | {2 OPEN, gate}
--- While a circuit is open, calls that began before it opened change nothing.
+-- While a circuit is open, calls that began before it opened change nothing. On record are its opening and its end, not each probe.
 --@include clock
 local now = clock(ARGV[1])
 local text = redis.call('HGET', KEYS[1], ARGV[2])
 local gate = text and cjson.decode(text)
+local function told(what, reason)
+  redis.call('XADD', KEYS[3], 'MAXLEN', ARGV[12], '*', 'l', cjson.encode({at_ms = now, what = what, gate = ARGV[2], reason = reason}))
+end
 local function close(since, times, reason)
   local ms = math.min(tonumber(ARGV[11]), tonumber(ARGV[10]) * 2 ^ (times - 1))
   text = cjson.encode({since_ms = since, until_ms = now + ms, times = times, reason = reason})
   redis.call('HSET', KEYS[1], ARGV[2], text)
   redis.call('DEL', KEYS[2])
+  if times == 1 then told('opened', reason) end
   return {2, text}
 end
 if gate and gate.until_ms > now and not gate.probe then return {2, text} end
@@ -20,6 +25,7 @@ if ARGV[3] == '1' then
   redis.call('HDEL', KEYS[1], ARGV[2])
   if gate then
     redis.call('DEL', KEYS[2])
+    told('closed', 'a call went well')
   elseif redis.call('EXISTS', KEYS[2]) == 1 then
     redis.call('HSET', KEYS[2], 'row', 0)
   end

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from shared.errors import IntentionError, Unavailable
+from shared.forecast import Usual
 from shared.interpret import Answer, Estimates
 from shared.machine.decision import Start
 from shared.machine.events import Done, NotSent, Outcome, Refused, Unanswered
@@ -140,6 +141,21 @@ def test_what_a_tool_usually_takes_is_known_after_twenty_calls() -> None:
     for _ in range(100):
         estimates.add("work", 50)
     assert estimates.p99 == {"work": 50}
+
+
+def test_only_what_was_called_since_is_told_to_others() -> None:
+    """Else an executor that no longer calls a tool would tell its old news over another's new."""
+    estimates = Estimates()
+    for took_ms in (*range(1, 20), 400):
+        estimates.add("work", took_ms)
+    estimates.add("rest", 7)
+    assert estimates.usual(NOW) == {
+        "work": Usual(typical_ms=11, p95_ms=400, p99_ms=400, calls=20, at_ms=NOW),
+        "rest": Usual(typical_ms=7, p95_ms=7, calls=1, at_ms=NOW),
+    }
+    estimates.add("rest", 9)
+    assert estimates.usual(NOW + 1) == {"rest": Usual(typical_ms=9, p95_ms=9, calls=2, at_ms=NOW + 1)}
+    assert estimates.usual(NOW + 2) == {}
 
 
 # outcomes

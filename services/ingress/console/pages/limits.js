@@ -4,11 +4,10 @@
 import { get, send } from "../api.js";
 import { ask, empty, faulty, loading } from "../dialogs.js";
 import { fill, h } from "../dom.js";
+import { record, resumeTool, WHY } from "../gates.js";
 import { deed, facts, heading, listed } from "../lists.js";
 import { when } from "../time.js";
 import { badge } from "../words.js";
-
-const WHY = { name: "reason", label: "Reason", hint: "It is on record." };
 
 /** @type {import("../router.js").Page} */
 export const page = {
@@ -16,24 +15,28 @@ export const page = {
   render({ signal }) {
     const quota = h("div", {}, loading());
     read(quota, signal);
-    const gates = listed({ signal, label: "Closed gates", path: "api/gates", rows: "gates", key: (row) => row.gate, card,
+    const gates = listed({ signal, label: "Closed gates", path: "api/gates", rows: "gates", key: (row) => row.gate, card: (of) => card(of, again),
       none: () => empty("Everything may be called.", h("p", {}, "Paused tools, open circuits and a pause of all your executions are listed here.")) });
+    const done = record(signal);
+    const again = async () => { await Promise.all([gates.again(), done.again()]); };
     const pause = deed("Pause all calls", async () => {
       const given = await ask({ title: "Pause all calls of your executions?", body: h("p", {}, "What runs goes on. What needs another call waits until you resume."), fields: [WHY], yes: "Pause", danger: true });
       if (!given) return "";
       await send("api/tenant/pause", { reason: given.reason });
-      await gates.again();
+      await again();
       return "No new call is made.";
     }, { class: "danger" });
     const tool = deed("Pause a tool", async () => {
       const given = await ask({ title: "Pause a tool for everybody?", fields: [{ name: "tool", label: "Tool", required: true }, WHY], yes: "Pause", danger: true });
       if (!given) return "";
-      await send(`api/tools/${encodeURIComponent(given.tool.trim())}/pause`, { reason: given.reason });
-      await gates.again();
-      return `${given.tool.trim()} is paused.`;
+      const name = given.tool.trim();
+      await send(`api/tools/${encodeURIComponent(name)}/pause`, { reason: given.reason });
+      await again();
+      return `${name} is paused.`;
     });
     return { node: h("div", { class: "narrow" }, h("div", { class: "head" }, h("h1", {}, "Limits")), h("section", {}, h("h2", {}, "Messages and executions"), quota),
-      h("section", {}, h("div", { class: "bar" }, h("h2", {}, "What may not be called"), h("div", { class: "end" }, tool, pause)), gates.node)) };
+      h("section", {}, h("div", { class: "bar" }, h("h2", {}, "What may not be called"), h("div", { class: "end" }, tool, pause)), gates.node),
+      h("section", {}, h("h2", {}, "On record"), done.node)) };
   },
 };
 
@@ -54,13 +57,23 @@ const row = (name, of) => [[name, `${of.spent} spent, ${of.reserved} reserved, $
 
 /** @param {any} of @param {() => Promise<void>} again */
 function card(of, again) {
-  const resume = deed("Resume", async () => {
-    // an operator sees every tenant's pause, and the API ends only one's own
-    if (of.tenant && (await get("api/quota")).tenant !== of.tenant) throw new Error(`Only ${of.tenant} itself can end this pause`);
-    await send(of.tool ? `api/tools/${encodeURIComponent(of.tool)}/resume` : "api/tenant/resume");
-    await again();
-    return "It is called again.";
+  const circuit = of.kind === "circuit";
+  const words = circuit ? "Close circuit" : "Resume";
+  const resume = deed(words, async () => {
+    const said = await (of.tool ? resumeTool(of.tool, words) : resumeAll(of.tenant));
+    if (said) await again();
+    return said;
   });
-  return [heading([h("h3", {}, of.tool ?? `All calls of ${of.tenant}`), badge(of.kind === "circuit" ? "Circuit open" : "Paused", "wait")], [resume]),
+  return [heading([h("h3", {}, of.tool ?? `All calls of ${of.tenant}`), badge(circuit ? "Circuit open" : "Paused", circuit ? "bad" : "wait")], [resume]),
     facts([["Since", of.since && when(of.since)], ["Until", of.until && when(of.until)], ["Reason", of.reason], ["By", of.actor]])];
+}
+
+/** Ask, and end a tenant's own pause. @param {string} tenant */
+async function resumeAll(tenant) {
+  // an operator sees every tenant's pause, and the API ends only one's own
+  if ((await get("api/quota")).tenant !== tenant) throw new Error(`Only ${tenant} itself can end this pause`);
+  const given = await ask({ title: "Make calls again?", fields: [WHY], yes: "Resume" });
+  if (!given) return "";
+  await send("api/tenant/resume", { reason: given.reason });
+  return "Calls are made again.";
 }
