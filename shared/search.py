@@ -11,6 +11,8 @@ from shared.machine.status import Reason, Status
 
 LOOK: Final = 2_000
 """Executions that one question looks at; the answer says where the next one goes on."""
+LOOK_COUNT: Final = 5_000
+"""Executions that one count looks at; nothing of them is kept, so it may be more."""
 PAGE: Final = 200
 
 
@@ -35,6 +37,14 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[dict[str, str], ...]
     next: str | None
     looked: int
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """How many fit among those that were looked at. `next`: where the next look begins; None after the last one."""
+
+    count: int
+    looked: int
+    next: str | None
 
 
 class Listing(Protocol):
@@ -109,3 +119,15 @@ async def _walk(listing: Listing, tenant: str, wanted: Filter, between: tuple[st
         if len(ids) < size:
             return Found(rows=tuple(rows), next=None, looked=looked)
     return Found(rows=tuple(rows), next=f"exe_00_{top}", looked=looked)
+
+
+async def count(listing: Listing, tenant: str, wanted: Filter, *, before: str = "", look: int = LOOK_COUNT) -> Counted:
+    """How many fit, looking at `look` (to the next whole page) at most."""
+    fitting, looked, place = 0, 0, before
+    while looked < look:
+        page = await search(listing, tenant, wanted, before=place, count=PAGE, look=PAGE)
+        fitting, looked = fitting + len(page.rows), looked + page.looked
+        if page.next is None:
+            return Counted(count=fitting, looked=looked, next=None)
+        place = page.next
+    return Counted(count=fitting, looked=looked, next=place)

@@ -34,11 +34,11 @@ async def list_executions(request: Request) -> Response:
     """A tenant's executions, newest first; `before` is the `next` of the page before."""
     deps, tenant = edge.known(request)
     count = edge.number(request, "limit", 50, edge.PAGE_LIMIT, least=1)
-    found = await search(deps.reader, tenant, _filter(request), before=request.query_params.get("before", ""), count=count)
+    found = await search(deps.reader, tenant, filter_of(request), before=request.query_params.get("before", ""), count=count)
     return Json(Rows(executions=tuple(views.row(header) for header in found.rows), next=found.next))
 
 
-def _filter(request: Request) -> Filter:
+def filter_of(request: Request) -> Filter:
     """Of the query string; `status` and `reason` may be given several times, or with commas."""
     said: dict[str, Any] = {}
     for name in ("status", "reason"):

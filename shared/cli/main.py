@@ -35,7 +35,7 @@ VERBS: Final = {
     "compensate": Late(_DO, "compensate", "Stop and undo; of what is over, undo what stands."),
     "restart": Late(_DO, "restart", "The same plan as a new execution."),
     "fork": Late(_DO, "fork", "A new execution from STEP on; what came before it is given."),
-    "bulk": Late(_DO, "bulk", "One action upon all executions that fit."),
+    "bulk": Late("shared.cli.bulk", "bulk", "One action upon all executions that fit."),
     "schedule": Late("shared.cli.timetable", "schedule", "Words or a plan, again and again."),
     "dlq": Late("shared.cli.letters", "dlq", "Messages that QStash gave up, and executions that nothing comes of."),
     "gates": Late("shared.cli.gates", "gates", "Tools that are paused, or that fail so often that nobody calls them."),

@@ -1,13 +1,12 @@
 """`intention run|cancel|approve|...`: what people do to executions, each verb one question to ingress."""
 
-import sys
 from typing import Any, Final
 
 import click
 
 from shared.cli import shown
 from shared.cli.looking import USER, WORDS, ZONE, asked
-from shared.cli.verbs import ID, PLAN, STATUS, VERSION, WAIT, Json, Shell, verb
+from shared.cli.verbs import ID, PLAN, VERSION, WAIT, Json, Shell, verb
 
 OUTPUT: Final = click.option("--output", type=Json(), help="What the step counts as having given.")
 STEP: Final = click.argument("step")
@@ -237,28 +236,3 @@ def signal(
         said = {"data": data} | ({"id": event_id} if event_id else {})
         told = shell.api.ask("POST", f"/api/executions/{execution}/events/{name}", said)
     shell.after(execution, told | {"id": execution}, wait_s)
-
-
-@verb(
-    "bulk",
-    click.argument("action", type=click.Choice(["cancel", "pause", "resume", "retry", "compensate", "restart"])),
-    STATUS,
-    click.option("--reason", multiple=True, help="May be given several times."),
-    click.option("--text", default="", help="Part of the words, the summary or the user."),
-    click.option("--id", "ids", multiple=True, help="These; may be given several times."),
-    click.option("--with", "having", type=Json(dict), help="What the action takes."),
-    click.option("--before", default="", help="The `next` of the request before."),
-    click.option("--dry-run", is_flag=True, help="Only say what would be done."),
-)
-def bulk(
-    shell: Shell, *, action: str, status: tuple[str, ...], reason: tuple[str, ...], text: str, ids: tuple[str, ...],
-    having: dict[str, Any] | None, before: str, dry_run: bool,
-) -> None:  # fmt: skip
-    """One action upon all executions that fit. Try it with --dry-run first."""
-    chosen: dict[str, Any] = {"status": status, "reason": reason, "text": text, "ids": [shell.api.resolve(one) for one in ids]}
-    body = {"action": action, "filter": {name: value for name, value in chosen.items() if value}, "dryRun": dry_run}
-    body |= {"with": having or {}, "before": before}
-    found = shell.api.ask("POST", "/api/executions/bulk", body)
-    shell.show(found, shown.bulk(found))
-    if found["refused"]:
-        sys.exit(1)

@@ -1,9 +1,10 @@
 """The list of executions: live rows, by keyboard alone."""
 
+import asyncio
 import re
 from typing import Any
 
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 from redis.asyncio import Redis
 
 from tests.console.browsing import Tab
@@ -212,3 +213,94 @@ async def test_what_was_missed_while_the_connection_was_away_is_read_again(tab: 
     finally:
         await system.post(f"/api/executions/{kept}/cancel", {})
         await system.ended(kept, within=20)
+
+
+async def choose_whole(tab: Tab, told: str) -> Locator:
+    """Choose all that fit the filter; the toolbar of the actions."""
+    await tab.page.get_by_role("button", name="All that fit").click()
+    actions = tab.page.get_by_role("toolbar", name="Actions")
+    await expect(actions.get_by_text(told)).to_be_visible()
+    return actions
+
+
+async def test_one_action_for_all_that_fit_a_filter_is_counted_asked_and_done(tab: Tab, system: System) -> None:
+    """Also for those that are not listed; what begins after the count is left alone."""
+    held = [work(1, 0)[0] | {"approve": {"message": "Shall it go on?"}}]
+    waiting = [await started(system, "whole-user", steps=held) for _ in range(3)]
+    over = await started(system, "whole-user")
+    await system.ended(over, within=20)
+    await tab.go("/executions?text=whole-user")
+    for execution in waiting:
+        await expect(row_of(tab, execution).get_by_text("Waits: approval")).to_be_visible()
+    actions = await choose_whole(tab, "4 executions fit this filter")
+    later = await started(system, "whole-user", steps=held)
+    await expect(row_of(tab, later).get_by_text("Waits: approval")).to_be_visible()
+    await expect(actions.get_by_text("4 executions fit this filter")).to_be_visible()
+    await actions.get_by_role("button", name="Cancel").click()
+    dialog = tab.page.get_by_role("dialog", name="Cancel 3 executions?")
+    await expect(dialog.get_by_text("1 execution cannot be")).to_be_visible()
+    await dialog.get_by_label("Reason").fill("nobody asked for it")
+    await dialog.get_by_role("button", name="Cancel 3").click()
+    dialog = tab.page.get_by_role("dialog", name="Cancel: 4 executions")
+    await expect(dialog.get_by_text("3 done, 1 refused.")).to_be_visible()
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(actions).to_be_hidden()
+    for execution in waiting:
+        assert (await system.ended(execution, within=20))["status"] == "CANCELLED"
+        assert any("nobody asked for it" in str(line) for line in await system.history(execution))
+    assert (await system.get(later))["status"] == "SUSPENDED"
+    await system.post(f"/api/executions/{later}/cancel", {})
+    await system.ended(later, within=20)
+
+
+async def test_an_action_for_very_many_is_stopped_and_gone_on_with(tab: Tab, system: System) -> None:
+    """Each has its turn once; why they were refused is told once with its number. Without a filter it is not offered."""
+    count = 1_000
+    async with Redis.from_url(system.environ["REDIS_URL"]) as redis:
+        await fill(redis, "local", count, user="whole-many", from_ms=BEGUN_MS + 100_000_000)
+    await tab.go("/executions")
+    await expect(tab.page.locator("tr.row").first).to_be_visible()
+    await expect(tab.page.get_by_role("button", name="All that fit")).to_be_hidden()
+    await tab.go("/executions?text=whole-many")
+    actions = await choose_whole(tab, "1,000 executions fit this filter")
+    await actions.get_by_role("button", name="Pause").click()
+    dialog = tab.page.get_by_role("dialog", name="Pause up to 1,000 executions?")
+    await expect(dialog.get_by_text("Of the newest 200 it could be done to 0.")).to_be_visible()
+    pages: list[str] = []
+    held = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        pages.append(str((route.request.post_data_json or {})["before"]))
+        if len(pages) == 2:
+            await held.wait()
+        await route.continue_()
+
+    await tab.page.route("**/api/executions/bulk", hold)
+    await dialog.get_by_role("button", name="Pause 1,000").click()
+    dialog = tab.page.get_by_role("dialog", name="Pause: 1,000 executions")
+    await expect(dialog.get_by_text("0 done, 200 refused …")).to_be_visible()
+    await dialog.get_by_role("button", name="Stop").click()
+    held.set()
+    await expect(dialog.get_by_text("Stopped: 0 done, 400 refused.")).to_be_visible()
+    await dialog.get_by_role("button", name="Go on").click()
+    await expect(dialog.get_by_text("0 done, 1,000 refused.")).to_be_visible()
+    await expect(dialog.get_by_role("listitem")).to_have_count(1)
+    assert len(pages) == len(set(pages))
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(dialog).to_have_count(0)
+
+
+async def test_all_that_fit_is_given_up_with_choose_none(tab: Tab, system: System) -> None:
+    """And with another filter, or by ticking a row."""
+    execution = await started(system, "whole-none")
+    await system.ended(execution, within=20)
+    await tab.go("/executions?text=whole-none")
+    actions = await choose_whole(tab, "1 execution fits this filter")
+    await actions.get_by_role("button", name="Choose none").click()
+    await expect(actions).to_be_hidden()
+    await choose_whole(tab, "1 execution fits this filter")
+    await row_of(tab, execution).get_by_role("checkbox").check()
+    await expect(actions.get_by_text("1 chosen")).to_be_visible()
+    await choose_whole(tab, "1 execution fits this filter")
+    await tab.page.get_by_role("button", name="Clear").click()
+    await expect(actions).to_be_hidden()

@@ -9,7 +9,7 @@ import { counted, shortId } from "./words.js";
 const MOST = 200; // of one request
 const SHOWN = 5; // refusals that are told one by one
 
-/** @typedef {{id: string, result: string, message?: string}} Result */
+/** @typedef {{id: string, result: string, code?: string, message?: string}} Result */
 
 /** @type {import("./dialogs.js").Field[]} what a cancellation takes, as the API names it */
 const OF_CANCEL = [

@@ -7,10 +7,11 @@ import pytest
 from redis.asyncio import Redis
 
 from shared.machine.status import Status
-from shared.search import Filter, Found, search
+from shared.search import PAGE, Filter, Found, count, search
 from tests.services.engine.site import NOBODY, Site
 from tests.services.engine.support import Stage, really
 from tests.services.engine.test_actions import ANNA, OTHER, act, get, refusing, run, started, work
+from tests.support.many import fill
 
 
 @pytest.fixture
@@ -83,6 +84,50 @@ async def test_pages_end_and_miss_nothing(site: Site, stage: Stage) -> None:
         pages.append(await search(stage.reader, "acme", wanted, before=before, count=5, look=1))
         before = pages[-1].next or ""
     assert [[row["id"] for row in one.rows] for one in pages] == [[], [], [failed], []]
+
+
+async def counted(site: Site, expect: int = 200, **query: Any) -> dict[str, Any]:
+    """How many fit."""
+    answer = await site.call("ingress", "GET", "/api/executions/count", params=query, headers=ANNA)
+    assert answer.status_code == expect, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_it_is_counted_what_fits(site: Site, stage: Stage) -> None:
+    """What is another's does not count; a filter that is none is refused with its place."""
+    await zoo(site, stage)
+    assert (await counted(site))["count"] == 3
+    assert (await counted(site, status="FAILED"))["count"] == 1
+    assert (await counted(site, text="nobody"))["count"] == 0
+    found = await counted(site, status="FAILED,COMPLETED")
+    assert (found["count"], found["looked"], found["next"]) == (2, 3, None)
+    other = await site.call("ingress", "GET", "/api/executions/count", headers=OTHER)
+    assert other.json()["count"] == 0
+    assert "BROKEN" in (await counted(site, 400, status="BROKEN"))["error"]["message"]
+
+
+async def test_an_action_is_for_what_was_counted_and_for_nothing_that_began_since(site: Site, stage: Stage) -> None:
+    """The count says up to when."""
+    failed, _, _ = await zoo(site, stage)
+    found = await counted(site, status="FAILED")
+    stage.tools.acts["a"] = refusing()
+    later = await started(site, work("a"))
+    await run(stage, later)
+    wanted = {"status": ["FAILED"], "createdBefore": found["createdBefore"]}
+    assert [one["id"] for one in (await bulk(site, action="retry", filter=wanted))["results"]] == [failed]
+    assert (await counted(site, createdBefore=found["createdBefore"]))["createdBefore"] == found["createdBefore"]
+
+
+async def test_a_count_goes_on_where_it_ended(redis: Redis, stage: Stage) -> None:
+    """Each execution is counted once, however short the looks are."""
+    await fill(redis, "acme", 2 * PAGE + 50, user="many", from_ms=1_700_000_000_000)
+    before: str | None = ""
+    seen: list[int] = []
+    while before is not None:
+        found = await count(stage.reader, "acme", Filter(text="many"), before=before, look=1)
+        before, seen = found.next, [*seen, found.count]
+    assert seen == [PAGE, PAGE, 50]
 
 
 @pytest.mark.parametrize(

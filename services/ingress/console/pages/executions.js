@@ -3,7 +3,7 @@
 
 import { get } from "../api.js";
 import { ACTIONS, upon } from "../bulk.js";
-import { empty, faulty, loading } from "../dialogs.js";
+import { empty, faulty, faultText, loading, toast } from "../dialogs.js";
 import { fill, h, say } from "../dom.js";
 import { onHappening } from "../feed.js";
 import { filters, wanted } from "../filters.js";
@@ -11,7 +11,8 @@ import { shortcut } from "../keys.js";
 import { go, to } from "../router.js";
 import { ms, retime, span, when } from "../time.js";
 import { windowed } from "../windowed.js";
-import { rebadge, shortId, statusBadge, statusText, statusTone, TERMINAL } from "../words.js";
+import { countAll, uponAll } from "../whole.js";
+import { counted, rebadge, shortId, statusBadge, statusText, statusTone, TERMINAL } from "../words.js";
 
 const PAGE = 100;
 const REST = 500; // ms between two looks for what is new
@@ -45,7 +46,10 @@ class List {
     /** @type {Set<string>} ids that an action is for */
     this.chosen = new Set();
     this.all = h("input", { type: "checkbox", "aria-label": "Choose all that are listed", on: { change: () => this.chooseAll() } });
-    this.told = h("span", { class: "strong" });
+    /** @type {import("../whole.js").Whole | null} all that fit the filter, once somebody has chosen that */
+    this.whole = null;
+    this.fitting = h("button", { type: "button", hidden: true, title: "An action for all that fit the filter, listed here or not", on: { click: () => this.chooseWhole() } }, "All that fit");
+    this.told = h("span", { class: "strong", role: "status" });
     this.acts = h("div", { class: "bar acts", role: "toolbar", "aria-label": "Actions", hidden: true }, this.told,
       ...ACTIONS.map((what) => h("button", { type: "button", class: what.danger ? "danger" : null, on: { click: () => this.act(what) } }, what.name)),
       h("button", { type: "button", class: "quiet", on: { click: () => this.choose([], true) } }, "Choose none"));
@@ -54,7 +58,7 @@ class List {
     this.place = h("div", {});
     this.foot = h("div", {});
     this.filters = filters("/executions", ctx.signal);
-    this.node = h("div", {}, h("div", { class: "head" }, h("h1", {}, "Executions")), this.filters.node, this.acts, this.place, this.foot);
+    this.node = h("div", {}, h("div", { class: "head" }, h("h1", {}, "Executions"), h("span", { class: "end" }, this.fitting)), this.filters.node, this.acts, this.place, this.foot);
     this.view = windowed(this.table, { items: () => this.rows, key: (row) => row.id, make: (row) => make(row, (on) => this.choose([row.id], false, on)),
       update: (node, row) => update(node, row, this.chosen.has(row.id)), columns: COLUMNS, signal: ctx.signal,
       seen: (_, last) => this.near(last) });
@@ -130,6 +134,7 @@ class List {
   }
 
   drawn() {
+    this.fitting.hidden = !this.rows.length || !Object.keys(this.want).length; // without a filter it would be everything
     if (!this.rows.length) {
       fill(this.place, Object.keys(this.want).length ? empty("Nothing fits this filter.") : empty("Nothing has run yet.",
         h("p", {}, "Start something with ", h("code", {}, "POST /api/execute"), " or ", h("code", {}, "intention run"), ".")));
@@ -190,11 +195,12 @@ class List {
 
   /** @param {string[]} ids @param {boolean} only and no others @param {boolean} [on] */
   choose(ids, only, on = true) {
+    if (only || on) this.whole = null; // somebody chose; a row that went by itself changes nothing of that
     if (only) this.chosen.clear();
     for (const id of ids) on ? this.chosen.add(id) : this.chosen.delete(id);
     const { size } = this.chosen;
-    this.acts.hidden = !size;
-    say(this.told, `${size.toLocaleString("en")} chosen`);
+    this.acts.hidden = !size && !this.whole;
+    if (!this.whole) say(this.told, `${size.toLocaleString("en")} chosen`);
     this.all.checked = size > 0 && size >= this.rows.length;
     this.all.indeterminate = size > 0 && size < this.rows.length;
     this.view?.redraw();
@@ -204,13 +210,45 @@ class List {
     this.choose(this.all.checked ? this.rows.map(({ id }) => id) : [], true);
   }
 
+  /** Count all that fit; the actions are for all of them then. */
+  async chooseWhole() {
+    const { signal } = this.reading;
+    this.choose([], true);
+    this.acts.hidden = false;
+    this.enable(false);
+    try {
+      this.whole = await countAll(this.want, signal, (count) => say(this.told, `${count.toLocaleString("en")} …`));
+      say(this.told, counted(this.whole.count, "execution fits this filter", "executions fit this filter"));
+    } catch (error) {
+      if (signal.aborted) return;
+      this.choose([], true);
+      toast(faultText(error), "bad");
+    } finally {
+      this.enable(true);
+    }
+  }
+
+  /** @param {boolean} on */
+  enable(on) {
+    for (const button of [this.fitting, .../** @type {NodeListOf<HTMLButtonElement>} */ (this.acts.querySelectorAll("button"))]) button.disabled = !on;
+  }
+
   /** @param {typeof ACTIONS[number]} what */
   async act(what) {
-    const buttons = /** @type {HTMLButtonElement[]} */ ([...this.acts.querySelectorAll("button")]);
-    for (const button of buttons) button.disabled = true;
-    const done = await upon(what, [...this.chosen], this.signal);
-    for (const button of buttons) button.disabled = false;
+    this.enable(false);
+    const done = this.whole ? await this.actWhole(what, this.whole) : await upon(what, [...this.chosen], this.signal);
+    this.enable(true);
     if (done) this.choose([], true);
+  }
+
+  /** @param {typeof ACTIONS[number]} what @param {import("../whole.js").Whole} whole */
+  async actWhole(what, whole) {
+    try {
+      return await uponAll(what, whole, this.signal);
+    } catch (error) {
+      if (!this.signal.aborted) toast(faultText(error), "bad");
+      return false;
+    }
   }
 
   /** @param {number} by */
