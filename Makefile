@@ -21,10 +21,11 @@ $(BIN)/intention: Makefile .venv/.run
 	@printf '#!/bin/sh\nPYTHONPATH="%s$${PYTHONPATH:+:$$PYTHONPATH}" exec "%s/$(BIN)/python" -m shared.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $@ && chmod +x $@
 
 # The official JavaScript clients, as judges of qstash_dev and ably_dev. Without npm their tests are skipped, and say so.
+# (The stamp is also that of the compiler which checks the console's types.)
 JS := tests/services/qstash_dev/js tests/services/ably_dev/js
 %/node_modules/.stamp: %/package.json %/package-lock.json
 	@if command -v npm >/dev/null; then cd $* && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error; \
-	  else echo "npm is not there: the tests with the JavaScript clients are skipped"; mkdir -p $*/node_modules; fi
+	  else echo "npm is not there: what needs the packages of $* is skipped"; mkdir -p $*/node_modules; fi
 	@touch $@
 
 run: .venv/.run $(BIN)/intention ## Run the whole system on this machine
@@ -42,8 +43,13 @@ doctor: .venv/.run ## Look at everything that must run, and say what to do
 lint: .venv/.dev ## Linter and formatter check
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: .venv/.dev ## Strict type check of code and tests
+types: .venv/.dev types-console ## Strict type check of code and tests, and of the console's modules
 	@$(BIN)/mypy
+
+CONSOLE := tests/console/js
+types-console: $(CONSOLE)/node_modules/.stamp ## Strict type check of the console's modules (needs npm; whoever runs the engine does not)
+	@if [ -e $(CONSOLE)/node_modules/typescript ]; then node $(CONSOLE)/node_modules/typescript/bin/tsc -p $(CONSOLE); \
+	  else echo "npm is not there: the types of the console's modules are not checked"; fi
 
 check: lint types test ## Exactly what CI runs
 
@@ -99,4 +105,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run test setup doctor lint types check sim fuzz-api planner-report mutants bench bench-peers bench-qstash bench-curves bench-readers bench-telemetry bench-overdue standstill drill mesh chaos losses lock
+.PHONY: help run test setup doctor lint types types-console check sim fuzz-api planner-report mutants bench bench-peers bench-qstash bench-curves bench-readers bench-telemetry bench-overdue standstill drill mesh chaos losses lock

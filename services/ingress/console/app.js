@@ -33,7 +33,7 @@ document.body.append(
 );
 
 function named() {
-  const words = /** @type {Record<string, string>} */ ({ auto: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" })[shade()];
+  const words = { auto: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" }[shade()];
   theme.setAttribute("aria-label", words);
   theme.title = words;
   fill(theme, icon(shade() === "dark" ? "M13 9.500A5.500 5.500 0 1 1 6.500 3a4.500 4.500 0 0 0 6.500 6.500z" : shade() === "light"

@@ -28,10 +28,10 @@ export function ask({ title, body = [], fields = [], yes = "OK", danger = false,
     const fault = h("p", { class: "fault", role: "alert", hidden: true });
     const no = h("button", { type: "button", on: { click: () => dialog.close() } }, "Back");
     const go = h("button", { type: "submit", class: danger ? "danger" : "primary" }, yes);
-    const form = h("form", { method: "dialog" },
-      h("h2", { id: fresh("title") }, title), h("div", { class: "body" }, ...[body].flat()), ...inputs.map(({ node }) => node), fault,
+    const head = h("h2", { id: fresh("title") }, title);
+    const form = h("form", { method: "dialog" }, head, h("div", { class: "body" }, ...[body].flat()), ...inputs.map(({ node }) => node), fault,
       h("div", { class: "buttons" }, no, go));
-    const dialog = h("dialog", { "aria-labelledby": form.querySelector("h2").id }, form);
+    const dialog = h("dialog", { "aria-labelledby": head.id }, form);
     /** @type {Record<string, any> | null} */
     let found = null;
     form.addEventListener("submit", (/** @type {Event} */ event) => {
@@ -63,7 +63,7 @@ function field({ name, label, type = "text", value = "", hint = "", required = f
   const words = h("label", { for: id }, label);
   const told = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
   const node = type === "checkbox" ? h("div", { class: "field check" }, input, words, told) : h("div", { class: "field" }, words, input, told);
-  return { name, node, input, read: () => (type === "checkbox" ? input.checked : input.value) };
+  return { name, node, input, read: () => (input instanceof HTMLInputElement && type === "checkbox" ? input.checked : input.value) };
 }
 
 /** Show something with a way out. @param {string} title @param {...import("./dom.js").Children} body */

@@ -12,13 +12,17 @@ const SVG = "http://www.w3.org/2000/svg";
  * An HTML element. Of `props`: `class`, `style` (an object of CSS properties, custom ones too: the page's policy forbids the
  * attribute), `on` (listeners by name), `data` (data-*), properties that only exist as such (`checked`, `value`, …), and
  * attributes. `true` sets an attribute without a value; `false`, `null` and `undefined` leave it out.
- * @param {string} tag @param {Record<string, any>} [props] @param {...Children} children @returns {any}
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag @param {Record<string, any>} [props] @param {...Children} children @returns {HTMLElementTagNameMap[K]}
  */
 export function h(tag, props = {}, ...children) {
   return dress(document.createElement(tag), props, children);
 }
 
-/** The same for SVG. @param {string} tag @param {Record<string, any>} [props] @param {...Children} children @returns {any} */
+/**
+ * The same for SVG. @template {keyof SVGElementTagNameMap} K
+ * @param {K} tag @param {Record<string, any>} [props] @param {...Children} children @returns {SVGElementTagNameMap[K]}
+ */
 export function s(tag, props = {}, ...children) {
   return dress(document.createElementNS(SVG, tag), props, children);
 }

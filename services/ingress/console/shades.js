@@ -1,14 +1,13 @@
 // @ts-check
 /** Light, dark, or as the machine says. The choice outlives the tab. */
 
-const PLACE = "intention.theme";
-const CHOICES = ["auto", "light", "dark"];
+/** @typedef {"auto" | "light" | "dark"} Shade */
 
-/** @returns {string} */
-export const shade = () => {
-  const found = localStorage.getItem(PLACE) ?? "auto";
-  return CHOICES.includes(found) ? found : "auto";
-};
+const PLACE = "intention.theme";
+const CHOICES = /** @type {Shade[]} */ (["auto", "light", "dark"]);
+
+/** What was chosen. */
+export const shade = () => CHOICES.find((one) => one === localStorage.getItem(PLACE)) ?? "auto";
 
 /** Take up what was chosen before. */
 export function apply() {
@@ -17,7 +16,7 @@ export function apply() {
   else document.documentElement.dataset.theme = found;
 }
 
-/** The next choice. @returns {string} */
+/** The next choice. */
 export function turn() {
   const next = CHOICES[(CHOICES.indexOf(shade()) + 1) % CHOICES.length] ?? "auto";
   localStorage.setItem(PLACE, next);

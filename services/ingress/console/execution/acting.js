@@ -68,7 +68,7 @@ const ASKS = {
   retry: (_, deed) => asked("retry", () => (deed.step ? { step: deed.step } : {}), {
     title: deed.step ? `Try ${deed.step} again?` : "Try again what failed?", yes: "Try again", body: h("p", {}, "At once, and with its attempts counted anew."),
   }),
-  skip: (source, deed, step, before) => skipped(source, deed, step, before),
+  skip: (source, deed, _, before) => skipped(source, deed, before),
   edit: (_, deed, step, before) => asked("edit", ({ args }) => ({ step: deed.step, args: JSON.parse(args) }), {
     title: `Edit the input of ${deed.step}`, yes: "Use these", check: ({ args }) => wrong(args, true),
     body: h("p", {}, "They are taken as they stand: references are not followed."),
@@ -97,8 +97,8 @@ const ASKS = {
   fork: (source, deed, __, before) => again("fork", source, { step: deed.step }, `Run again from ${deed.step}?`, before),
 };
 
-/** @param {Source} source @param {Deed} deed @param {any} step @param {Record<string, any>} before */
-function skipped(source, deed, step, before) {
+/** @param {Source} source @param {Deed} deed @param {Record<string, any>} before */
+function skipped(source, deed, before) {
   if (source.execution.status === "COMPENSATION_FAILED") {
     return asked("skip", () => ({ step: deed.step }), {
       title: `Have you dealt with ${deed.step}?`, yes: "I have", body: h("p", {}, "Its effect counts as taken back. The engine does nothing about it any more."),

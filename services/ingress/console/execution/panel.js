@@ -289,8 +289,8 @@ export function json(value) {
   const shown = h("pre", { class: "json" }, text.slice(0, MANY));
   const copy = h("button", { type: "button", class: "quiet copy", on: { click: () => copied(text) } }, "Copy");
   const whole = () => { shown.textContent = text; all.remove(); };
-  const all = text.length > MANY && h("button", { type: "button", on: { click: whole } }, `Show all ${text.length.toLocaleString("en")} characters`);
-  return h("div", { class: "code" }, copy, shown, all);
+  const all = h("button", { type: "button", on: { click: whole } }, `Show all ${text.length.toLocaleString("en")} characters`);
+  return h("div", { class: "code" }, copy, shown, text.length > MANY && all);
 }
 
 /** @param {string} text */

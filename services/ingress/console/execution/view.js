@@ -39,6 +39,16 @@ function refusal(error) {
 const LINES = 200; // of the history, at once
 
 export class View {
+  title = h("h1", {}, "");
+  deeds = h("div", { class: "deeds end", role: "group", "aria-label": "What can be done" });
+  why = h("div", { class: "notice why", role: "status", "aria-label": "Why it waits" });
+  fault = h("div", { class: "refused" });
+  facts = h("dl", { class: "strip" });
+  outcome = h("div", {});
+  list = h("ol", { class: "history" });
+  more = h("button", { type: "button", hidden: true, on: { click: () => { this.lines += 1_000; this.history(); } } }, "Show earlier lines");
+  past = h("details", { class: "panel past", on: { toggle: () => this.history() } }, h("summary", {}, "History"), h("div", { class: "body" }, this.more, this.list));
+
   /** @param {{source: Source, signal: AbortSignal, query: URLSearchParams, path: string | null}} of `path`: where the chosen step is kept; null for a file */
   constructor({ source, signal, query, path }) {
     this.source = source;
@@ -54,26 +64,17 @@ export class View {
     this.acting = new Acting({ told: (error, again) => this.refused(error, again), quiet: () => fill(this.fault) });
     this.panel = new Panel({ close: () => this.close(), turned: (tab) => this.keep({ tab }), act: (of, deed, step) => this.acting.act(of, deed, step) });
     this.fall = new Waterfall({ source, signal, chosen: (entry) => this.chosen(entry) });
-    this.build();
+    this.node = this.built();
     this.keys();
     this.refresh();
     this.moved(query);
   }
 
-  build() {
+  built() {
     const { source } = this;
-    this.title = h("h1", {}, "");
-    this.deeds = h("div", { class: "deeds end", role: "group", "aria-label": "What can be done" });
-    this.id = h("p", { class: "soft id" }, h("code", {}, source.id),
+    const id = h("p", { class: "soft id" }, h("code", {}, source.id),
       h("button", { type: "button", class: "quiet", "aria-label": "Copy the id", on: { click: () => copied(source.id) } }, "Copy"));
-    this.why = h("div", { class: "notice why", role: "status", "aria-label": "Why it waits" });
-    this.fault = h("div", { class: "refused" });
-    this.facts = h("dl", { class: "strip" });
-    this.outcome = h("div", {});
-    this.list = h("ol", { class: "history" });
-    this.more = h("button", { type: "button", hidden: true, on: { click: () => { this.lines += 1_000; this.history(); } } }, "Show earlier lines");
-    this.past = h("details", { class: "panel past", on: { toggle: () => this.history() } }, h("summary", {}, "History"), h("div", { class: "body" }, this.more, this.list));
-    this.node = h("div", { class: "execution" }, h("div", { class: "head" }, this.badge, this.title, this.deeds), this.id, this.fault, this.why, this.facts,
+    return h("div", { class: "execution" }, h("div", { class: "head" }, this.badge, this.title, this.deeds), id, this.fault, this.why, this.facts,
       h("div", { class: "lanes" }, h("div", { class: "main" }, this.fall.node, this.outcome, this.past), this.panel.node));
   }
 

@@ -28,6 +28,12 @@ const DRAG = 6; // px that make a press a drag
 const CLOSEST = 5; // ms: no zoom shows less
 
 export class Waterfall {
+  table = h("table", { role: "treegrid", "aria-label": "Steps, and what they did when" });
+  axis = h("div", { class: "axis", "aria-hidden": "true" });
+  brush = h("div", { class: "brush", hidden: true });
+  range = h("span", { class: "soft nowrap", role: "status" });
+  wrap = h("div", { class: "fall" }, this.table, this.brush);
+
   /**
    * @param {{source: Source, signal: AbortSignal, chosen: (entry: Entry | null) => void}} of `chosen`: a row was selected
    */
@@ -50,23 +56,17 @@ export class Waterfall {
     this.zoomed = null;
     this.width = 600;
     this.dragged = false;
-    /** @type {HTMLTableElement} */
-    this.table = h("table", { role: "treegrid", "aria-label": "Steps, and what they did when" });
     this.view = windowed(this.table, { items: () => this.entries, key: ({ key }) => key, make: (entry) => this.make(entry),
       update: (node, entry) => this.update(node, entry), columns: COLUMNS, signal });
-    this.build();
+    this.node = this.built();
+    this.listen();
   }
 
-  build() {
-    this.axis = h("div", { class: "axis", "aria-hidden": "true" });
-    this.brush = h("div", { class: "brush", hidden: true });
+  built() {
     this.table.prepend(h("thead", {}, h("tr", {}, h("th", { scope: "col", class: "of-step" }, "Step"),
       h("th", { scope: "col", class: "of-track" }, h("span", { class: "hide" }, "Timeline"), this.axis), h("th", { scope: "col", class: "of-took number" }, "Took"))));
-    this.range = h("span", { class: "soft nowrap", role: "status" });
-    this.wrap = h("div", { class: "fall" }, this.table, this.brush);
-    this.bar = h("div", { class: "bar" }, legend(), h("div", { class: "end" }, this.range, ...this.buttons()));
-    this.node = h("section", { "aria-label": "Timeline" }, this.bar, h("div", { class: "panel" }, this.wrap));
-    this.listen();
+    const bar = h("div", { class: "bar" }, legend(), h("div", { class: "end" }, this.range, ...this.buttons()));
+    return h("section", { "aria-label": "Timeline" }, bar, h("div", { class: "panel" }, this.wrap));
   }
 
   buttons() {

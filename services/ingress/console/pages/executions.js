@@ -184,7 +184,10 @@ class List {
     const known = new Map(this.rows.map((row) => [row.id, row]));
     const top = this.rows[0];
     const bottom = this.next === null ? "" : age(this.rows.at(-1));
-    if (top && next !== null && newest.every((row) => age(row) > age(top))) return this.begin(this.query); // more than a page is new
+    if (top && next !== null && newest.every((row) => age(row) > age(top))) { // more than a page is new
+      this.begin(this.query);
+      return;
+    }
     const added = newest.filter((row) => !known.has(row.id) && age(row) > bottom);
     for (const row of newest) Object.assign(known.get(row.id) ?? {}, row);
     this.rows = [...added, ...this.rows].sort((a, b) => (age(a) < age(b) ? 1 : -1));

@@ -53,7 +53,10 @@ async function read(place, signal) {
 }
 
 /** @param {string} name @param {any} of @returns {[string, import("../dom.js").Child][]} */
-const row = (name, of) => [[name, `${of.spent} spent, ${of.reserved} reserved, ${of.limit === null ? "no limit" : `${of.left} left of ${of.limit}`}`], [`${name}, anew`, when(of.resetsAt)]];
+const row = (name, of) => [[name, `${number(of.spent)} spent, ${number(of.reserved)} reserved, ${of.limit === null ? "no limit" : `${number(of.left)} left of ${number(of.limit)}`}`], [`${name}, anew`, when(of.resetsAt)]];
+
+/** @param {number} value */
+const number = (value) => value.toLocaleString("en");
 
 /** @param {any} of @param {() => Promise<void>} again */
 function card(of, again) {

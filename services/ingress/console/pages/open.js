@@ -12,7 +12,7 @@ export const page = {
   render({ signal, title }) {
     const id = fresh("file");
     const place = h("div", {});
-    const input = h("input", { id, type: "file", accept: ".json,application/json", on: { change: () => input.files[0] && read(input.files[0]) } });
+    const input = h("input", { id, type: "file", accept: ".json,application/json", on: { change: () => { const [file] = input.files ?? []; if (file) read(file); } } });
     const drop = h("div", { class: "notice empty drop" }, h("label", { for: id, class: "strong" }, "An exported execution"), input,
       h("p", { class: "soft" }, "Choose a file that Export or ", h("code", {}, "intention export"), " wrote, or drop it anywhere here. It stays in this browser."));
     const node = h("div", { class: "open" }, h("div", { class: "head" }, h("h1", {}, "Open a file")), drop, place);

@@ -181,7 +181,7 @@ function quota() {
   const rows = WINDOWS.map(([name, label]) => ({ name, label, time: when(null), left: h("span", {}),
     again: h("span", { class: "soft" }), bar: h("meter", { "aria-label": `Messages left: ${label.toLowerCase()}` }) }));
   const list = h("ul", { class: "lines" }, h("li", {}, h("span", { class: "strong" }, "Level"), level),
-    ...rows.map(({ name, label, bar, left, again, time }) => h("li", { data: { window: name } }, h("span", { class: "strong" }, label), left, bar, again)));
+    ...rows.map(({ name, label, bar, left, again }) => h("li", { data: { window: name } }, h("span", { class: "strong" }, label), left, bar, again)));
   for (const { again, time } of rows) fill(again, "begins anew ", time);
   return {
     node: panel("Quota of messages", list),
