@@ -10,6 +10,7 @@ import msgspec
 
 from shared.machine import children, limits, replanning, waits
 from shared.machine.draft import Draft
+from shared.machine.moments import written
 from shared.machine.starting import hash_of_args
 from shared.machine.state import Early, Hold, Result, Signal
 from shared.machine.status import TERMINAL, Cause, Cell, Phase, Reason, Status
@@ -192,7 +193,7 @@ def _settle(draft: Draft, payload: dict[str, Any], _: Signal) -> None:
         return
     intent, fault = draft.x.intents.get(cell), draft.fault(cell)
     if intent is not None and intent.settle_at_ms > draft.now_ms:  # what is called again now could happen a second time
-        raise Misfit(f"a request for {draft.name(cell)} may still land until {intent.settle_at_ms}: say so after that")
+        raise Misfit(f"a request for {draft.name(cell)} may still land until {written(intent.settle_at_ms)}: say so after that")
     draft.say("step.settled", cell, by=_actor(payload), happened=False)
     last = fault is None or fault.attempt >= draft.policy(cell).attempts
     if fault is None or last or draft.header.cause or not draft.step(cell).tool:

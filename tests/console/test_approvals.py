@@ -53,3 +53,33 @@ async def test_a_plan_that_awaits_a_yes_is_confirmed(tab: Tab, system: System) -
     await tab.page.get_by_role("dialog", name="Run this plan?").get_by_role("button", name="Run it").click()
     await expect(card).to_have_count(0)
     assert (await system.ended(answer.json()["id"], within=20))["status"] == "COMPLETED"
+
+
+async def test_a_step_is_approved_as_it_stands(tab: Tab, system: System) -> None:
+    """With the arguments that are shown."""
+    [step] = work(1, 0)
+    execution = await system.run_plan([step | {"approve": {"message": "Is it right as it stands?"}}])
+    await tab.go("/approvals")
+    card = tab.page.get_by_role("listitem").filter(has_text="Is it right as it stands?")
+    await card.get_by_role("button", name="Approve", exact=True).click()
+    dialog = tab.page.get_by_role("dialog")
+    await expect(dialog).to_contain_text('"label"')
+    await dialog.get_by_role("button", name="Approve").click()
+    await expect(card).to_have_count(0)
+    assert (await system.ended(execution, within=20))["status"] == "COMPLETED"
+
+
+async def test_a_plan_that_awaits_a_yes_is_rejected(tab: Tab, system: System) -> None:
+    """Nothing of it is done; the note stands in the history."""
+    answer = await system.post("/api/execute", {"plan": {"steps": work(1, 0)}, "userId": "who-rejects", "confirm": True})
+    await tab.go("/approvals")
+    card = tab.page.get_by_role("listitem").filter(has_text="who-rejects")
+    await card.get_by_role("button", name="Reject").click()
+    dialog = tab.page.get_by_role("dialog", name="Reject this plan?")
+    await dialog.get_by_label("Note").fill("not this week")
+    await dialog.get_by_role("button", name="Reject").click()
+    await expect(card).to_have_count(0)
+    execution = answer.json()["id"]
+    assert (await system.ended(execution, within=20))["status"] == "REJECTED"
+    assert "not this week" in str(await system.history(execution))
+    assert await system.effects(execution) == {}

@@ -1,5 +1,6 @@
 """The page of one execution: what it shows, live, by keyboard, on a phone, and of many steps."""
 
+import json
 import re
 from typing import Any
 
@@ -310,3 +311,67 @@ async def test_an_execution_that_is_not_there_says_so(tab: Tab) -> None:
     with tab.expecting("status of 404"):
         await tab.go("/executions/exe_00_01a205a6f0177d188cd35078ad49f795")
         await expect(tab.page.get_by_role("alert")).to_contain_text("There is no execution exe_00_")
+
+
+async def test_what_is_shown_is_copied(tab: Tab, system: System) -> None:
+    """The id, and the whole of a value; that it was done is told, and the telling can be sent away."""
+    await tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    execution = await system.run_plan([{"name": "a", "tool": "do_work", "args": {"label": "to be copied"}}])
+    await system.ended(execution, within=20)
+    await tab.go(f"/executions/{execution}?step=a&tab=input")
+    await tab.page.get_by_role("button", name="Copy the id").click()
+    told = tab.page.locator(".toast").filter(has_text="Copied.")
+    await expect(told).to_have_count(1)
+    assert await tab.page.evaluate("navigator.clipboard.readText()") == execution
+    await told.get_by_role("button", name="Dismiss").click()
+    await expect(told).to_have_count(0)
+    await tab.page.get_by_role("tabpanel").get_by_role("button", name="Copy").first.click()
+    await expect(told).to_have_count(1)
+    assert json.loads(await tab.page.evaluate("navigator.clipboard.readText()"))["label"] == "to be copied"
+
+
+async def test_a_browser_that_does_not_let_a_page_copy_is_told_of(tab: Tab, system: System) -> None:
+    """With what helps; it stays until somebody sends it away."""
+    execution = await system.run_plan(work(1, 0))
+    await system.ended(execution, within=20)
+    await tab.go(f"/executions/{execution}")
+    await tab.page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no')); 0")
+    await tab.page.get_by_role("button", name="Copy the id").click()
+    told = tab.page.locator(".toast").filter(has_text="Select the text instead.")
+    await told.get_by_role("button", name="Dismiss").click()
+    await expect(told).to_have_count(0)
+
+
+async def test_a_step_is_opened_turned_over_and_closed_by_its_buttons(tab: Tab, system: System) -> None:
+    """Every tab of its panel; the address follows."""
+    execution = await system.run_plan([{"name": "a", "tool": "do_work", "args": {"label": "seen from all sides"}}])
+    await system.ended(execution, within=20)
+    await tab.go(f"/executions/{execution}")
+    await row(tab, "a").click()
+    panel = tab.page.get_by_role("region", name="a", exact=True)
+    tabs = panel.get_by_role("tab")
+    names = await tabs.all_inner_texts()
+    assert names == ["Input", "Output", "Attempts", "Effect", "Logs", "Raw"]
+    for name in names:
+        await tabs.filter(has_text=name).click()
+        await expect(tabs.filter(has_text=name)).to_have_attribute("aria-selected", "true")
+        await expect(panel.get_by_role("tabpanel")).not_to_be_empty()
+        await expect(tab.page).to_have_url(re.compile(f"step=a&tab={name.lower()}$"))
+    await panel.get_by_role("button", name="Close the step").click()
+    await expect(panel).to_be_hidden()
+    await expect(tab.page).to_have_url(re.compile(f"#/executions/{execution}$"))
+
+
+async def test_a_long_history_is_read_from_its_end_and_more_when_it_is_asked_for(tab: Tab, system: System) -> None:
+    """The latest lines first come into the document; the first one with a click."""
+    execution = await system.run_plan(work(150, 0))
+    await system.ended(execution, within=40)
+    lines = len(await system.history(execution))
+    assert lines > 200
+    await tab.go(f"/executions/{execution}")
+    await tab.page.get_by_text("History", exact=True).click()
+    shown = tab.page.locator(".history li")
+    await expect(shown).to_have_count(200)
+    await tab.page.get_by_role("button", name="Show earlier lines").click()
+    await expect(shown).to_have_count(lines)
+    await expect(tab.page.get_by_role("button", name="Show earlier lines")).to_be_hidden()

@@ -2,8 +2,10 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from playwright.async_api import Locator, expect
 
 from tests.console.browsing import Tab
@@ -353,3 +355,134 @@ async def test_it_is_exported_as_a_file(tab: Tab, system: System) -> None:
     await tab.go("/open")
     await tab.page.get_by_label("An exported execution").set_input_files(path)
     await becomes(tab, "Failed")
+
+
+# --- with the mouse alone, what is tested above with a key
+
+
+async def test_a_plan_is_confirmed_with_its_button(tab: Tab, system: System) -> None:
+    """Then it runs."""
+    execution = await asked(system)
+    await shown(tab, execution, "Awaits a yes")
+    await deeds(tab).get_by_role("button", name="Confirm the plan").click()
+    await answer(tab, "Confirm the plan")
+    await becomes(tab, "Completed")
+
+
+async def test_a_step_is_approved_with_its_button(tab: Tab, system: System) -> None:
+    """The note is in the history."""
+    execution = await system.run_plan(ASKS)
+    await shown(tab, execution, "Suspended", "pay")
+    await of_step(tab, "Approve").click()
+    await answer(tab, "Approve", note="cheap enough")
+    await becomes(tab, "Completed")
+    assert "cheap enough" in str(await system.history(execution))
+
+
+async def test_it_is_paused_with_its_button(tab: Tab, system: System) -> None:
+    """And resumed with the one that stands in its place."""
+    execution = await system.run_plan(WAITS)
+    await shown(tab, execution, "Suspended")
+    await deeds(tab).get_by_role("button", name="Pause").click()
+    await becomes(tab, "Paused")
+    await deeds(tab).get_by_role("button", name="Resume").click()
+    await becomes(tab, "Suspended")
+    await system.post(f"/api/executions/{execution}/cancel", {})
+    await becomes(tab, "Undone")
+
+
+async def backing_off(tab: Tab, system: System) -> str:
+    """The page of a step that is tried again in ten minutes only."""
+    await system.knobs(fail_next=1, only_path="/jobs")
+    retry = {"attempts": 3, "base_ms": 600_000, "cap_ms": 600_000}
+    execution = await system.run_plan([{"name": "a", "tool": "do_work", "args": {"label": "x"}, "retry": retry}])
+    await shown(tab, execution, "Suspended", "a")
+    await expect(tab.page.locator("tr.row[data-key='forward/a'] .sign")).to_have_text("To be tried again")
+    return execution
+
+
+async def test_a_back_off_is_cut_short_with_its_button(tab: Tab, system: System) -> None:
+    """At once."""
+    await backing_off(tab, system)
+    await of_step(tab, "Retry now").click()
+    await answer(tab, "Try again")
+    await becomes(tab, "Completed")
+
+
+async def test_the_input_of_what_backs_off_is_edited(tab: Tab, system: System) -> None:
+    """It is called with that."""
+    execution = await backing_off(tab, system)
+    await of_step(tab, "Edit the input").click()
+    await answer(tab, "Use these", args='{"label": "edited", "seconds": 0}')
+    await tab.press("r")
+    if await tab.page.get_by_role("dialog").count():
+        await answer(tab, "Try again")
+    await becomes(tab, "Completed")
+    assert (await system.get(execution))["steps"][0]["input"]["label"] == "edited"
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["all that failed", "the step that failed"])
+async def test_what_failed_is_tried_again_with_its_button(tab: Tab, system: System, *, whole: bool) -> None:
+    """It is tried, and fails again."""
+    execution = await refused(system)
+    await shown(tab, execution, "Failed", "" if whole else "table")
+    button = deeds(tab).get_by_role("button", name="Retry what failed") if whole else of_step(tab, "Retry")
+    await button.click()
+    await answer(tab, "Try again")
+    await until(lambda: _ended_twice(system, execution), within=20, describe="it fails again")
+    await becomes(tab, "Failed")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["all that could not", "the step that could not"])
+async def test_what_could_not_be_undone_is_tried_again(tab: Tab, system: System, *, whole: bool) -> None:
+    """The town takes back what it had refused to."""
+    execution = await system.run_plan(WAITS)
+    await system.done_steps(execution, 1, within=20)
+    await system.knobs(fail_next=1_000, fail_status=409, only_path="/effects/")
+    await system.post(f"/api/executions/{execution}/cancel", {})
+    assert (await system.ended(execution, within=40))["status"] == "COMPENSATION_FAILED"
+    await system.knobs(fail_next=0, fail_status=503, only_path="")
+    await shown(tab, execution, "Undo failed", "" if whole else "table")
+    await (deeds(tab).get_by_role("button", name="Retry the undo") if whole else of_step(tab, "Retry the undo")).click()
+    await answer(tab, "Try again")
+    await becomes(tab, "Undone")
+    assert [row["standing"] for row in await system.effect_rows(execution)] == [0]
+
+
+async def test_an_unknown_effect_is_said_not_to_have_happened(tab: Tab, system: System) -> None:
+    """Not while a late request may still land: it says until when, and is asked again then. It may be called again."""
+    await system.knobs(fail_after_next=1, only_path="/letters")
+    execution = await system.run_plan([{**LETTER[0], "undo": {"leave": True}}])
+    await shown(tab, execution, "Suspended", "letter")
+    await system.knobs(fail_after_next=0, only_path="")
+    await expect(tab.page.locator("tr.row[data-key='forward/letter'] .sign")).to_have_text("Unknown")
+    await of_step(tab, "Say whether it happened").click()
+    alert = tab.page.get_by_role("alert")
+    with tab.expecting("status of 409"):
+        await answer(tab, "That is so", happened=False)
+        await expect(alert).to_contain_text("may still land until")
+    until_at = datetime.fromisoformat(str(await alert.locator("time").get_attribute("datetime")))
+
+    async def passed() -> bool:
+        return datetime.now(UTC) > until_at
+
+    await until(passed, within=20, describe="no request can land any more")
+    await alert.get_by_role("button", name="Ask again").click()
+    await answer(tab, "That is so", happened=False)
+    await expect(of_step(tab, "Say whether it happened")).to_have_count(0)
+    await system.ended(execution, within=20)
+
+
+async def test_a_question_that_is_not_answered_changes_nothing(tab: Tab, system: System) -> None:
+    """Back, and nothing was asked of the engine."""
+    execution = await system.run_plan(WAITS)
+    await shown(tab, execution, "Suspended", "answer")
+    sent: list[str] = []
+    tab.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    for button in (deeds(tab).get_by_role("button", name="Cancel"), of_step(tab, "Skip")):
+        await button.click()
+        await tab.page.get_by_role("dialog").get_by_role("button", name="Back").click()
+        await expect(tab.page.get_by_role("dialog")).to_have_count(0)
+    assert sent == []
+    await system.post(f"/api/executions/{execution}/cancel", {})
+    await system.ended(execution, within=20)

@@ -304,3 +304,73 @@ async def test_all_that_fit_is_given_up_with_choose_none(tab: Tab, system: Syste
     await choose_whole(tab, "1 execution fits this filter")
     await tab.page.get_by_role("button", name="Clear").click()
     await expect(actions).to_be_hidden()
+
+
+HELD = [work(1, 0)[0] | {"approve": {"message": "Shall it go on?"}}]
+
+
+async def act(tab: Tab, name: str, execution: str, told: str) -> None:
+    """Tick one row, press an action, say yes, and wait for what is said of it."""
+    await row_of(tab, execution).get_by_role("checkbox").check()
+    await tab.page.get_by_role("toolbar", name="Actions").get_by_role("button", name=name, exact=True).click()
+    await tab.page.get_by_role("dialog", name=f"{name} 1 execution?").get_by_role("button", name=f"{name} 1").click()
+    await expect(tab.page.get_by_text(told).last).to_be_visible()
+
+
+async def test_what_is_ticked_is_paused_and_resumed(tab: Tab, system: System) -> None:
+    """The row says so."""
+    execution = await started(system, "ticked-pause", steps=HELD)
+    await tab.go("/executions?text=ticked-pause")
+    await expect(row_of(tab, execution).get_by_text("Waits: approval")).to_be_visible()
+    await act(tab, "Pause", execution, "Pause: 1 execution.")
+    await expect(row_of(tab, execution).get_by_text("Paused")).to_be_visible()
+    await act(tab, "Resume", execution, "Resume: 1 execution.")
+    await expect(row_of(tab, execution).get_by_text("Waits: approval")).to_be_visible()
+    await system.post(f"/api/executions/{execution}/cancel", {})
+    await system.ended(execution, within=20)
+
+
+async def test_what_is_ticked_is_undone(tab: Tab, system: System) -> None:
+    """What it did is taken back."""
+    table = {"restaurant": "Golden Wok", "party_size": 2, "date": "2030-05-02", "time": "19:00", "name": "Ann"}
+    execution = await started(system, "ticked-undo", steps=[{"name": "table", "tool": "reserve_table", "args": table}])
+    await system.ended(execution, within=20)
+    await tab.go("/executions?text=ticked-undo")
+    await act(tab, "Undo", execution, "Undo: 1 execution.")
+    await expect(row_of(tab, execution).get_by_text("Undone")).to_be_visible()
+    assert [row["standing"] for row in await system.effect_rows(execution)] == [0]
+
+
+async def test_what_is_ticked_is_tried_again_and_restarted(tab: Tab, system: System) -> None:
+    """A retry of what failed fails again; a restart is a new execution, which appears."""
+    bad = {"restaurant": "No Such Place", "party_size": 2, "date": "2030-05-02", "time": "19:00", "name": "Ann"}
+    execution = await started(system, "ticked-retry", steps=[{"name": "table", "tool": "reserve_table", "args": bad}])
+    await system.ended(execution, within=20)
+    await tab.go("/executions?text=ticked-retry")
+    await act(tab, "Retry", execution, "Retry: 1 execution.")
+
+    async def twice() -> bool:
+        return [line["event"] for line in await system.history(execution)].count("execution.ended") == 2
+
+    await until(twice, within=20, describe="it fails again")
+    await expect(row_of(tab, execution).get_by_text("Failed")).to_be_visible()
+    await act(tab, "Restart", execution, "Restart: 1 execution.")
+    await expect(tab.page.locator("tr.row")).to_have_count(2)
+
+
+async def test_a_list_that_cannot_be_read_says_so_and_is_read_again(tab: Tab, system: System) -> None:
+    """With its button, once the engine answers."""
+    execution = await started(system, "again-user")
+    await system.ended(execution, within=20)
+
+    async def away(route: Route) -> None:
+        body = {"error": {"code": "store_unavailable", "message": "Redis does not answer", "details": {}}}
+        await route.fulfill(status=503, json=body)
+
+    await tab.page.route("**/api/executions?**", away)
+    with tab.expecting("status of 503"):
+        await tab.go("/executions?text=again-user")
+        await expect(tab.page.get_by_role("alert")).to_contain_text("Redis does not answer.")
+    await tab.page.unroute("**/api/executions?**")
+    await tab.page.get_by_role("button", name="Try again").click()
+    await expect(row_of(tab, execution)).to_be_visible()

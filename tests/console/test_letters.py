@@ -51,3 +51,24 @@ async def test_a_letter_is_resent_and_discarded_and_the_rest_in_one_go(tab: Tab,
     dialog = tab.page.get_by_role("dialog", name="Discard 2 letters?")
     await dialog.get_by_role("button", name="Discard").click()
     await expect(tab.page.get_by_text("Nothing has died.")).to_be_visible()
+
+
+async def test_all_letters_that_are_listed_are_resent(tab: Tab, system: System) -> None:
+    """After their number was asked; a no leaves them alone."""
+    waits = [{"name": "calm", "sleep": {"ms": 600_000}}, *work(1, 0)]
+    executions = [await system.run_plan(waits) for _ in range(2)]
+    for number, execution in enumerate(executions):
+        await die(system, execution, f"msg_resent_{number}")
+    await tab.go("/dead-letters")
+    button = tab.page.get_by_role("button", name="Resend 2")
+    await button.click()
+    dialog = tab.page.get_by_role("dialog", name="Resend 2 letters?")
+    await dialog.get_by_role("button", name="Back").click()
+    await expect(dialog).to_have_count(0)
+    await button.click()
+    await dialog.get_by_role("button", name="Resend").click()
+    await expect(tab.page.get_by_text("Resent: 2 of 2.")).to_be_visible()
+    for execution in executions:
+        await system.post(f"/api/executions/{execution}/cancel", {})
+        await system.ended(execution, within=20)
+    await system.post("/api/dlq/discard", {"all": True})

@@ -112,3 +112,23 @@ async def test_behind_a_path_prefix_everything_is_found(tab: Tab) -> None:
     await expect(tab.page.get_by_text("Loading …")).to_have_count(0)
     await expect(tab.page.get_by_text("Live", exact=True)).to_be_visible()
     assert [url for url in asked if not url.startswith(tab.url)] == []
+
+
+async def test_the_shortcuts_are_shown_and_closed_by_their_buttons(tab: Tab) -> None:
+    """For whoever has no keyboard at hand."""
+    await tab.go("/executions")
+    await tab.page.get_by_role("button", name="Keyboard shortcuts").click()
+    dialog = tab.page.get_by_role("dialog", name="Keyboard shortcuts")
+    await expect(dialog.get_by_text("go to Executions")).to_be_visible()
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(dialog).to_have_count(0)
+
+
+async def test_every_page_of_the_navigation_is_opened_with_a_click(tab: Tab) -> None:
+    """Each has its heading, and is marked as the one that is shown."""
+    await tab.go("")
+    links = tab.page.get_by_role("navigation", name="Pages").get_by_role("link")
+    for name in await links.all_inner_texts():
+        await links.filter(has_text=name).click()
+        await expect(tab.page.get_by_role("heading", level=1)).to_have_text(name)
+        await expect(links.filter(has_text=name)).to_have_attribute("aria-current", "page")

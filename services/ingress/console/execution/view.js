@@ -289,7 +289,7 @@ export class View {
   refused(error, again) {
     const conflict = error.status === 409;
     const words = refusal(error);
-    const node = h("div", { class: "notice", role: "alert", data: { tone: conflict ? "wait" : "bad" } }, h("p", {}, words),
+    const node = h("div", { class: "notice", role: "alert", data: { tone: conflict ? "wait" : "bad" } }, h("p", {}, ...worded(words)),
       h("div", { class: "deeds" }, again && h("button", { type: "button", on: { click: () => { fill(this.fault); again(); } } }, "Ask again"),
         h("button", { type: "button", on: { click: () => this.again() } }, "Look again")));
     fill(this.fault, node);
