@@ -6,22 +6,13 @@ from typing import Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
 from services.ingress.finding import filter_of
+from shared.api.executions import FilterCount
 from shared.http import Json
+from shared.openapi.operations import on
 from shared.search import count
-
-
-class CountAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Of one bounded look. `next`: where the next look begins, whose count is to be added; null after the last one."""
-
-    count: int
-    looked: int
-    created_before: str
-    """With this in the filter, an action is for what was counted, and for nothing that begins meanwhile."""
-    next: str | None
 
 
 async def count_executions(request: Request) -> Response:
@@ -32,7 +23,8 @@ async def count_executions(request: Request) -> Response:
     wanted = msgspec.structs.replace(wanted, created_before=until)
     found = await count(deps.reader, tenant, wanted, before=request.query_params.get("before", ""))
     told = until.isoformat(timespec="milliseconds")
-    return Json(CountAnswer(count=found.count, looked=found.looked, created_before=told, next=found.next))
+    return Json(FilterCount(count=found.count, looked=found.looked, created_before=told, next=found.next))
 
 
-ROUTES: Final = [Route("/api/executions/count", count_executions, methods=["GET"])]
+_FILTER: Final = ["status", "reason", "text", "createdAfter", "createdBefore", "before"]
+ROUTES: Final = [on("GET", "/api/executions/count", count_executions, FilterCount, query=_FILTER)]

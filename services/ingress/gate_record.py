@@ -2,41 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge
+from shared.api.operating import GateRecord, RecordedGate
 from shared.errors import BadRequest
 from shared.gate_ports import AUDIT_MOST, GateStore, circuit, tenant_gate, tool_gate
 from shared.http import Json
+from shared.openapi.operations import on
 from shared.views import moment
-
-What = Literal["paused", "resumed", "opened", "closed"]
-
-
-class RecordLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Something that was done to a gate. Without an actor it is a circuit's own doing, or was another tenant's."""
-
-    id: str
-    at: str | None
-    what: What
-    gate: str
-    kind: Literal["pause", "circuit"]
-    tool: str | None
-    tenant: str | None
-    actor: str | None
-    reason: str | None
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A page; `next` is the `before` of the page after it, null on the last one."""
-
-    audit: tuple[RecordLine, ...]
-    next: str | None
 
 
 async def read_record(request: Request) -> Response:
@@ -50,7 +27,7 @@ async def read_record(request: Request) -> Response:
         shown = [one for one in shown if one[1]["gate"] in {tool_gate(tool), circuit(tool)}]
     behind = [one for one in shown if one[0] < _place(request.query_params.get("before", ""))]
     page = tuple(_line(place, line) for place, line in behind[:count])
-    return Json(Record(audit=page, next=page[-1].id if len(behind) > count else None))
+    return Json(GateRecord(audit=page, next=page[-1].id if len(behind) > count else None))
 
 
 Place = tuple[int, int]
@@ -85,9 +62,9 @@ def _seen_by(tenant: str, line: Mapping[str, Any]) -> bool:
     return line["gate"] == tenant_gate(tenant) or "actor" not in line
 
 
-def _line(place: Place, line: Mapping[str, Any]) -> RecordLine:
+def _line(place: Place, line: Mapping[str, Any]) -> RecordedGate:
     kind, _, of = line["gate"].partition(":")
-    return RecordLine(
+    return RecordedGate(
         id="{}-{}".format(*place),
         at=moment(line["at_ms"]),
         what=line["what"],
@@ -100,4 +77,4 @@ def _line(place: Place, line: Mapping[str, Any]) -> RecordLine:
     )
 
 
-ROUTES: Final = [Route("/api/gates/audit", read_record, methods=["GET"])]
+ROUTES: Final = [on("GET", "/api/gates/audit", read_record, GateRecord, query=["tool", "limit", "before"])]

@@ -12,7 +12,7 @@ from services.ingress.edge import Deps
 from shared.api import operating
 from shared.api.bodies import GateReason
 from shared.errors import Forbidden, NotFound
-from shared.gate_ports import Gate, circuit, tenant_gate, tool_gate
+from shared.gate_ports import Gate, breaker_of, circuit, tenant_gate, tool_gate
 from shared.http import Json, decode
 from shared.logs import get_logger
 from shared.openapi.operations import on
@@ -44,8 +44,8 @@ async def pause_tool(request: Request) -> Response:
 
 
 async def resume_tool(request: Request) -> Response:
-    """Call it again; an open circuit is closed too."""
-    deps, tenant, tool = _operator(request)
+    """Call it again; an open circuit is closed too, also by the name of the server whose tools share it."""
+    deps, tenant, tool = _operator(request, servers=True)
     return await _resume(deps, request, (tool_gate(tool), circuit(tool)), tenant)
 
 
@@ -61,13 +61,13 @@ async def resume_tenant(request: Request) -> Response:
     return await _resume(deps, request, (tenant_gate(tenant),), tenant)
 
 
-def _operator(request: Request) -> tuple[Deps, str, str]:
-    """An operator's word about a tool that is there."""
+def _operator(request: Request, *, servers: bool = False) -> tuple[Deps, str, str]:
+    """An operator's word about a tool that is there, or about a server whose tools are."""
     deps, tenant = edge.known(request)
     if not _operates(deps, tenant):
         raise Forbidden("a tool is everybody's: only a tenant of the setting OPERATORS pauses or resumes it")
     tool = request.path_params["tool"]
-    if deps.registry.get(tool) is None:
+    if deps.registry.get(tool) is None and not (servers and tool in map(breaker_of, deps.registry.contracts())):
         raise NotFound(f"there is no tool {tool[:80]!r}: GET /api/tools lists them")
     return deps, tenant, tool
 
@@ -121,7 +121,11 @@ def _line(line: Mapping[str, Any]) -> operating.GateLine:
     return operating.GateLine(at=moment(line["at_ms"]), **said)
 
 
-_BODY: Final[dict[str, Any]] = {"may_take": GateReason, "example": {"reason": "the partner is being repaired"}}
+_BODY: Final[dict[str, Any]] = {
+    "may_take": GateReason,
+    "options": ["X-Actor"],
+    "example": {"reason": "the partner is being repaired"},
+}
 ROUTES: Final = [
     on("GET", "/api/gates", list_gates, operating.Gates),
     on("POST", "/api/tools/{tool}/pause", pause_tool, operating.Gate, errors=[403], **_BODY),

@@ -3,68 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.ingress import edge, gate_record
+from shared.api.operating import ToolBreaker, ToolLatency, ToolPause, ToolState, ToolStates
 from shared.forecast import Usual
 from shared.gate_ports import Failures, Gate, Standing, breaker_of, circuit, tenant_gate, tool_gate
 from shared.http import Json
+from shared.openapi.operations import on
 from shared.views import moment
-
-
-class Latency(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Of the latest answered calls (a hundred at most) of the executor that told last. `p99Ms` needs twenty of them."""
-
-    p50_ms: int
-    p95_ms: int | None
-    p99_ms: int | None
-    calls: int
-    at: str | None
-
-
-class Breaker(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The tools of one server share one. `since` is null where nothing is on record; `until` while it is not open."""
-
-    name: str
-    state: Literal["closed", "open", "half-open"]
-    since: str | None
-    until: str | None
-    reason: str | None
-    times: int
-    """How often it has opened without a good call in between."""
-    failures_in_a_row: int
-    failed: int
-    of_calls: int
-    """Calls of the present window that were counted: with its first failure it begins."""
-
-
-class Pause(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Who paused is for operators; a tenant sees who paused all its calls."""
-
-    since: str | None
-    reason: str | None
-    actor: str | None
-
-
-class ToolState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One tool."""
-
-    name: str
-    latency: Latency | None
-    breaker: Breaker
-    paused: Pause | None
-
-
-class ToolStates(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """All of them. `operates`: whether the caller may pause and resume tools; `paused`: all calls of the caller are."""
-
-    at: str | None
-    operates: bool
-    paused: Pause | None
-    tools: tuple[ToolState, ...]
 
 
 async def list_states(request: Request) -> Response:
@@ -88,18 +36,20 @@ async def list_states(request: Request) -> Response:
     return Json(ToolStates(at=moment(standing.now_ms), operates=operates, paused=paused, tools=tuple(tools)))
 
 
-def _latency(usual: Usual | None) -> Latency | None:
+def _latency(usual: Usual | None) -> ToolLatency | None:
     if usual is None:
         return None
     p95 = usual.p95_ms if usual.calls else None
-    return Latency(p50_ms=usual.typical_ms, p95_ms=p95, p99_ms=usual.p99_ms or None, calls=usual.calls, at=moment(usual.at_ms))
+    return ToolLatency(
+        p50_ms=usual.typical_ms, p95_ms=p95, p99_ms=usual.p99_ms or None, calls=usual.calls, at=moment(usual.at_ms)
+    )
 
 
-def _breaker(name: str, standing: Standing, closed: Mapping[str, int]) -> Breaker:
+def _breaker(name: str, standing: Standing, closed: Mapping[str, int]) -> ToolBreaker:
     gate, counts = standing.closed.get(circuit(name)), standing.failures.get(name, Failures())
     state = _state(gate, standing.now_ms)
     since_ms = gate.since_ms if gate else closed.get(circuit(name))
-    return Breaker(
+    return ToolBreaker(
         name=name,
         state=state,
         since=moment(since_ms),
@@ -128,10 +78,10 @@ def _closed_since(lines: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return found
 
 
-def _pause(gate: Gate | None, *, named: bool) -> Pause | None:
+def _pause(gate: Gate | None, *, named: bool) -> ToolPause | None:
     if gate is None:
         return None
-    return Pause(since=moment(gate.since_ms), reason=gate.reason or None, actor=(gate.actor or None) if named else None)
+    return ToolPause(since=moment(gate.since_ms), reason=gate.reason or None, actor=(gate.actor or None) if named else None)
 
 
-ROUTES: Final = [Route("/api/tools/state", list_states, methods=["GET"])]
+ROUTES: Final = [on("GET", "/api/tools/state", list_states, ToolStates)]

@@ -324,6 +324,18 @@ class RunAgain(Told, frozen=True, kw_only=True):
     links: Links
 
 
+class FilterCount(Told, frozen=True, kw_only=True):
+    """How many fit, of one bounded look. `next`: where the next look begins, whose count is to be added; null after the last.
+
+    With `createdBefore` in its filter an action is for what was counted, and for nothing that begins meanwhile.
+    """
+
+    count: int
+    looked: int
+    created_before: Moment
+    next: str | None
+
+
 class BulkRow(Told, frozen=True, kw_only=True):
     """What came of one execution: done, refused, or what would be done. `new` is the execution that a restart made."""
 

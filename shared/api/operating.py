@@ -1,6 +1,6 @@
 """What is told of plans before they run, and of what stands around executions: tools, quota, gates, dead letters, progress."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -136,6 +136,81 @@ class Gates(Told, frozen=True, kw_only=True):
 
     gates: tuple[Gate, ...]
     audit: tuple[GateLine, ...]
+
+
+class RecordedGate(Told, frozen=True, kw_only=True):
+    """Something that was done to a gate. Without an actor a circuit did it by itself."""
+
+    id: str
+    at: Moment | None
+    what: Literal["paused", "resumed", "opened", "closed"]
+    gate: str
+    kind: Literal["pause", "circuit"]
+    tool: str | None
+    tenant: str | None
+    actor: str | None
+    reason: str | None
+
+
+class GateRecord(Told, frozen=True, kw_only=True):
+    """A page, the latest first; `next` is the `before` of the page after it, null on the last one."""
+
+    audit: tuple[RecordedGate, ...]
+    next: str | None
+
+
+class ToolLatency(Told, frozen=True, kw_only=True):
+    """Of the latest answered calls (a hundred at most) of the executor that told last. `p99Ms` needs twenty of them."""
+
+    p50_ms: int
+    p95_ms: int | None
+    p99_ms: int | None
+    calls: int
+    at: Moment | None
+
+
+class ToolBreaker(Told, frozen=True, kw_only=True):
+    """A circuit breaker: the tools of one server (`name`) share one.
+
+    `since` is null where nothing is on record, `until` unless it is open. `times`: how often it has opened without a good call
+    in between. `failed` of `ofCalls` failed in the present window, which its first failure begins.
+    """
+
+    name: str
+    state: Literal["closed", "open", "half-open"]
+    since: Moment | None
+    until: Moment | None
+    reason: str | None
+    times: int
+    failures_in_a_row: int
+    failed: int
+    of_calls: int
+
+
+class ToolPause(Told, frozen=True, kw_only=True):
+    """Who paused a tool is for operators; a tenant sees who paused all its calls."""
+
+    since: Moment | None
+    reason: str | None
+    actor: str | None
+
+
+class ToolState(Told, frozen=True, kw_only=True):
+    """How one tool does."""
+
+    name: str
+    latency: ToolLatency | None
+    breaker: ToolBreaker
+    paused: ToolPause | None
+
+
+class ToolStates(Told, frozen=True, kw_only=True):
+    """How all of them do. `operates`: whether the caller may pause and resume tools; `paused`: all calls of the caller are."""
+
+    at: Moment | None
+    operates: bool
+    paused: ToolPause | None
+    tools: tuple[ToolState, ...]
 
 
 class GateResumed(Told, frozen=True, kw_only=True):

@@ -12,7 +12,19 @@ from shared.api.base import Standing
 from shared.api.bodies import Chat, GateReason, GivenProfile, PublishedEvent, WatchedExecution
 from shared.api.chat import Replied
 from shared.api.executions import Approvals, Begun, EventTaken, OpenApproval
-from shared.api.operating import Gate, GateResumed, Gates, Priced, Quota, ReaderToken, Tool, Tools
+from shared.api.operating import (
+    Gate,
+    GateRecord,
+    GateResumed,
+    Gates,
+    Priced,
+    Quota,
+    ReaderToken,
+    RecordedGate,
+    Tool,
+    Tools,
+    ToolStates,
+)
 from shared.api.overview import Overview
 from shared.api.schedules import ScheduledByWords
 from shared.client.executions import Executions
@@ -149,6 +161,21 @@ class Client:
     async def tools(self) -> tuple[Tool, ...]:
         """What steps can do."""
         return (await self._transport.ask("GET", "/api/tools", Tools)).tools
+
+    async def tool_states(self) -> ToolStates:
+        """How they do: latencies, circuit breakers, pauses."""
+        return await self._transport.ask("GET", "/api/tools/state", ToolStates)
+
+    async def gate_record_page(self, *, tool: str = "", before: str = "", limit: int = 50) -> GateRecord:
+        """A page of what was done to gates."""
+        params = {"tool": tool, "before": before, "limit": limit}
+        return await self._transport.ask("GET", "/api/gates/audit", GateRecord, params=params)
+
+    async def gate_record(self, *, tool: str = "") -> AsyncIterator[RecordedGate]:
+        """All of it, the latest first."""
+        async for page in paged(lambda before: self.gate_record_page(tool=tool, before=before, limit=200)):
+            for one in page.audit:
+                yield one
 
     async def gates(self) -> Gates:
         """What may not be called now."""

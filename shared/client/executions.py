@@ -16,6 +16,7 @@ from shared.api.executions import (
     Cancelling,
     EventTold,
     Execution,
+    FilterCount,
     History,
     HistoryLine,
     Items,
@@ -83,6 +84,11 @@ class Executions:
         ):
             for one in page.executions:
                 yield one
+
+    async def count(self, chosen: Filter, *, before: str = "") -> FilterCount:
+        """How many fit, of one bounded look; `next` is where the next one begins, with the answer's `created_before`."""
+        params = msgspec.to_builtins(chosen) | {"before": before}
+        return await self._transport.ask("GET", "/api/executions/count", FilterCount, params=params)
 
     async def get(self, execution: str, *, first: int = 0, limit: int = 500) -> Execution:
         """One, with a page of its steps."""
@@ -269,6 +275,19 @@ class Executions:
             action=action, filter=chosen, having=dict(having or {}), dry_run=dry_run, before=before, limit=limit
         )
         return await self._transport.ask("POST", "/api/executions/bulk", BulkDone, body=body)
+
+    async def bulk_all(
+        self,
+        action: BulkName,
+        chosen: Filter,
+        *,
+        having: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        before: str = "",
+    ) -> AsyncIterator[BulkDone]:
+        """One action upon all that fit, a request for each page; behind the `next` of the last page it goes on."""
+        async for page in paged(lambda place: self.bulk(action, chosen, having=having, dry_run=dry_run, before=place), before):
+            yield page
 
     async def _act(self, execution: str, action: bodies.Action) -> Acted:
         name = type(action).__name__.lower()

@@ -40,6 +40,7 @@ QUERY: Final[dict[str, dict[str, Any]]] = {
     "createdAfter": _text("with its offset: 2026-05-01T19:00:00Z", format="date-time"),
     "createdBefore": _text("with its offset: 2026-05-01T19:00:00Z", format="date-time"),
     "execution": _text("an execution's id", examples=[EXECUTION]),
+    "tool": _text("of this tool only: what was done to it, and to its circuit", examples=["book_ride"]),
 }
 """Query parameters of the engine."""
 

@@ -12,6 +12,7 @@ import pytest
 from shared import signing
 from shared.api.executions import Begun, Execution, Exported, NotCancelled
 from shared.client import Client, StillRunning
+from shared.machine.status import Reason, Status
 from shared.planner import Profile
 from shared.qstash import FAILED_PATH
 from shared.search import Filter
@@ -176,6 +177,10 @@ async def again(client: Client) -> None:
     await reached(client, execution, "COMPENSATED")
     waiting = await begin(client, WAITS)
     await reached(client, waiting, "SUSPENDED", "event")
+    chosen = Filter(status=(Status.SUSPENDED,), reason=(Reason.EVENT,))
+    counted = await client.executions.count(chosen)
+    assert (counted.count, counted.next) == (1, None)
+    assert [page.done async for page in client.executions.bulk_all("cancel", chosen, dry_run=True)] == [1]
     chosen = Filter(ids=(waiting,))
     assert (await client.executions.bulk("cancel", chosen, dry_run=True)).results[0].result == "would"
     assert (await client.executions.bulk("cancel", chosen, having={"reason": "cleared"})).done == 1
@@ -228,6 +233,9 @@ async def gates(client: Client) -> None:
     assert (await client.resume_tool("do_work")).result == "resumed"
     assert (await client.pause_tenant()).kind == "pause"
     assert (await client.resume_tenant()).result == "resumed"
+    [state] = [one for one in (await client.tool_states()).tools if one.name == "do_work"]
+    assert (state.paused, state.breaker.state) == (None, "closed")
+    assert [one.what for one in await all_of(client.gate_record(tool="do_work"))] == ["resumed", "paused"]
 
 
 async def letters(client: Client, system: System) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from services.ingress.edge import Deps
 from shared.forecast import Usual
 from shared.gate_ports import circuit
+from shared.machine.plan import Effect
+from shared.tools.registry import Call
 from tests.services.engine.site import Site
 from tests.services.engine.test_gates import ACME, LOCAL, OTHER, ask
 
@@ -128,3 +130,23 @@ async def test_the_record_is_read_in_pages_and_of_one_tool(site: Site) -> None:
     for wrong in ("x", "1-", "-1", "1" * 40 + "-0"):
         answer = await site.call("ingress", "GET", f"/api/gates/audit?before={wrong}")
         assert (answer.status_code, answer.json()["error"]["details"]["at"]) == (400, "before")
+
+
+async def test_the_circuit_of_a_server_is_closed_by_the_servers_name(site: Site) -> None:
+    """All of its tools share it. A server is no tool: nobody would find a pause of it."""
+
+    async def open_ticket(call: Call, *, title: str) -> str:  # noqa: ARG001 - a tool's shape
+        """Open a ticket."""
+        return title
+
+    deps = await deps_of(site)
+    for name in ("desk.open", "desk.find"):
+        deps.registry.add(open_ticket, effect=Effect.PURE, name=name)
+    for _ in range(site.settings.breaker_failures):
+        await deps.between.gates.report("desk.open", ok=False)
+    for name in ("desk.open", "desk.find"):
+        breaker = (await state(site, name))["breaker"]
+        assert (breaker["name"], breaker["state"]) == ("desk", "open")
+    assert (await ask(site, "POST", "/api/tools/desk/resume", LOCAL))["result"] == "resumed"
+    assert (await state(site, "desk.find"))["breaker"]["state"] == "closed"
+    assert (await site.call("ingress", "POST", "/api/tools/desk/pause")).status_code == 404
