@@ -374,3 +374,32 @@ async def test_a_list_that_cannot_be_read_says_so_and_is_read_again(tab: Tab, sy
     await tab.page.unroute("**/api/executions?**")
     await tab.page.get_by_role("button", name="Try again").click()
     await expect(row_of(tab, execution)).to_be_visible()
+
+
+async def test_an_action_for_all_that_fit_goes_on_after_the_engine_was_away(tab: Tab, system: System) -> None:
+    """It says what is wrong; what was done is not done again."""
+    executions = [await started(system, "whole-away", steps=HELD) for _ in range(2)]
+    await tab.go("/executions?text=whole-away")
+    for execution in executions:
+        await expect(row_of(tab, execution).get_by_text("Waits: approval")).to_be_visible()
+    actions = await choose_whole(tab, "2 executions fit this filter")
+    await actions.get_by_role("button", name="Cancel").click()
+    question = tab.page.get_by_role("dialog", name="Cancel 2 executions?")
+    await expect(question).to_be_visible()
+
+    async def away(route: Route) -> None:
+        body = {"error": {"code": "store_unavailable", "message": "Redis does not answer", "details": {}}}
+        await route.fulfill(status=503, json=body)
+
+    await tab.page.route("**/api/executions/bulk", away)
+    dialog = tab.page.get_by_role("dialog", name="Cancel: 2 executions")
+    with tab.expecting("status of 503"):
+        await question.get_by_role("button", name="Cancel 2").click()
+        await expect(dialog.get_by_role("alert")).to_contain_text("Redis does not answer.")
+    await expect(dialog.get_by_text("Stopped: 0 done, 0 refused.")).to_be_visible()
+    await tab.page.unroute("**/api/executions/bulk")
+    await dialog.get_by_role("button", name="Go on").click()
+    await expect(dialog.get_by_text("2 done, 0 refused.")).to_be_visible()
+    await dialog.get_by_role("button", name="Close").click()
+    for execution in executions:
+        assert (await system.ended(execution, within=20))["status"] == "CANCELLED"

@@ -131,3 +131,20 @@ async def test_the_overview_fits_a_small_phone(tab: Tab) -> None:
         await tab.go("")
         await expect(region(tab, "Channels")).to_be_visible()
         assert await tab.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+async def test_the_links_of_what_waits_lead_to_it(tab: Tab, system: System) -> None:
+    """To the oldest, and to the list of all."""
+    await nothing_waits(system)
+    execution = await system.run_plan(HELD)
+    try:
+        await tab.go("")
+        await region(tab, "Waiting").locator(f"a[href='#/executions/{execution}']").click()
+        await expect(tab.page.locator(".head .badge")).to_have_text("Suspended")
+        await tab.go("")
+        await region(tab, "Waiting").get_by_role("link", name="All that wait").click()
+        await expect(tab.page.locator(f"tr.row[data-key={execution}]")).to_be_visible()
+        await expect(tab.page.locator("summary")).to_have_text("3 statuses")
+    finally:
+        await system.post(f"/api/executions/{execution}/cancel", {})
+    await system.ended(execution, within=20)
