@@ -127,8 +127,8 @@ function latency(of) {
 
 /** @param {Breaker} of */
 function circuit({ name, state, since, until, reason, times, failuresInARow, failed, ofCalls }) {
-  const parts = /** @type {import("../dom.js").Child[]} */ ([state]);
-  if (since) parts.push(state === "closed" ? ", again " : ", opened ", when(since));
+  const parts = /** @type {import("../dom.js").Child[]} */ ([state === "open" ? "" : state]);
+  if (since) parts.push({ closed: ", again ", open: "opened ", "half-open": ", opened " }[state], when(since));
   if (reason) parts.push(`: ${reason}`);
   if (until) parts.push(", tried again ", when(until));
   if (state === "half-open") parts.push(", one call tries it");
