@@ -87,3 +87,12 @@ async def test_a_circuit_that_opened_is_shown_and_closed_by_hand(tab: Tab, syste
     lines = tab.page.get_by_role("list", name="On record").get_by_role("listitem")
     await expect(lines.filter(has_text="Circuit opened").first).to_contain_text("by itself")
     await expect(lines.filter(has_text="Circuit closed").first).to_contain_text("by local")
+
+
+async def test_who_is_no_operator_looks_and_presses_nothing(tab: Tab) -> None:
+    """A tool is everybody's: with the key of another tenant there is no button, and the states are there all the same."""
+    await tab.page.add_init_script("sessionStorage.setItem('intention.key', 'a-key-for-the-tests')")
+    await tab.go("/tools")
+    card = card_of(tab, "reserve_table")
+    await expect(card.get_by_text("closed")).to_be_visible()
+    await expect(tab.page.locator("main .card").get_by_role("button")).to_have_count(0)
