@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from shared.redisdb.connect import connect
 from tests.support import keyspace
-from tests.support.valkey import Valkey
+from tests.support.valkey import Cluster, Valkey
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +25,28 @@ async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
     async with connect(valkey.url) as client:
         await client.flushall()
         yield client
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three real servers that are one cluster, for this worker alone."""
+    servers = Cluster(tmp_path_factory.mktemp("cluster"), nodes=3)
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.kill()
+
+
+@pytest.fixture
+async def redis_cluster(cluster: Cluster) -> AsyncIterator[Redis]:
+    """A client of the cluster, which holds nothing now; after the test, no key that docs/keyspace.md does not name."""
+    for node in cluster.nodes:
+        keyspace.clear(node.port)
+    async with connect(cluster.url) as client:
+        yield client
+    for node in cluster.nodes:
+        keyspace.check(node.port)
 
 
 @pytest.fixture

@@ -15,14 +15,18 @@ from typing import Any, Final, TypeAlias
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
     InvalidResponse,
+    MovedError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -37,11 +41,15 @@ ANSWER_S: Final = 5.0
 AGAIN_S: Final = (0.05, 0.1, 0.2)
 """Pauses before a command is sent again after a lost connection: every script bears that."""
 _ERRORS: Final[dict[str, type[ResponseError | RedisConnectionError]]] = {
+    "ASK": AskError,
+    "CLUSTERDOWN": ClusterDownError,
     "LOADING": BusyLoadingError,
+    "MOVED": MovedError,
     "NOAUTH": AuthenticationError,
     "NOSCRIPT": NoScriptError,
     "OOM": OutOfMemoryError,
     "READONLY": ReadOnlyError,
+    "TRYAGAIN": TryAgainError,
 }
 
 _MORE: Final = object()

@@ -8,13 +8,14 @@ from tests.support.executions import NOW, RETENTION_MS, Clocked
 from tests.support.stores import Twice
 
 
-@pytest.fixture(params=["memory", "redis", "redis, every command sent twice"])
+@pytest.fixture(params=["memory", "redis", "redis, every command sent twice", "redis, a cluster of three"])
 def store(request: pytest.FixtureRequest) -> Clocked:
     """An empty store; its clock stands at NOW until the test moves it."""
     if request.param == "memory":
         return MemoryStore(retention_ms=RETENTION_MS, now_ms=NOW)
-    adapter = RedisStore if request.param == "redis" else Twice
-    return adapter(request.getfixturevalue("redis"), retention_ms=RETENTION_MS, now_ms=NOW)
+    adapter = Twice if "twice" in request.param else RedisStore
+    client = request.getfixturevalue("redis_cluster" if "cluster" in request.param else "redis")
+    return adapter(client, retention_ms=RETENTION_MS, now_ms=NOW)
 
 
 @pytest.fixture(autouse=True)
