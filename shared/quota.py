@@ -4,6 +4,7 @@ One unit is one thing that QStash counts: a published message, each delivery aft
 are protocol A15 as docs/decisions/0007-the-ledger-is-asked-not-told.md states them.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -146,8 +147,8 @@ class Ledger(Protocol):
         """How the tenant stands."""
         ...
 
-    async def to_look_at(self, tenant: str, *, limit: int) -> list[str]:
-        """Executions whose records should be looked at now."""
+    async def to_look_at(self, tenants: Sequence[str], *, limit: int) -> list[tuple[str, str]]:
+        """(tenant, execution) whose records should be looked at now, `limit` of each tenant at most. One round trip."""
         ...
 
 

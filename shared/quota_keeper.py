@@ -151,12 +151,11 @@ class Keeper:
         return await self._look_at([random.choice(self._tenants)], 3)
 
     async def _look_at(self, tenants: Sequence[str], limit: int) -> int:
-        count = 0
-        for tenant in tenants if self.limits else ():
-            for execution in await self._ledger.to_look_at(tenant, limit=limit):
-                await self.check(tenant, execution)
-                count += 1
-        return count
+        """However many tenants there are, they are asked about in one round trip."""
+        found = await self._ledger.to_look_at(tenants, limit=limit) if self.limits else []
+        for tenant, execution in found:
+            await self.check(tenant, execution)
+        return len(found)
 
     async def report(self, tenant: str) -> dict[str, Any]:
         """How a tenant stands."""

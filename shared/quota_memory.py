@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shared.quota import LOOK_MS, PENDING_MS, TAIL_MS, Account, Answer, Book, Full, Limits, day_of, month_of
@@ -135,10 +136,13 @@ class MemoryLedger:
         now, book = self._open(tenant, offset_ms)
         return self._answer("", now, book).book
 
-    async def to_look_at(self, tenant: str, *, limit: int) -> list[str]:
+    async def to_look_at(self, tenants: Sequence[str], *, limit: int) -> list[tuple[str, str]]:
         """See the port."""
-        due = sorted((at, name) for name, at in self._tenants[tenant].looks.items() if at <= self._now())
-        return [name for _, name in due[:limit]]
+        now, found = self._now(), []
+        for tenant in tenants:
+            due = sorted((at, name) for name, at in self._tenants[tenant].looks.items() if at <= now)
+            found += [(tenant, name) for _, name in due[:limit]]
+        return found
 
     def _now(self) -> int:
         return self.now_ms if self.now_ms is not None else time.time_ns() // 1_000_000

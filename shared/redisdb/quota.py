@@ -46,12 +46,13 @@ class RedisLedger(Commanding):
         """See the port."""
         return _answer(await self._ask("quota_book", tenant, offset_ms, [])).book
 
-    async def to_look_at(self, tenant: str, *, limit: int) -> list[str]:
+    async def to_look_at(self, tenants: Sequence[str], *, limit: int) -> list[tuple[str, str]]:
         """See the port."""
         now = await self.now()
-        looks = keys.quota_looks(tenant)
-        found = await self._plain(self._redis.zrange(looks, 0, now, byscore=True, offset=0, num=limit))
-        return [name.decode() for name in found]
+        found = await self._read_all(
+            ("ZRANGE", keys.quota_looks(tenant), 0, now, "BYSCORE", "LIMIT", 0, limit) for tenant in tenants
+        )
+        return [(tenant, name.decode()) for tenant, some in zip(tenants, found, strict=True) for name in some]
 
     async def _ask(self, name: str, tenant: str, offset_ms: int, args: Sequence[Any], *, barrier: bool = False) -> Any:
         names = [keys.quota_sums(tenant), keys.quota_accounts(tenant), keys.quota_tails(tenant), keys.quota_looks(tenant)]

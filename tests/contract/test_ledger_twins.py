@@ -44,7 +44,7 @@ def _command(draw: st.DrawFn, granted: dict[str, int], vers: dict[str, int]) -> 
         case "forget":
             return lambda ledger: ledger.forget("acme", execution, LIMITS.offset_ms)
         case "look":
-            return lambda ledger: ledger.to_look_at("acme", limit=2)
+            return lambda ledger: ledger.to_look_at(["acme", "globex"], limit=2)
         case _:
             return lambda ledger: ledger.book("acme", LIMITS.offset_ms)
 

@@ -22,7 +22,8 @@ async def test_it_tells_what_was_spent_reserved_and_asked_for(ledger: TwiceLedge
 async def test_accounts_are_looked_at_when_their_time_has_come(ledger: TwiceLedger) -> None:
     """The longest due first, no more than asked for."""
     await ledger.admit(TENANT, EXE, 20, LIMITS)
-    assert await ledger.to_look_at(TENANT, limit=9) == []
+    assert await ledger.to_look_at([TENANT], limit=9) == []
     ledger.now_ms = NOW + 120_000
-    assert await ledger.to_look_at(TENANT, limit=9) == [EXE]
-    assert await ledger.to_look_at("globex", limit=9) == []
+    assert await ledger.to_look_at([TENANT], limit=9) == [(TENANT, EXE)]
+    assert await ledger.to_look_at(["globex", TENANT], limit=9) == [(TENANT, EXE)]
+    assert await ledger.to_look_at(["globex"], limit=9) == []
