@@ -16,6 +16,7 @@ def command(*, port: int, folder: Path) -> list[str]:
         "--appendfsync": "always",  # what was answered survives a power cut; group commit makes it affordable
         "--save": "",
         "--maxmemory-policy": "noeviction",
+        "--stream-node-max-bytes": "1024",  # a history is a stream each, and takes this at once: 4 KiB by default
         "--loglevel": "warning",
         "--daemonize": "no",
     }
