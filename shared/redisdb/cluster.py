@@ -18,10 +18,8 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError,
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from shared.logs import get_logger
 from shared.redisdb.line import Line, Word
 
-log = get_logger()
 T = TypeVar("T")
 
 SLOTS: Final = 16_384
@@ -151,8 +149,6 @@ class Nodes:
             self.at(text_of(host), int(port))
             table[first : last + 1] = [f"{text_of(host)}:{port}"] * (last + 1 - first)
         if any(table):
-            if table != self._table:
-                log.info("cluster.learned", nodes=len(set(table) - {""}))
             self._table = table
             self.learned += 1
 
