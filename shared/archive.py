@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,9 @@ from shared.redisdb.reader import Reader
 log = get_logger()
 
 PAGE: Final = 50
+"""Of a partition, before the next partition's turn."""
+AT_ONCE: Final = 10
+"""So many are read together, share one flush to disk, and are deleted together. Their documents are in memory meanwhile."""
 
 
 class Archiver:
@@ -28,30 +32,39 @@ class Archiver:
         self._folder = folder
 
     async def run_once(self) -> int:
-        """One page of every partition; how many executions went."""
-        return sum([await self._partition(partition) for partition in keys.all_partitions()])
+        """Everything that is due, a page of every partition in turn; how many executions went.
 
-    async def _partition(self, partition: str) -> int:
-        gone = 0
-        for execution in await self._store.retire_page(partition, limit=PAGE):
-            if self._folder is not None:
-                await self._keep(execution, self._folder)
-            gone += await self._store.purge(execution)
+        All of it, however much: with a bound, a store to which more is added than that would grow for ever.
+        """
+        gone, partitions = 0, keys.all_partitions()
+        while partitions:
+            went = {partition: await self._page(partition) for partition in partitions}
+            gone += sum(went.values())
+            partitions = [partition for partition, count in went.items() if count]  # what does not go is looked at next time
         return gone
 
-    async def _keep(self, execution: str, folder: Path) -> None:
+    async def _page(self, partition: str) -> int:
+        due = await self._store.retire_page(partition, limit=PAGE)
+        return sum([await self._some(due[at : at + AT_ONCE]) for at in range(0, len(due), AT_ONCE)])
+
+    async def _some(self, executions: Sequence[str]) -> int:
+        if self._folder is not None:
+            lines = [line for line in await asyncio.gather(*map(self._line, executions)) if line]
+            await asyncio.to_thread(_append, self._folder / f"{datetime.now(UTC):%Y-%m}.jsonl", lines)
+        return sum(await asyncio.gather(*map(self._store.purge, executions)))
+
+    async def _line(self, execution: str) -> bytes:
         try:
             tenant = await self._reader.tenant(execution)
             parts = await export(self._reader, execution, tenant)
-            line = b"".join([part async for part in parts])
+            return b"".join([part async for part in parts]) + b"\n"
         except NotFound:
-            return  # another archiver was faster
-        await asyncio.to_thread(_append, folder / f"{datetime.now(UTC):%Y-%m}.jsonl", line)
+            return b""  # another archiver was faster
 
 
-def _append(file: Path, line: bytes) -> None:
+def _append(file: Path, lines: Sequence[bytes]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as out:
-        out.write(line + b"\n")
+        out.writelines(lines)
         out.flush()
         os.fsync(out.fileno())  # the delete comes next

@@ -161,5 +161,12 @@ if __name__ == "__main__":
     parser.add_argument("--executions", type=int, default=10_000_000)
     parser.add_argument("--executors", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--ranges", type=int, help="print the slots of so many nodes that share the partitions evenly, and no more"
+    )
     words = parser.parse_args()
-    asyncio.run(main(words.executions, words.seed, words.executors))
+    if words.ranges:
+        cut = nodes.ranges(nodes.by_partitions(words.ranges))
+        print("\n".join(f"node {number}: CLUSTER ADDSLOTSRANGE {first} {last}" for number, (first, last) in enumerate(cut)))
+    else:
+        asyncio.run(main(words.executions, words.seed, words.executors))

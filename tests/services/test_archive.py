@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from shared.archive import Archiver
+from shared.archive import PAGE, Archiver
 from shared.machine import plan as plans
 from shared.machine.decision import Changes
 from shared.machine.plan import Blueprint, Contract, Effect, Plan, Retry, Step
@@ -62,3 +62,19 @@ async def test_only_what_is_over_and_past_its_retention_goes(redis: Redis, tmp_p
         assert lines[0]["execution"]["status"] == "FAILED"
         assert lines[0]["execution"]["steps"][0]["name"] == "a"
         assert lines[0]["history"][0]["event"] == "execution.created"
+
+
+async def test_a_round_takes_all_that_is_due_however_much_it_is(redis: Redis, tmp_path: Path) -> None:
+    """More than a page of one partition: else a store would grow for ever under a load of more than that a round."""
+    store = RedisStore(redis, retention_ms=RETENTION_MS, now_ms=1_000_000)
+    many = [f"exe_00_{number:032x}" for number in range(2 * PAGE + 5)]
+    for execution in many:
+        lease = await born(store, execution)
+        ended = Header(id=execution, tenant="ann", plan="p", status=Status.FAILED)
+        await store.commit(lease, ver=lease.ver, seen=0, kept=Changes(), going=Going(kind="end", changes=Changes(header=ended)))
+    store.now_ms = 1_000_000 + RETENTION_MS + 1
+
+    assert await Archiver(store, Reader(redis), tmp_path).run_once() == len(many)
+
+    assert sorted(line["id"] for line in archive(tmp_path)) == many
+    assert [name async for name in redis.scan_iter("ie:*exe_*")] == []
