@@ -1,12 +1,13 @@
 """Prints the tables of docs/scaling.md: `make scale`. Counts only: with one seed they come out alike.
 
 The shapes are played for real on a Valkey of its own; then a crowd of executions is drawn, and what they ask of each key,
-partition, node and executor is the shapes' share times their number. Ten million take a few minutes and less than 100 MiB.
+partition, node and executor is the shapes' share times their number. Ten million take a few minutes and some 100 MiB.
 """
 
 import argparse
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -77,8 +78,10 @@ def on_nodes(heats: Sequence[tuple[str, Heat]]) -> None:
         even, cut = nodes.by_slots(count), nodes.by_partitions(count)
         row: list[Any] = [count, f"{_most(even, count)}, {count - len(set(even.values()))} with none", f"{_most(cut, count)}"]
         for _, heat in heats:
-            loads = heat.of_partitions()
-            row += [nodes.over_mean(nodes.loads(even, count, loads)), nodes.over_mean(nodes.loads(cut, count, loads))]
+            row += [
+                heat.busiest(even, count, partial(nodes.evenly, nodes=count)),
+                heat.busiest(cut, count, nodes.cutter(cut)),
+            ]
         rows.append(row)
     heads = ["nodes", "most partitions of a node: slots even", "slots cut"]
     table([*heads, *(f"busiest node in means, {name}: {how}" for name, _ in heats for how in ("even", "cut"))], rows)

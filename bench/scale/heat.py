@@ -1,14 +1,14 @@
 """How often each key is touched, and so which is hottest: the counts of a crowd, times the footprints of its shapes."""
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from bench.scale.crowd import Counts
 from bench.scale.footprint import Footprint, Scope
-from bench.scale.nodes import slot_of
+from bench.scale.nodes import Homes, loads, over_mean, slot_of
 from shared.redisdb import keys
 
 
@@ -103,6 +103,13 @@ class Heat:
             load = sum(rate * numbers[tenant] for rate, numbers in zip(rates, self._tenants, strict=True))
             found[slot] = found.get(slot, 0.0) + load
         return found
+
+    def busiest(self, homes: Homes, nodes: int, node_of: Callable[[int], int]) -> float:
+        """The busiest node, in means: of partitions and ledgers together. `node_of`: by slot."""
+        found = loads(homes, nodes, self.of_partitions())
+        for slot, load in self.of_ledgers().items():
+            found[node_of(slot)] += load
+        return over_mean(found)
 
     def sum_of(self, per_shape: Sequence[float]) -> float:
         """Something that each execution of a shape has so much of, altogether."""

@@ -1,6 +1,7 @@
 """Which node of a cluster has which partition. A slot is what the server says it is: CRC16 of the hash tag, modulo 16,384."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -44,6 +45,12 @@ def ranges(homes: Homes) -> list[tuple[int, int]]:
     order = sorted((slot, homes[partition]) for partition, slot in slots().items())
     firsts = [0] + [slot for (_, before), (slot, node) in pairwise(order) if node != before]
     return list(zip(firsts, [first - 1 for first in firsts[1:]] + [SLOTS - 1], strict=True))
+
+
+def cutter(homes: Homes) -> Callable[[int], int]:
+    """Who has a slot then."""
+    firsts = [first for first, _ in ranges(homes)]
+    return lambda slot: bisect_right(firsts, slot) - 1
 
 
 def grown(homes: Homes, nodes: int) -> Homes:
