@@ -2,8 +2,10 @@
 -- An account is `granted:charged:ver:asked`; its reserve is granted - charged. An execution in `tails` is over, and keeps what its
 -- last messages may still cost until then. How many run is how many accounts there are, without the tails.
 local sums, accounts, tails, looks = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+-- The sums as they stand: `open` reads them at once, and whatever changes one changes it here too.
+local book = {}
 local function add(name, delta)
-  if delta ~= 0 then redis.call('HINCRBY', sums, name, delta) end
+  if delta ~= 0 then book[name] = redis.call('HINCRBY', sums, name, delta) end
 end
 local function account(id)
   local text = redis.call('HGET', accounts, id)
@@ -47,20 +49,26 @@ end
 local function open(now, offset)
   local day = math.floor((now + tonumber(offset)) / 86400000)
   local month = month_of(day)
-  local known = redis.call('HMGET', sums, 'day', 'month')
-  if day > tonumber(known[1] or '-1') then redis.call('HSET', sums, 'day', day, 'day_spent', 0) end
-  if month > tonumber(known[2] or '-1') then redis.call('HSET', sums, 'month', month, 'month_spent', 0) end
+  local known = redis.call('HMGET', sums, 'day', 'month', 'day_spent', 'month_spent', 'reserved', 'waiting')
+  for at, name in ipairs({'day_spent', 'month_spent', 'reserved', 'waiting'}) do book[name] = tonumber(known[at + 2] or '0') end
+  if day > tonumber(known[1] or '-1') then
+    redis.call('HSET', sums, 'day', day, 'day_spent', 0)
+    book.day_spent = 0
+  end
+  if month > tonumber(known[2] or '-1') then
+    redis.call('HSET', sums, 'month', month, 'month_spent', 0)
+    book.month_spent = 0
+  end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', tails, '-inf', now, 'LIMIT', 0, 100)) do put(id, nil) end
 end
-local function number(name) return tonumber(redis.call('HGET', sums, name) or '0') end
 local function running() return redis.call('HLEN', accounts) - redis.call('ZCARD', tails) end
 -- Every command answers {code, now, spent of the day, spent of the month, reserved, running, waiting}.
 local function answer(code, now)
-  return {code, now, number('day_spent'), number('month_spent'), number('reserved'), running(), number('waiting')}
+  return {code, now, book.day_spent, book.month_spent, book.reserved, running(), book.waiting}
 end
 -- Which limit has no room for so many units more: 1 day, 2 month, 0 neither. A limit of 0 is none.
 local function full(units, day, month)
-  if tonumber(month) > 0 and number('month_spent') + units > tonumber(month) then return 2 end
-  if tonumber(day) > 0 and number('day_spent') + units > tonumber(day) then return 1 end
+  if tonumber(month) > 0 and book.month_spent + units > tonumber(month) then return 2 end
+  if tonumber(day) > 0 and book.day_spent + units > tonumber(day) then return 1 end
   return 0
 end

@@ -10,7 +10,7 @@ open(now, ARGV[2])
 if account(ARGV[3]) then return answer(0, now) end
 if tonumber(ARGV[7]) > 0 and running() >= tonumber(ARGV[7]) then return answer(3, now) end
 local units = tonumber(ARGV[4])
-local code = full(number('reserved') + number('waiting') + units, ARGV[5], ARGV[6])
+local code = full(book.reserved + book.waiting + units, ARGV[5], ARGV[6])
 if code == 0 then
   put(ARGV[3], {granted = units, charged = 0, ver = 0, asked = 0})
   redis.call('ZADD', looks, now + tonumber(ARGV[8]), ARGV[3])

@@ -22,7 +22,7 @@ one.ver, one.asked = ver, 0
 put(id, one)
 local more = want - one.granted
 if more <= 0 then return answer(0, now) end
-local code = full(number('reserved') + more, ARGV[7], ARGV[8])
+local code = full(book.reserved + more, ARGV[7], ARGV[8])
 if code == 0 then one.granted = want else one.asked = more end
 put(id, one)
 return answer(code, now)
