@@ -107,7 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     intention_data: str = ".intention"
     """Where `make run` keeps the embedded server's files, pids and logs."""
     redis_url: Secret = Secret("redis://127.0.0.1:6390/0")
-    """A secret, because of the password in it."""
+    """A secret, because of the password in it. Of a cluster any node: the others are found."""
     durability: Literal["fast", "strict"] = "fast"
     """`strict` waits (WAITAOF) until creates, signals and intents of effects are on disk; needs Redis 7.2 or Valkey."""
     retention_days: Positive = 30

@@ -5,7 +5,7 @@ import pytest
 from shared.memory import MemoryStore
 from shared.redisdb.store import RedisStore
 from tests.support.executions import NOW, RETENTION_MS, Clocked
-from tests.support.stores import Twice
+from tests.support.stores import Twice, held_to_one_slot
 
 
 @pytest.fixture(params=["memory", "redis", "redis, every command sent twice", "redis, a cluster of three"])
@@ -15,7 +15,8 @@ def store(request: pytest.FixtureRequest) -> Clocked:
         return MemoryStore(retention_ms=RETENTION_MS, now_ms=NOW)
     adapter = Twice if "twice" in request.param else RedisStore
     client = request.getfixturevalue("redis_cluster" if "cluster" in request.param else "redis")
-    return adapter(client, retention_ms=RETENTION_MS, now_ms=NOW)
+    store = adapter(client, retention_ms=RETENTION_MS, now_ms=NOW)
+    return held_to_one_slot(store) if "cluster" in request.param else store
 
 
 @pytest.fixture(autouse=True)

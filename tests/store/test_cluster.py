@@ -15,6 +15,7 @@ from shared.redisdb.connect import check_layout, connect
 from shared.redisdb.lua import Script
 from shared.redisdb.store import RedisStore
 from tests.support.executions import NOW, RETENTION_MS, created, ended, execution_id, leased
+from tests.support.stores import STRICT
 from tests.support.valkey import Cluster
 from tests.support.waiting import eventually
 
@@ -117,6 +118,15 @@ async def test_what_names_keys_of_several_slots_is_refused_and_not_done_by_half(
         await pipe.execute()
     for execution in EVERYWHERE:
         assert await redis_cluster.hget(keys.record(execution), "status") is None
+
+
+async def test_a_script_that_names_a_key_of_another_slot_by_itself_is_refused(redis_cluster: Redis) -> None:
+    """What tests/contract rests on: told to be strict, a server looks at every key, and not at the names under KEYS only."""
+    one, other = keys.record(EVERYWHERE[0]), keys.record(EVERYWHERE[1])
+    text = f"{STRICT}return redis.call('GET', '{{}}')"
+    assert await redis_cluster.eval(text.format(keys.cells(EVERYWHERE[0])), 1, one) is None
+    with pytest.raises(sync.ResponseError, match=r"do not hash to the same slot"):
+        await redis_cluster.eval(text.format(other), 1, one)
 
 
 @pytest.mark.parametrize(

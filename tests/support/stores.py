@@ -1,7 +1,8 @@
 """RedisStores that show what a method hides: raw replies, every byte stored, and what sending a command twice does."""
 
+import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from redis.asyncio import Redis
 
@@ -12,6 +13,21 @@ from shared.redisdb.gates import RedisGates
 from shared.redisdb.schedules import RedisSchedules
 from shared.redisdb.slots import RedisSlots
 from shared.redisdb.store import RedisStore
+
+STRICT = "#!lua\n"
+"""Before a script: a server in cluster mode refuses it every key of another slot, also one that is not under its KEYS."""
+
+
+C = TypeVar("C", bound=Commanding)
+
+
+def held_to_one_slot(commands: C) -> C:
+    """The same, whose scripts are strict from now on."""
+    for script in commands._scripts.values():
+        if not script.text.startswith(STRICT):
+            script.text = STRICT + script.text
+            script.digest = hashlib.sha1(script.text.encode(), usedforsecurity=False).hexdigest()
+    return commands
 
 
 class Call(NamedTuple):
