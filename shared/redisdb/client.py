@@ -25,7 +25,7 @@ class Client(Node):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """See redis-py."""
-        if not self.nodes:
+        if not self.nodes.table:
             try:
                 return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call] # redis-py's
             except MovedError:
@@ -70,7 +70,7 @@ class Parted(Pipeline):
     async def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - redis-py's
         """See redis-py."""
         stack = self.command_stack
-        if not self._nodes:
+        if not self._nodes.table:
             found = await self._by_one(raise_on_error=raise_on_error)
             if not any(isinstance(one, MovedError) for one in found):
                 return found

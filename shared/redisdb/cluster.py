@@ -85,30 +85,28 @@ def _nobody(host: str, port: int) -> Node:
 
 
 class Nodes:
-    """Which node has which slot. Empty for a server that is no cluster."""
+    """Which node has which slot."""
 
     def __init__(self) -> None:
         """Knows none."""
         self.open_node: Callable[[str, int], Node] = _nobody
         """How to reach one, by host and port."""
         self._nodes: dict[str, Node] = {}
-        self._table: list[str] = []
+        self.table: list[str] = []
+        """By slot: the name of the node that has it. Empty of a server that is no cluster."""
         self._learning = asyncio.Lock()
         self.learned = 0
         """How often the table was read."""
 
-    def __bool__(self) -> bool:
-        return bool(self._table)
-
     @property
     def all(self) -> list[Node]:
         """Every node that has slots."""
-        return [self._nodes[name] for name in dict.fromkeys(self._table) if name]
+        return [self._nodes[name] for name in dict.fromkeys(self.table) if name]
 
     def of(self, words: Sequence[Any]) -> Node:
         """Who is asked this; any of them, if it names no key."""
         key = key_of(words)
-        name = next(filter(None, self._table)) if key is None else self._table[key_slot(key)]
+        name = next(filter(None, self.table)) if key is None else self.table[key_slot(key)]
         if not name:
             raise ClusterDownError(f"no node has the slot of {words[0]} {key!r}")
         return self._nodes[name]
@@ -125,7 +123,7 @@ class Nodes:
         async with self._learning:
             if self.learned != known:
                 return True
-            before = list(self._table)
+            before = list(self.table)
             lines = (*(node.line for node in self._nodes.values()), home)
             asked = [asyncio.ensure_future(line.ask("CLUSTER", "SLOTS")) for line in lines]
             for answer in asyncio.as_completed(asked):
@@ -135,13 +133,13 @@ class Nodes:
             for one in asked:
                 one.cancel()
             await asyncio.gather(*asked, return_exceptions=True)
-            return self._table != before
+            return self.table != before
 
     def heard(self, error: MovedError) -> None:
         """A node says who has a slot: it may know better than whoever was asked for the table."""
-        if self._table:
+        if self.table:
             self.at(error.host, error.port)
-            self._table[error.slot_id] = f"{error.host}:{error.port}"
+            self.table[error.slot_id] = f"{error.host}:{error.port}"
 
     def _take(self, found: Any) -> None:
         table = [""] * SLOTS
@@ -149,7 +147,7 @@ class Nodes:
             self.at(text_of(host), int(port))
             table[first : last + 1] = [f"{text_of(host)}:{port}"] * (last + 1 - first)
         if any(table):
-            self._table = table
+            self.table = table
             self.learned += 1
 
     async def aclose(self) -> None:
@@ -164,15 +162,16 @@ class Routed(Line):
     def __init__(self, make: Callable[[], AbstractConnection], nodes: Nodes) -> None:
         """`make`: connections to whom the client was given; all there is, if that is no cluster."""
         super().__init__(make)
+        self._alone = super().ask
         self.nodes = nodes
         self.home = Line(make)
         """Asked who has what, when nobody else answers."""
 
     async def ask(self, *words: Word) -> Any:
         """See the base."""
-        if not self.nodes:
+        if not self.nodes.table:
             try:
-                return await super().ask(*words)
+                return await self._alone(*words)
             except MovedError:
                 await self.learn()
         try:
@@ -183,7 +182,7 @@ class Routed(Line):
     async def ask_all(self, commands: Iterable[Sequence[Word]]) -> list[Any]:
         """See the base; one round trip to each node."""
         wanted = list(commands)
-        if not self.nodes:
+        if not self.nodes.table:
             try:
                 return await super().ask_all(wanted)
             except MovedError:

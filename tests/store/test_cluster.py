@@ -94,7 +94,7 @@ async def test_a_cluster_is_known_at_the_start_and_otherwise_by_the_first_answer
             await client.hget(keys.record(execution), "status")
         assert len(of(client).nodes.all) == 3
     await check_layout(redis)
-    assert not of(redis).nodes
+    assert not of(redis).nodes.table
 
 
 @pytest.mark.parametrize("transaction", [False, True])
