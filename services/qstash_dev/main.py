@@ -30,7 +30,7 @@ from services.qstash_dev.store import Store
 from services.qstash_dev.timetable import Timetable
 from shared import http, logs, settings
 from shared.errors import SettingsError
-from shared.redisdb.connect import Client
+from shared.redisdb.cluster import Node
 from shared.redisdb.pool import Pool
 from shared.settings import Settings
 
@@ -38,7 +38,7 @@ from shared.settings import Settings
 def connect(url: str, *, retries: int) -> Redis:
     """A client that sends a command again so many times after a lost connection."""
     retry = Retry(NoBackoff(), retries)
-    return Client.from_pool(Pool.from_url(url, timeout=10, retry=retry, socket_timeout=10, socket_connect_timeout=2))
+    return Node.from_pool(Pool.from_url(url, timeout=10, retry=retry, socket_timeout=10, socket_connect_timeout=2))
 
 
 @asynccontextmanager
