@@ -108,4 +108,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run test setup doctor lint types types-console check sim fuzz-api planner-report mutants bench bench-peers scale bench-qstash bench-curves bench-readers bench-telemetry bench-overdue standstill drill mesh chaos losses lock
+.PHONY: help run test setup doctor lint types types-console check sim fuzz-api planner-report mutants bench bench-peers bench-qstash bench-curves bench-readers bench-telemetry bench-overdue standstill drill mesh chaos losses lock scale

@@ -64,7 +64,6 @@ class Archiver:
 
 def _append(file: Path, lines: Sequence[bytes]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("ab") as out:
-        out.writelines(lines)
-        out.flush()
+    with file.open("ab", buffering=0) as out:
+        out.write(b"".join(lines))  # one write, at the end: two archivers' lines do not mix
         os.fsync(out.fileno())  # the delete comes next
