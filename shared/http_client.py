@@ -1,11 +1,12 @@
 """The one HTTP client of what the engine and its servers call all the time: QStash, the executor, deliveries' destinations.
 
 aiohttp, because a call costs it a tenth of the processor time that it costs httpx (docs/performance.md); it is loaded with the
-first call. A whole body goes out and a whole one comes back: nothing is decoded, no redirect followed, no cookie kept and no
+client. A whole body goes out and a whole one comes back: nothing is decoded, no redirect followed, no cookie kept and no
 proxy asked.
 """
 
 import asyncio
+import importlib
 import ssl
 from collections.abc import Iterable
 from types import TracebackType
@@ -102,7 +103,8 @@ class HttpClient:
             raise CutOff(f"{type(error).__name__}: {error}") from error
 
     async def __aenter__(self) -> Self:
-        """Nothing is connected before the first call."""
+        """Nothing is connected before the first call; the library is loaded, so that the first call does not wait for it."""
+        importlib.import_module("aiohttp")
         return self
 
     async def __aexit__(
