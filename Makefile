@@ -74,6 +74,9 @@ bench-peers: .venv/.dev ## The engine and its peers in one table: ARGS="--peers 
 scale: .venv/.dev ## Count 10 million executions on 1,000 executors and 1 to 64 nodes (ARGS="--executions 100000 --seed 1")
 	@$(BIN)/python -m bench.scale $(ARGS)
 
+bench-scripts: .venv/.dev ## Valkey's share of a step: ARGS="--code FOLDER --count" compares working copies and counts instructions
+	@$(BIN)/python -m bench.scripts $(ARGS)
+
 bench-qstash: .venv/.dev ## Measure qstash_dev: messages a second, lag, memory
 	@$(BIN)/python -m bench.qstash_dev
 
@@ -108,4 +111,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run test setup doctor lint types types-console check sim fuzz-api planner-report mutants bench bench-peers bench-qstash bench-curves bench-readers bench-telemetry bench-overdue standstill drill mesh chaos losses lock scale
+.PHONY: help run test setup doctor lint types types-console check sim fuzz-api planner-report mutants bench bench-peers bench-qstash bench-curves bench-scripts bench-readers bench-telemetry bench-overdue standstill drill mesh chaos losses lock scale
