@@ -342,7 +342,7 @@ class _Record:
             | {name: str(value) for name, value in (msgspec.to_builtins(self.header) | numbers).items()}
             | (texts | ended | {name: text.decode() for name, text in rare.items() if text})
             | {f"{kind}:{cell}": text.decode() for kind, some in cells.items() for cell, text in some.items()}
-            | {f"c:{cell}": str(ended_ms) for cell, ended_ms in self.order.items()}
+            | {f"c:{cell}": str(at) for cell, at in self.order.items() if len(self.results[cell]) > wire.BRIEF_BYTES}
             | self.account_text()
         )
 

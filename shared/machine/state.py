@@ -161,7 +161,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The child was told to stop."""
 
 
-class Intent(msgspec.Struct, frozen=True, kw_only=True):
+class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Recorded before a call: from now on the effect may exist."""
 
     attempt: int
@@ -185,7 +185,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """What the call has under limits, and gives back when it has ended."""
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the latest attempt of a cell failed, and when it is tried again."""
 
     attempt: int

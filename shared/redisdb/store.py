@@ -60,6 +60,8 @@ INBOX_LIMIT: Final = 1_000
 INBOX_BYTES: Final = 1_048_576
 """Of an execution's signals together, seen or not."""
 LARGE_BYTES: Final = 65_536
+_SHORT: Final = frozenset({"none", "intents"})
+"""Continuations that go on in the same segment."""
 _SIGNAL_ANSWERS: Final = {1: "duplicate", 2: "terminal", 3: "absent", 4: "full"}
 
 
@@ -71,6 +73,13 @@ def must_last(kept: Changes, going: Going) -> bool:
     if going.adopted is not None:
         return True
     return going.kind in {"intents", "end"} or bool(kept.commands or going.changes.commands)
+
+
+def _goes_on(kept: Changes, going: Going) -> bool:
+    """Whether no status moves, nothing is told to another partition and nothing large is stored: most commits."""
+    others = going.changes
+    plain = not (kept.header or kept.commands or kept.logs or others.header or others.commands or others.logs)
+    return plain and going.kind in _SHORT
 
 
 def commas(statuses: frozenset[Status]) -> str:
@@ -181,6 +190,7 @@ class RedisStore(Commanding):
                 *(part for pair in fields.items() for part in pair),
                 len(lines),
                 *lines,
+                len(commands),
                 *wire.queue_texts(commands),
             ],
             barrier=True,
@@ -210,7 +220,17 @@ class RedisStore(Commanding):
                 keys.outbox_entries(pp),
                 keys.news(pp),
             ],
-            [execution, owner, lease_ms, segment, _TERMINAL, cause, secrets.token_hex(6), self._longest_delay_ms, REST_MS],
+            [
+                execution,
+                owner,
+                lease_ms,
+                segment,
+                _TERMINAL,
+                wire.text(cause),
+                secrets.token_hex(6),
+                self._longest_delay_ms,
+                REST_MS,
+            ],
         )
         if reply[0] != 0:
             ms = reply[1] if reply[0] in {No.NOT_DUE, No.HELD} else 0
@@ -254,46 +274,62 @@ class RedisStore(Commanding):
         )
         apart = wire.Apart(execution, self._large_bytes, 13)
         keep, follow = wire.written(kept, first, apart), wire.followed(going, second, apart)
+        short = _goes_on(kept, going) and not apart.keys
+        names = [
+            keys.record(execution),
+            keys.cells(execution),
+            keys.history(execution),
+            keys.inbox(execution),
+            keys.news(pp),
+        ]
+        if not short:
+            names += self._beside(pp, lease.header.tenant)
         reply = await self._run(
             name,
+            [*names, *apart.keys],
             [
-                keys.record(execution),
-                keys.cells(execution),
-                keys.history(execution),
-                keys.due(pp),
-                keys.outbox_times(pp),
-                keys.outbox_entries(pp),
-                keys.inbox(execution),
-                keys.retire(pp),
-                keys.dead_times(pp, lease.header.tenant),
-                keys.dead_letters(pp, lease.header.tenant),
-                keys.news(pp),
-                keys.tally(pp, lease.header.tenant),
-                keys.waiting(pp, lease.header.tenant),
-                *apart.keys,
-            ],
-            [
-                execution,
                 lease.owner,
                 ver,
                 seen,
                 "1" if kept.progress or going.changes.progress else "0",
                 going.kind,
-                self._retention_ms if going.kind == "end" else going.due_in_ms + WATCH_MS,
-                going.wake_ms,
-                "1" if going.timed else "0",
-                secrets.token_hex(6) if going.message else "",
-                going.reason,
-                self._capped(lease, going.not_before_ms),
-                lease.header.trace,
-                wire.letter_text(going.letter) if going.letter else "",
-                dead.MOST,
-                *keep,
-                *follow,
+                *wire.parts(keep, follow),
+                *([] if short else self._ending(lease, going)),
             ],
             barrier=must_last(kept, going),
         )
         return _committed(reply, first, second)
+
+    def _beside(self, pp: str, tenant: str) -> list[str]:
+        """What a commit needs to move a status, to send a command or to end a segment."""
+        return [
+            keys.due(pp),
+            keys.outbox_times(pp),
+            keys.outbox_entries(pp),
+            keys.tally(pp, tenant),
+            keys.waiting(pp, tenant),
+            keys.retire(pp),
+            keys.dead_times(pp, tenant),
+            keys.dead_letters(pp, tenant),
+        ]
+
+    def _ending(self, lease: Lease, going: Going) -> list[Word]:
+        """How a segment ends; what goes on needs none of it."""
+        if going.kind in _SHORT:
+            return []
+        if going.kind == "end":
+            return [self._retention_ms]
+        return [
+            going.due_in_ms + WATCH_MS,
+            going.wake_ms,
+            "1" if going.timed else "0",
+            secrets.token_hex(6) if going.message else "",
+            going.reason,
+            self._capped(lease, going.not_before_ms),
+            lease.header.trace,
+            wire.letter_text(going.letter) if going.letter else "",
+            dead.MOST,
+        ]
 
     def _capped(self, lease: Lease, not_before_ms: int) -> int:
         """No later than QStash takes; the rest of the wait is chained when that message comes."""
@@ -314,7 +350,10 @@ class RedisStore(Commanding):
     async def load_order(self, execution: str, cells: Sequence[int]) -> dict[int, int]:
         """See the port."""
         values = await self._fields(execution, [f"c:{cell}" for cell in cells])
-        return {cell: int(value) for cell, value in zip(cells, values, strict=True) if value is not None}
+        found = {cell: int(value) for cell, value in zip(cells, values, strict=True) if value is not None}
+        brief = [cell for cell in cells if cell not in found]
+        texts = await self._fields(execution, [f"r:{cell}" for cell in brief])
+        return found | {cell: wire.result(text).ended_ms for cell, text in zip(brief, texts, strict=True) if text is not None}
 
     async def _fields(self, execution: str, names: Sequence[str]) -> list[bytes | None]:
         if not names:
@@ -585,7 +624,7 @@ class RedisStore(Commanding):
         """See the port."""
         pp = keys.partition_of(execution)
         apart = wire.Apart(execution, self._large_bytes, 10)
-        written = wire.written(changes, (), apart)
+        written = wire.parts(wire.written(changes, (), apart), wire.NOTHING)
         reply = await self._run(
             "reopen",
             [

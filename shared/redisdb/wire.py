@@ -1,6 +1,7 @@
 """Between the machine's shapes and the flat strings that scripts take and give."""
 
 import hashlib
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -14,6 +15,7 @@ from shared.machine.status import TERMINAL, Cell, Phase
 from shared.ports import MESSAGE, Entry, Going, Letter, Refusal, Refused, Words
 from shared.quota import Account, Allowance
 from shared.redisdb import keys
+from shared.redisdb.line import Word
 
 log = get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -27,6 +29,10 @@ _letter = msgspec.json.Decoder(Letter)
 _refusal = msgspec.json.Decoder(Refusal)
 _words = msgspec.json.Decoder(Words)
 _anything = msgspec.json.Decoder()
+_MANY: Final = 255
+_LONG: Final = struct.Struct(">B12I").pack
+BRIEF_BYTES: Final = 512
+"""Of a result longer than this the record also has the time at which it was there, so that nobody loads it for that alone."""
 REFUSAL_MOST: Final = 300
 """Characters of what one channel said."""
 
@@ -59,7 +65,7 @@ class Apart:
         self._limit = limit
         self._before = before
 
-    def field(self, cell: int, result: Result) -> tuple[bytes, list[str | bytes | int]]:
+    def field(self, cell: int, result: Result) -> tuple[bytes, list[Word]]:
         """The record's field, and what write.lua is told of an output that is stored apart."""
         text, apart = stored(result, self._limit)
         if apart is None:
@@ -67,13 +73,13 @@ class Apart:
         self.keys.append(keys.large_value(self._execution, cell))
         return text, [self._before + len(self.keys), cell, apart]
 
-    def log(self, cell: int, texts: Sequence[bytes]) -> list[str | bytes | int]:
+    def log(self, cell: int, texts: Sequence[bytes]) -> list[Word]:
         """What write.lua is told of what a cell's calls have logged."""
         self.keys.append(keys.step_log(self._execution, cell))
         number = self._before + len(self.keys)
         return [part for text in texts for part in (number, f"log:{cell}", text)]
 
-    def plan(self, text: bytes) -> list[str | bytes | int]:
+    def plan(self, text: bytes) -> list[Word]:
         """What write.lua is told of a plan that takes the place of none, or of the version before."""
         self.keys.append(keys.plan(self._execution))
         return [self._before + len(self.keys), "plan", text]
@@ -160,9 +166,59 @@ def going_fields(going: Going) -> dict[str, str]:
     return fields
 
 
-def followed(going: Going, commands: Sequence[Entry], apart: Apart) -> list[str | bytes | int]:
+class Written(NamedTuple):
+    """Changes as write.lua reads them, flat: pairs of fields, runs of cells, lines, commands, and what is stored apart."""
+
+    once: list[Word]
+    """Fields that are written once, with their values."""
+    over: list[Word]
+    runs: list[Word]
+    lines: list[Word]
+    commands: list[Word]
+    texts: list[Word]
+
+
+NOTHING: Final = Written([], [], [], [], [], [])
+
+
+def parts(kept: Written, other: Written) -> list[Word]:
+    """Both parts of a commit, as write.lua reads them."""
+    numbers = (
+        len(kept.once) // 2,
+        len(other.once) // 2,
+        len(kept.over) // 2,
+        len(other.over) // 2,
+        len(kept.runs) // 2,
+        len(other.runs) // 2,
+        len(kept.lines),
+        len(other.lines),
+        len(kept.commands) // 2,
+        len(other.commands) // 2,
+        len(kept.texts) // 3,
+        len(other.texts) // 3,
+    )
+    return [
+        bytes(numbers) if max(numbers) < _MANY else _LONG(_MANY, *numbers),
+        *kept.once,
+        *kept.over,
+        *other.once,
+        *other.over,
+        *kept.runs,
+        *other.runs,
+        *kept.lines,
+        *other.lines,
+        *kept.commands,
+        *other.commands,
+        *kept.texts,
+        *other.texts,
+    ]
+
+
+def followed(going: Going, commands: Sequence[Entry], apart: Apart) -> Written:
     """A continuation as write.lua reads it."""
     found, adopted = going.changes, going.adopted
+    if going.kind == "none":
+        return NOTHING
     if adopted is None:
         return written(found, commands, apart, beside=going_fields(going))
     cells = {number: Cell(letter) for number, letter in enumerate(adopted.cells)}
@@ -177,13 +233,13 @@ def written(
     *,
     beside: Mapping[str, str] | None = None,
     plan: bytes = b"",
-) -> list[str | bytes | int]:
+) -> Written:
     """Changes as write.lua reads them; `commands` are theirs as entries; `apart` takes their large outputs and a `plan`.
 
     `beside`: more fields of the record.
     """
     fields = (dict(header_fields(changes.header)) if changes.header else {}) | dict(beside or {})
-    over: list[str | bytes | int] = [part for pair in fields.items() for part in pair]
+    over: list[Word] = [part for pair in fields.items() for part in pair]
     over += [part for cell, intent in changes.intents.items() for part in (f"i:{cell}", _encode(intent))]
     over += [part for cell, fault in changes.faults.items() for part in (f"f:{cell}", _encode(fault))]
     over += [part for cell, hold in changes.holds.items() for part in (f"w:{cell}", _encode(hold))]
@@ -191,35 +247,24 @@ def written(
         over += ("notes", _encode(changes.notes))
     if changes.output is not None:
         over += ("output", _encode(changes.output))
-    once: list[str | bytes | int] = []
-    large: list[str | bytes | int] = apart.plan(plan) if apart and plan else []
+    once: list[Word] = []
+    texts: list[Word] = apart.plan(plan) if apart and plan else []
     for cell, result in changes.results.items():
         text, told = apart.field(cell, result) if apart else (_encode(result), [])
-        once += (f"r:{cell}", text, f"c:{cell}", result.ended_ms)
-        large += told
+        once += (f"r:{cell}", text)
+        if len(text) > BRIEF_BYTES:
+            once += (f"c:{cell}", result.ended_ms)
+        texts += told
     if apart:
-        large += [part for cell, texts in changes.logs.items() for part in apart.log(cell, texts)]
-    cells: list[str | bytes | int] = [part for run in _runs(changes.cells) for part in run]
-    lines: list[str | bytes | int] = [_encode(line) for line in changes.history]
-    queued = queue_texts(commands)
-    return [
-        len(over) // 2,
-        *over,
-        len(once) // 2,
-        *once,
-        len(cells) // 2,
-        *cells,
-        len(lines),
-        *lines,
-        *queued,
-        len(large) // 3,
-        *large,
-    ]
+        texts += [part for cell, logged in changes.logs.items() for part in apart.log(cell, logged)]
+    runs: list[Word] = [part for run in _runs(changes.cells) for part in run]
+    lines: list[Word] = [_encode(line) for line in changes.history]
+    return Written(once, over, runs, lines, queue_texts(commands), texts)
 
 
-def queue_texts(entries: Sequence[Entry]) -> list[str | bytes | int]:
-    """Commands as the scripts read them: n, (id, text)*n."""
-    return [len(entries), *(part for entry in entries for part in (entry.id, _encode(entry)))]
+def queue_texts(entries: Sequence[Entry]) -> list[Word]:
+    """Commands as the scripts read them: (id, text) each."""
+    return [part for entry in entries for part in (entry.id, _encode(entry))]
 
 
 def queue_entries(header: Header, commands: Sequence[Command]) -> tuple[Entry, ...]:
@@ -261,9 +306,27 @@ def pairs(flat: Sequence[Any]) -> Iterable[tuple[str, bytes]]:
         yield (name.decode() if isinstance(name, bytes) else str(name)), flat[number + 1]
 
 
-def header_from(flat: Sequence[Any]) -> Header:
+HEADER: Final = (
+    "id",
+    "tenant",
+    "plan",
+    "status",
+    "phase",
+    "reason",
+    "cause",
+    "segment",
+    "created_ms",
+    "deadline_ms",
+    "stalled",
+    "trace",
+)
+"""What acquire.lua answers as the header; the notes are behind it."""
+
+
+def header_from(values: Sequence[Any]) -> Header:
     """The header in acquire's reply."""
-    return header({name: value.decode() for name, value in pairs(flat) if name != "notes"})
+    found = {name: value for name, value in zip(HEADER, values, strict=False) if value is not None}
+    return header({name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()})
 
 
 class Busy(NamedTuple):
@@ -289,9 +352,14 @@ def busy(flat: Sequence[Any]) -> Busy:
     return found
 
 
-def notes_from(flat: Sequence[Any]) -> Notes:
-    """The notes among the header's fields in acquire's reply."""
-    return next((_notes.decode(value) for name, value in pairs(flat) if name == "notes"), Notes())
+def notes_from(values: Sequence[Any]) -> Notes:
+    """The notes behind the header in acquire's reply."""
+    return Notes() if values[-1] is None else _notes.decode(values[-1])
+
+
+def text(value: str) -> bytes:
+    """A text as it stands in JSON."""
+    return _encode(value)
 
 
 def notes_text(notes: Notes) -> dict[str, str]:
@@ -302,7 +370,8 @@ def notes_text(notes: Notes) -> dict[str, str]:
 def given(results: dict[int, Result]) -> dict[str, str]:
     """The fields of results that an execution begins with."""
     texts = {f"r:{cell}": _encode(result).decode() for cell, result in results.items()}
-    return texts | {f"c:{cell}": str(result.ended_ms) for cell, result in results.items()}
+    long = {cell: result for cell, result in results.items() if len(texts[f"r:{cell}"]) > BRIEF_BYTES}
+    return texts | {f"c:{cell}": str(result.ended_ms) for cell, result in long.items()}
 
 
 def outputs(flat: Sequence[Any]) -> dict[int, object]:

@@ -1,9 +1,12 @@
 """commit.lua: OK 0, FLAGS 1, LOST 2, ALREADY 3 (with the first answer's code behind it)."""
 
+import struct
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
+from redis.asyncio import Redis
 
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Header
@@ -28,10 +31,10 @@ from tests.support.executions import (
     starts,
     suspends,
 )
-from tests.support.stores import Twice, everything
+from tests.support.stores import Recording, Twice, everything
 
 
-async def fields(store: Twice, *names: str) -> list[Any]:
+async def fields(store: Recording, *names: str) -> list[Any]:
     """Fields of the record."""
     redis: Any = store.redis
     found: list[Any] = await redis.hmget(keys.record(EXE), list(names))
@@ -215,3 +218,94 @@ async def test_one_commit_writes_everything_of_its_two_parts(store: Twice) -> No
     lines = [line[b"l"] for line in found[keys.history(EXE)][2:]]
     assert lines == [b'{"event":"one"}', b'{"event":"two"}', b'{"event":"three"}']
     assert found[keys.record(EXE)][b"status"] == Status.EXECUTING.value.encode()
+
+
+class TheLongWay(Twice):
+    """Says how many there are of everything in four bytes each, as a commit of hundreds does: those never go the short way."""
+
+    async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
+        if name in {"begin", "commit"}:
+            args = [*args[:5], struct.pack(">B12I", 255, *args[5]), *args[6:]]
+        return await super()._run(name, names, args, barrier=barrier, timed=timed)
+
+
+SHORT: dict[str, Changes] = {
+    "nothing": NOTHING,
+    "a result": done(0),
+    "a long result": done(0, "x" * 2_000),
+    "a result, and its neighbour is ready": msgspec.structs.replace(done(0), cells={0: Cell.DONE, 1: Cell.READY}),
+    "a result behind what goes on": done(2),
+    "a result far away": done(5),
+    "two results": msgspec.structs.replace(done(0), results=done(0).results | done(1).results),
+    "no result, no line": Changes(cells={3: Cell.BACKOFF}),
+    "seen": Changes(seen=1, progress=True),
+    "cells with gaps": Changes(cells={0: Cell.DONE, 4: Cell.LEFT}),
+}
+
+
+async def what_is_left(store: Twice, kept: Changes, kind: str) -> tuple[Any, Any]:
+    """What the second commit of a lease leaves behind and answers, and all that is stored."""
+    await store.redis.flushall()
+    await created(store)
+    if kept.seen:
+        await signalled(store)
+    lease = await leased(store)
+    await store.begin(lease, ver=lease.ver, seen=0, kept=intends(0), going=NONE)
+    going = starts(1) if kind == "intents" else NONE
+    await store.commit(lease, ver=lease.ver + 1, seen=kept.seen, kept=kept, going=going)
+    stored = await everything(store.redis)
+    for entries in (keys.outbox_times(PP), keys.outbox_entries(PP)):  # of create: they have its nonce
+        stored.pop(entries)
+    stored[keys.record(EXE)].pop(b"queued")
+    return store.last.reply, stored
+
+
+@pytest.mark.parametrize("kind", ["none", "intents"])
+@pytest.mark.parametrize("what", SHORT)
+async def test_the_short_way_stores_what_the_long_way_does(redis: Redis, what: str, kind: str) -> None:
+    """Field by field, line by line, cell by cell; and answers alike."""
+    ways = [way(redis, retention_ms=RETENTION_MS, now_ms=NOW) for way in (Twice, TheLongWay)]
+    short, long = [await what_is_left(way, SHORT[what], kind) for way in ways]
+    assert short == long
+
+
+async def test_a_result_that_is_there_stays_whichever_way_a_commit_goes(once: Recording) -> None:
+    """The short way gives way to the long one."""
+    await created(once)
+    lease = await leased(once)
+    await once.commit(lease, ver=lease.ver, seen=0, kept=done(0, "first"), going=starts(1))
+    await once.commit(lease, ver=lease.ver + 1, seen=0, kept=done(0, "second"), going=starts(2))
+    assert await once.load_results(EXE, [0]) == {0: "first"}
+    found = await everything(once.redis)
+    assert found[keys.cells(EXE)] == b"dii..."
+    assert found[keys.record(EXE)][b"ver"] == str(lease.ver + 2).encode()
+
+
+async def test_a_commit_of_hundreds_is_counted_in_more_than_a_byte(store: Twice) -> None:
+    """Lines, fields and runs beyond 255 of each."""
+    await created(store, cells="r" * 1_200)
+    lease = await leased(store)
+    cells = range(0, 1_200, 2)
+    kept = Changes(
+        cells=dict.fromkeys(cells, Cell.DONE),
+        results={cell: done(0).results[0] for cell in cells},
+        history=[Line(event=f"line.{number}") for number in range(300)],
+    )
+    await store.commit(lease, ver=lease.ver, seen=0, kept=kept, going=starts(1))
+    found = await everything(store.redis)
+    assert found[keys.cells(EXE)][:4] == b"didr"
+    assert len(found[keys.history(EXE)]) == 302
+    assert len(await store.load_results(EXE, cells)) == 600
+
+
+async def test_the_servers_clock_stands_in_the_record_behind_a_commit(redis: Redis) -> None:
+    """Whichever way it went, and whether or not it wrote a line."""
+    store = Recording(redis, retention_ms=RETENTION_MS, now_ms=NOW)
+    store.now_ms = None
+    await created(store)
+    lease = await leased(store)
+    for number, kept in enumerate([done(0), Changes(progress=True), Changes(header=lease.header)]):
+        before = await store.now()
+        await store.commit(lease, ver=lease.ver + number, seen=0, kept=kept, going=NONE)
+        (updated,) = await fields(store, "updated_ms")
+        assert before <= int(updated) <= await store.now()

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
-from shared.machine.decision import Changes
+from shared.machine.decision import Changes, Line
 from shared.machine.status import Cell
 from shared.redisdb import keys, wire
+from shared.redisdb.line import Word
 from tests.support.executions import EXE, NONE, NOTHING, created, done, intends, leased, leaves, starts
 from tests.support.stores import Recording
 
@@ -71,6 +73,23 @@ async def test_one_step_costs_the_same_in_a_plan_of_ten_and_of_ten_thousand(once
     assert sum(counts.values()) < 70, counts
 
 
+async def test_a_commit_that_goes_on_is_seven_commands_to_the_server(once: Recording) -> None:
+    """One to read, one for all fields, one for neighbouring cells, a line each, and whether somebody follows."""
+    await created(once)
+    lease = await leased(once)
+    await once.begin(lease, ver=lease.ver, seen=0, kept=NOTHING, going=starts(0))
+    await once.commit(lease, ver=lease.ver + 1, seen=0, kept=done(0), going=starts(1))
+    kept = msgspec.structs.replace(done(1), cells={1: Cell.DONE, 2: Cell.READY})
+    going = msgspec.structs.replace(
+        starts(2), changes=msgspec.structs.replace(intends(2), history=[Line(event="step.intended")])
+    )
+    since = await server_commands(once)
+    await once.commit(lease, ver=lease.ver + 2, seen=0, kept=kept, going=going)
+    counts = await server_commands(once, since)
+    assert counts == {"evalsha": 1, "hmget": 1, "hset": 1, "setrange": 1, "xadd": 2, "exists": 1}
+    assert sum(len(name) for name in once.last.keys) < 5 * 64
+
+
 async def test_what_is_done_is_not_loaded(once: Recording) -> None:
     """A lease in the middle of a large plan brings its busy steps only."""
     await created(once, cells="r" * LARGE + "." * LARGE)
@@ -111,5 +130,5 @@ async def test_a_fan_out_of_ten_thousand_is_one_write_to_the_cells(once: Recordi
 )
 def test_cells_are_written_in_runs(cells: dict[int, Cell], runs: list[tuple[int, str]]) -> None:
     """A gap ends one and begins the next."""
-    flat = [part for run in runs for part in run]
-    assert wire.written(Changes(cells=cells)) == [0, 0, len(runs), *flat, 0, 0, 0]
+    flat: list[Word] = [part for run in runs for part in run]
+    assert wire.written(Changes(cells=cells)) == wire.NOTHING._replace(runs=flat)

@@ -1,36 +1,30 @@
 -- Take the lease of an execution and load what its next segment needs: never the whole record.
 -- KEYS: 1 record  2 cells  3 due  4 inbox  5 history  6 outbox times  7 outbox entries  8 news
 -- ARGV: 1 now  2 execution id  3 owner (random, behind its place)  4 lease ms  5 segment of the message (-1 = whichever is current)
---       6 terminal statuses (comma before and after each)  7 what woke it  8 nonce  9 longest delay of a message, ms
+--       6 terminal statuses (comma before and after each)  7 what woke it (JSON)  8 nonce  9 longest delay of a message, ms
 --       10 ms until one that rests is looked at
--- Returns: {0 OK, now, fence, ver, lease_until, seen, header (flat), cells, busy (flat: field, value), results (flat),
+-- Returns: {0 OK, now, fence, ver, lease_until, seen, header, cells, busy (flat: field, value), results (flat),
 --           signals (flat: position, text), account {allow, used, held, held_ms, floor, tail}, empty if nobody counts,
 --           1 if somebody watches}
 --   | {1 TERMINAL, status, 1 if somebody watches} | {2 STALE, current segment} | {3 PAUSED} | {4 WAITING} | {5 NOT_DUE, ms left, next message of the wait or ''}
 --   | {6 HELD, ms left} | {7 ABSENT}
 --@include clock
 --@include letters
---@include pay
---@include outbox
 --@include news
--- Whether the holder was an earlier process at our own address, and so is dead (shared/places.py).
-local function outlived(holder, mine)
-  local place, number = string.match(mine, '^(%x+)%.(%d+)%.')
-  local theirs, before = string.match(holder, '^(%x+)%.(%d+)%.')
-  return place ~= nil and place == theirs and tonumber(before) < tonumber(number)
-end
 local x = KEYS[1]
-local r = redis.call('HMGET', x, 'status', 'segment', 'owner', 'lease_until', 'wake_ms', 'inbox', 'seen', 'fence', 'ver',
-  'timed', 'need', 'armed_ms', 'trace', 'watched_ms', 'deadline_ms')
+-- First what is decided by, then what else the header and the account of the reply hold: HEADER and ACCOUNT in wire.py.
+local r = redis.call('HMGET', x, 'status', 'segment', 'owner', 'lease_until', 'wake_ms', 'inbox', 'seen', 'fence', 'ver', 'timed',
+  'need', 'armed_ms', 'trace', 'watched_ms', 'deadline_ms', 'stalled', 'id', 'tenant', 'plan', 'phase', 'reason', 'cause',
+  'created_ms', 'notes', 'allow', 'used', 'held', 'held_ms', 'floor', 'tail')
 if not r[1] then return {7} end
 local now = clock(ARGV[1])
 local status, segment = r[1], tonumber(r[2])
-local watched = tonumber(r[14] or '0') > now and 1 or 0
+local watched = r[14] and tonumber(r[14]) > now and 1 or 0
 local inbox, seen = tonumber(r[6]), tonumber(r[7])
 if string.find(ARGV[6], ',' .. status .. ',', 1, true) then return {1, status, watched} end
 local asked = tonumber(ARGV[5])
 if asked >= 0 and asked < segment then return {2, segment} end
-local lease_until = tonumber(r[4] or '0')
+local lease_until, fence, ver, stalled = tonumber(r[4] or '0'), tonumber(r[8]), tonumber(r[9]), tonumber(r[16] or '0')
 local again = r[3] == ARGV[3] and lease_until > now -- our own acquire, sent twice by the client
 if not again then
   local rests = status == 'PAUSED' or (status == 'AWAITING_CONFIRMATION' and (tonumber(r[15]) == 0 or tonumber(r[15]) > now))
@@ -42,6 +36,8 @@ if not again then
     return {3}
   end
   if status == 'SUSPENDED' and inbox == seen and tonumber(r[5] or '0') > now then
+--@include pay
+--@include outbox
     -- Whatever woke it too early (a hint, a dead letter) lowered its due time: left there, it would be re-sent until the wait ends.
     if lease_until <= now then redis.call('ZADD', KEYS[3], 'XX', 'GT', tonumber(r[5]) + 2000, ARGV[2]) end
     if r[10] ~= '1' then return {4} end
@@ -54,28 +50,21 @@ if not again then
       not_before_ms = at}
     return {5, left, enqueue(x, KEYS[6], KEYS[7], now, message)}
   end
-  if lease_until > now and not outlived(r[3], ARGV[3]) then return {6, lease_until - now} end
-  lease_until = now + tonumber(ARGV[4])
-  r[8] = redis.call('HINCRBY', x, 'fence', 1)
-  r[9] = redis.call('HINCRBY', x, 'ver', 1)
-  redis.call('HINCRBY', x, 'stalled', 1)
-  redis.call('HSET', x, 'owner', ARGV[3], 'lease_until', lease_until)
-  redis.call('ZADD', KEYS[3], lease_until + 500, ARGV[2])
-  local line = redis.call('XADD', KEYS[5], '*', 'l', cjson.encode({event = 'segment.started',
-    detail = {segment = segment, fence = r[8], cause = ARGV[7]}}))
-  news(KEYS[8], ARGV[2], line, line)
-end
-local names = {'id', 'tenant', 'plan', 'status', 'phase', 'reason', 'cause', 'segment', 'created_ms', 'deadline_ms', 'stalled',
-  'trace', 'notes'}
-local values = redis.call('HMGET', x, unpack(names))
-local header = {}
-for i, name in ipairs(names) do
-  if values[i] then
-    header[#header + 1] = name
-    header[#header + 1] = values[i]
+  if lease_until > now then
+    -- Unless the holder was an earlier process at our own address, and so is dead (shared/places.py).
+    local place, number = string.match(ARGV[3], '^(%x+)%.(%d+)%.')
+    local theirs, before = string.match(r[3], '^(%x+)%.(%d+)%.')
+    if not place or place ~= theirs or tonumber(before) >= tonumber(number) then return {6, lease_until - now} end
   end
+  lease_until, fence, ver, stalled = now + tonumber(ARGV[4]), fence + 1, ver + 1, stalled + 1
+  redis.call('HSET', x, 'fence', fence, 'ver', ver, 'stalled', stalled, 'owner', ARGV[3], 'lease_until', lease_until)
+  redis.call('ZADD', KEYS[3], lease_until + 500, ARGV[2])
+  local line = redis.call('XADD', KEYS[5], '*', 'l', '{"event":"segment.started","detail":{"segment":' .. r[2] ..
+    ',"fence":' .. fence .. ',"cause":' .. ARGV[7] .. '}}')
+  news(KEYS[8], x, line, line)
 end
-local account = redis.call('HMGET', x, 'allow', 'used', 'held', 'held_ms', 'floor', 'tail')
+local header = {r[17], r[18], r[19], r[1], r[20], r[21], r[22], r[2], r[23], r[15], stalled, r[13], r[24]}
+local account = r[25] and {r[25], r[26], r[27], r[28], r[29], r[30]} or {}
 local cells = redis.call('GET', KEYS[2])
 local function pick(fields)
   local found = {}
@@ -98,6 +87,8 @@ while at do
   at = string.find(cells, '[ibsuwg]', at + 1)
 end
 local wanted = {}
-for cell in string.gmatch(r[11] or '', '%d+') do wanted[#wanted + 1] = 'r:' .. cell end
-return {0, now, tonumber(r[8]), tonumber(r[9]), lease_until, seen, header, cells, pick(busy), pick(wanted),
-  letters(KEYS[4], seen, inbox), account[1] and account or {}, watched}
+if r[11] then
+  for cell in string.gmatch(r[11], '%d+') do wanted[#wanted + 1] = 'r:' .. cell end
+end
+return {0, now, fence, ver, lease_until, seen, header, cells, pick(busy), pick(wanted), letters(KEYS[4], seen, inbox), account,
+  watched}

@@ -13,8 +13,11 @@
 --@include news
 --@include tally
 local now = clock(ARGV[1])
-local first = queued(KEYS[7], ARGV[2], 0, ARGV[6])
-if first then return {0, first} end -- this very call, sent twice by the client
+local there = redis.call('HMGET', KEYS[1], 'id', 'buried')
+if there[1] then
+  local first = queued(KEYS[7], ARGV[2], 0, ARGV[6])
+  if first then return {0, first} end -- this very call, sent twice by the client
+end
 if ARGV[4] == '1' then
   local known = redis.call('HMGET', KEYS[9], 'hash', 'id')
   if known[1] then
@@ -22,35 +25,38 @@ if ARGV[4] == '1' then
     return {1, known[2]}
   end
 end
-if redis.call('HEXISTS', KEYS[1], 'buried') == 1 then return {3} end
-if redis.call('EXISTS', KEYS[1]) == 1 then return {1, ARGV[2]} end
-local at = 13
-local count = tonumber(ARGV[at])
+if there[2] then return {3} end
+if there[1] then return {1, ARGV[2]} end
+local deadline, count, status, counted = tonumber(ARGV[11]), tonumber(ARGV[13]), nil, false
 local fields = {'created_ms', now, 'updated_ms', now, 'ver', 0, 'fence', 0, 'epoch', 0, 'segment', 0, 'inbox', 0, 'seen', 0,
-  'deadline_ms', tonumber(ARGV[11]) > 0 and now + tonumber(ARGV[11]) or 0}
-for position = at + 1, at + 2 * count do fields[#fields + 1] = ARGV[position] end
-if ARGV[4] == '1' then
-  fields[#fields + 1] = 'idem'
-  fields[#fields + 1] = KEYS[9]
+  'deadline_ms', deadline > 0 and now + deadline or 0}
+local at = 14 + 2 * count
+for position = 14, at - 1, 2 do
+  fields[#fields + 1], fields[#fields + 2] = ARGV[position], ARGV[position + 1]
+  if ARGV[position] == 'status' then status = ARGV[position + 1] end
+  if ARGV[position] == 'allow' then counted = true end
 end
+if ARGV[4] == '1' then
+  fields[#fields + 1], fields[#fields + 2] = 'idem', KEYS[9]
+  redis.call('HSET', KEYS[9], 'hash', ARGV[3], 'id', ARGV[2]) -- purge deletes it with the record
+end
+local rests = ARGV[12] ~= '' and (deadline > 0 and math.min(deadline, tonumber(ARGV[12])) or tonumber(ARGV[12]))
+local id = ARGV[2] .. '-0-' .. ARGV[6]
+if not rests then fields[#fields + 1], fields[#fields + 2] = 'queued', id end
 redis.call('HSET', KEYS[1], unpack(fields))
-tally(KEYS[11], KEYS[12], ARGV[2], now, false, redis.call('HGET', KEYS[1], 'status'))
-at = at + 1 + 2 * count
+redis.call('MSET', KEYS[2], ARGV[9], KEYS[3], ARGV[8])
+tally(KEYS[11], KEYS[12], ARGV[2], now, false, status)
 count = tonumber(ARGV[at])
 local begin, latest
 for position = at + 1, at + count do
   latest = redis.call('XADD', KEYS[4], '*', 'l', ARGV[position])
   begin = begin or latest
 end
-news(KEYS[10], ARGV[2], begin, latest)
-put_commands(KEYS[6], KEYS[7], now, at + 1 + count)
-redis.call('SET', KEYS[2], ARGV[9])
-redis.call('SET', KEYS[3], ARGV[8])
-local deadline = tonumber(ARGV[11])
-local rests = ARGV[12] ~= '' and (deadline > 0 and math.min(deadline, tonumber(ARGV[12])) or tonumber(ARGV[12]))
+news(KEYS[10], KEYS[1], begin, latest)
+at = at + 1 + count
+put_commands(KEYS[6], KEYS[7], now, at + 1, at + 2 * tonumber(ARGV[at]))
 redis.call('ZADD', KEYS[5], now + (rests or tonumber(ARGV[5])), ARGV[2])
 redis.call('ZADD', KEYS[8], 0, ARGV[7])
-if ARGV[4] == '1' then redis.call('HSET', KEYS[9], 'hash', ARGV[3], 'id', ARGV[2]) end -- purge deletes it with the record
 if rests then return {0, ''} end
-local message = {execution = ARGV[2], segment = 0, nonce = ARGV[6], reason = 'created', trace = ARGV[10]}
-return {0, enqueue(KEYS[1], KEYS[6], KEYS[7], now, message)}
+local message = {execution = ARGV[2], segment = 0, reason = 'created', trace = ARGV[10], cost = counted and pay(KEYS[1], now, 0) or nil}
+return {0, queue(KEYS[6], KEYS[7], now, id, message)}

@@ -13,7 +13,7 @@ if string.find(ARGV[5], ',' .. r[2] .. ',', 1, true) then return {1} end
 local now = clock(ARGV[1])
 if bury(KEYS[4], KEYS[5], now, ARGV[7], ARGV[8]) then
   local line = redis.call('XADD', KEYS[3], '*', 'l', ARGV[6])
-  news(KEYS[6], ARGV[2], line, line)
+  news(KEYS[6], KEYS[1], line, line)
 end
 redis.call('ZADD', KEYS[2], 'LT', now + tonumber(ARGV[4]), ARGV[2])
 return {0, tonumber(r[3])}

@@ -1,26 +1,31 @@
 -- Leave a terminal status, on a person's word: never by a wake-up. Kills the writes of whoever may still hold the record.
 -- The deadline of the whole goes too: a person has taken over, and a plan that timed out would time out again at once.
 -- KEYS: 1 record  2 cells  3 history  4 due  5 outbox times  6 outbox entries  7 retire  8 news  9 tally  10 waiting
---       11... outputs that are stored apart (see write.lua)
+--       11... texts that are stored apart (see apart.lua)
 -- ARGV: 1 now  2 execution id  3 tenant  4 ver that the person saw  5 statuses it may be in (commas around)  6 base ms  7 nonce
---       8... one written-out set of changes (see write.lua)
+--       8... the changes, with an empty part behind them (see write.lua)
 -- Returns: {0 OK, entry, ver} | {1 ILLEGAL, status} | {2 CONFLICT, ver} | {3 ABSENT}
 --@include clock
 --@include pay
 --@include outbox
 --@include log
+local PARTS = 8
 --@include write
+--@include apart
 --@include news
 --@include tally
-local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'ver', 'segment', 'trace', 'used', 'held')
+local r, there = read(KEYS[1], {'tenant', 'status', 'ver', 'segment', 'trace', 'used', 'held'})
 if r[1] ~= ARGV[3] then return {3} end
 local first = queued(KEYS[6], ARGV[2], r[4], ARGV[7])
 if first then return {0, first, tonumber(r[3])} end -- this very call, sent twice by the client
 if r[3] ~= ARGV[4] then return {2, tonumber(r[3])} end
 if not string.find(ARGV[5], ',' .. r[2] .. ',', 1, true) then return {1, r[2]} end
 local now = clock(ARGV[1])
-local _, line, latest, status = write(KEYS[1], KEYS[2], KEYS[3], KEYS[5], KEYS[6], now, 8)
-news(KEYS[8], ARGV[2], line, latest)
+local fields = {}
+local at, line, latest, status = write(KEYS[2], KEYS[3], true, fields, there)
+put(KEYS[1], fields)
+write_apart(KEYS[1], KEYS[5], KEYS[6], now, at, true)
+news(KEYS[8], KEYS[1], line, latest)
 if status then tally(KEYS[9], KEYS[10], ARGV[2], now, r[2], status) end
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 redis.call('HINCRBY', KEYS[1], 'epoch', 1)

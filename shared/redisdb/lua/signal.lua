@@ -22,7 +22,7 @@ redis.call('HSET', KEYS[2], position, text, 'id:' .. ARGV[4], position)
 redis.call('HSET', KEYS[1], 'inbox', position, 'inbox_bytes', bytes)
 local line = redis.call('XADD', KEYS[3], '*', 'l',
   cjson.encode({event = 'signal.received', detail = {kind = ARGV[5], position = position}}))
-news(KEYS[7], ARGV[2], line, line)
+news(KEYS[7], KEYS[1], line, line)
 if tonumber(r[4] or '0') > now then
   return {0, ''}
 end

@@ -7,26 +7,35 @@ local function tally(counts, waiting, id, now, from, to)
   -- Not outside: a script's tables are made whenever it runs, and most commits move no status.
   local RESTING = {SUSPENDED = true, PAUSED = true, AWAITING_CONFIRMATION = true}
   local ENDS = {COMPLETED = 0, REJECTED = 0, CANCELLED = 0, FAILED = 1, TIMED_OUT = 1, COMPENSATED = 1, COMPENSATION_FAILED = 1}
-  if from and redis.call('HINCRBY', counts, from, -1) <= 0 then redis.call('HDEL', counts, from) end
-  if to then redis.call('HINCRBY', counts, to, 1) end
+  local failed, at, sets = ENDS[to], math.floor(now / 60000), {}
+  local field = 'm' .. at % 32
+  local known = redis.call('HMGET', counts, from or '', to or '', field)
+  if from then
+    local left = tonumber(known[1] or '0') - 1
+    if left > 0 then
+      sets[1], sets[2] = from, left
+    else
+      redis.call('HDEL', counts, from)
+    end
+  end
+  if to then sets[#sets + 1], sets[#sets + 2] = to, tonumber(known[2] or '0') + 1 end
+  if failed or not from then
+    local minute, begun, ended, bad = string.match(known[3] or '', '(%d+):(%d+):(%d+):(%d+)')
+    if tonumber(minute) ~= at then begun, ended, bad = 0, 0, 0 end
+    sets[#sets + 1] = field
+    sets[#sets + 1] = string.format('%d:%d:%d:%d', at, begun + (from and 0 or 1), ended + (failed and 1 or 0), bad + (failed or 0))
+  end
+  if not to then
+    local all = redis.call('HGETALL', counts)
+    for i = 1, #all, 2 do
+      local minute = string.match(all[i], '^m') and string.match(all[i + 1], '^%d+')
+      if minute and tonumber(minute) <= at - 32 then redis.call('HDEL', counts, all[i]) end
+    end
+  end
+  if #sets > 0 then redis.call('HSET', counts, unpack(sets)) end
   if RESTING[to] and not RESTING[from] then
     redis.call('ZADD', waiting, now, id)
   elseif RESTING[from] and not RESTING[to] then
     redis.call('ZREM', waiting, id)
   end
-  local failed = ENDS[to]
-  local at = math.floor(now / 60000)
-  if not to then
-    local known = redis.call('HGETALL', counts)
-    for i = 1, #known, 2 do
-      local minute = string.match(known[i], '^m') and string.match(known[i + 1], '^%d+')
-      if minute and tonumber(minute) <= at - 32 then redis.call('HDEL', counts, known[i]) end
-    end
-  end
-  if from and not failed then return end
-  local field = 'm' .. at % 32
-  local minute, begun, ended, bad = string.match(redis.call('HGET', counts, field) or '', '(%d+):(%d+):(%d+):(%d+)')
-  if tonumber(minute) ~= at then begun, ended, bad = 0, 0, 0 end
-  redis.call('HSET', counts, field, string.format('%d:%d:%d:%d', at, begun + (from and 0 or 1), ended + (failed and 1 or 0),
-    bad + (failed or 0)))
 end
