@@ -44,14 +44,18 @@ from shared.machine.plan import Blueprint, PlanDraft
 from shared.machine.state import Header
 from shared.machine.status import Status
 from shared.ports import Birth, Created
+from shared.quota import Allowance, Limits
 from shared.redisdb.client import Client
 from shared.redisdb.connect import connect
 from shared.redisdb.line import Line
+from shared.redisdb.quota import RedisLedger
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Sender
 
 AT_ONCE: Final = 32
 """Commands under way at once, while playing and while sending again."""
+ALLOWANCE: Final = Allowance(units=20, floor=3, tail=4)
+NO_LIMITS: Final = Limits(day=0, month=0, concurrent=10**9, offset_ms=0)
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -101,6 +105,9 @@ async def record(url: str, executions: int, steps: int) -> list[bytes]:
         store = RedisStore(redis, retention_ms=86_400_000)
         for script in store._scripts.values():  # noqa: SLF001 - a server that knows none answers each with an error first
             await line.ask("SCRIPT", "LOAD", script.text)
+        ledger = RedisLedger(redis)
+        for script in ledger._scripts.values():  # noqa: SLF001 - likewise
+            await line.ask("SCRIPT", "LOAD", script.text)
         acks = Acks(store)
         interpreter = Interpreter(
             store=store, sender=Sender(Taken(), acks), tools=Counting(), clock=SystemClock(), limits=LIMITS
@@ -109,18 +116,20 @@ async def record(url: str, executions: int, steps: int) -> list[bytes]:
 
         async def one(number: int) -> None:
             async with gate:
-                execution = await _create(store, acks, f"run-{number}", steps)
+                execution = await _create(store, ledger, acks, f"run-{number}", steps)
                 answer = await interpreter.run(
                     Delivery(execution=execution, segment=0, reason="created"), started_ms=SystemClock().monotonic_ms()
                 )
                 assert answer.result == Status.COMPLETED, answer
+                if account := await store.account(execution):
+                    await ledger.settle(execution, account, 0)
 
         await asyncio.gather(*map(one, range(executions)))
         await acks.close()
         return line.commands
 
 
-async def _create(store: RedisStore, acks: Acks, run: str, steps: int) -> str:
+async def _create(store: RedisStore, ledger: RedisLedger, acks: Acks, run: str, steps: int) -> str:
     draft = msgspec.convert(chain(run, steps), PlanDraft)
     most = PlanLimits(steps=1_000, argument_bytes=65_536, step_ms=8_000)
     plan = plans.encode(accept(draft, contracts=CONTRACTS, check_args=lambda *_: iter(()), limits=most))
@@ -128,7 +137,9 @@ async def _create(store: RedisStore, acks: Acks, run: str, steps: int) -> str:
     header = Header(
         id=new_execution_id(), tenant="bench", plan=blueprint.hash, status=Status.PLANNED, trace=secrets.token_hex(16)
     )
-    made = await store.create(Birth(header=header, plan=plan, cells=blueprint.first_cells(), fields={}, request_hash=""))
+    await ledger.admit(header.tenant, header.id, ALLOWANCE.units, NO_LIMITS)
+    birth = Birth(header=header, plan=plan, cells=blueprint.first_cells(), fields={}, request_hash="", allowance=ALLOWANCE)
+    made = await store.create(birth)
     assert isinstance(made, Created)
     assert made.entry is not None
     acks.add(made.entry, f"msg_{secrets.token_hex(12)}")

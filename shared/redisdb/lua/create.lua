@@ -27,25 +27,37 @@ if ARGV[4] == '1' then
 end
 if there[2] then return {3} end
 if there[1] then return {1, ARGV[2]} end
-local deadline, count, status, counted = tonumber(ARGV[11]), tonumber(ARGV[13]), nil, false
+local deadline, count, given = tonumber(ARGV[11]), tonumber(ARGV[13]), {}
 local fields = {'created_ms', now, 'updated_ms', now, 'ver', 0, 'fence', 0, 'epoch', 0, 'segment', 0, 'inbox', 0, 'seen', 0,
   'deadline_ms', deadline > 0 and now + deadline or 0}
 local at = 14 + 2 * count
 for position = 14, at - 1, 2 do
   fields[#fields + 1], fields[#fields + 2] = ARGV[position], ARGV[position + 1]
-  if ARGV[position] == 'status' then status = ARGV[position + 1] end
-  if ARGV[position] == 'allow' then counted = true end
+  given[ARGV[position]] = ARGV[position + 1]
 end
 if ARGV[4] == '1' then
   fields[#fields + 1], fields[#fields + 2] = 'idem', KEYS[9]
   redis.call('HSET', KEYS[9], 'hash', ARGV[3], 'id', ARGV[2]) -- purge deletes it with the record
 end
 local rests = ARGV[12] ~= '' and (deadline > 0 and math.min(deadline, tonumber(ARGV[12])) or tonumber(ARGV[12]))
-local id = ARGV[2] .. '-0-' .. ARGV[6]
-if not rests then fields[#fields + 1], fields[#fields + 2] = 'queued', id end
+local id, cost = ARGV[2] .. '-0-' .. ARGV[6], nil
+if not rests then
+  local function field(name, value) fields[#fields + 1], fields[#fields + 2] = name, value end
+  field('queued', id)
+  if given.allow then -- as pay would, but nothing has been used
+    local held, held_ms
+    cost, held, held_ms = price(tonumber(given.allow), 0, 0, 0, tonumber(given.floor), tonumber(given.tail), now, 0,
+      given.phase == 'undo')
+    if cost > 0 then
+      field('used', 1)
+      field('held', held)
+      field('held_ms', held_ms)
+    end
+  end
+end
 redis.call('HSET', KEYS[1], unpack(fields))
 redis.call('MSET', KEYS[2], ARGV[9], KEYS[3], ARGV[8])
-tally(KEYS[11], KEYS[12], ARGV[2], now, false, status)
+tally(KEYS[11], KEYS[12], ARGV[2], now, false, given.status)
 count = tonumber(ARGV[at])
 local begin, latest
 for position = at + 1, at + count do
@@ -58,5 +70,5 @@ put_commands(KEYS[6], KEYS[7], now, at + 1, at + 2 * tonumber(ARGV[at]))
 redis.call('ZADD', KEYS[5], now + (rests or tonumber(ARGV[5])), ARGV[2])
 redis.call('ZADD', KEYS[8], 0, ARGV[7])
 if rests then return {0, ''} end
-local message = {execution = ARGV[2], segment = 0, reason = 'created', trace = ARGV[10], cost = counted and pay(KEYS[1], now, 0) or nil}
+local message = {execution = ARGV[2], segment = 0, reason = 'created', trace = ARGV[10], cost = cost}
 return {0, queue(KEYS[6], KEYS[7], now, id, message)}

@@ -26,10 +26,10 @@ if ARGV[4] == 'live' then
   return answer(0, now)
 end
 one.granted, one.asked = math.min(one.granted, one.charged + held), 0
-put(id, one)
 if one.granted == one.charged then
   put(id, nil)
 else
+  put(id, one)
   redis.call('ZREM', looks, id)
   redis.call('ZADD', tails, 'NX', math.max(now, tonumber(ARGV[8])) + tonumber(ARGV[9]), id)
 end
