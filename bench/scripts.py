@@ -18,7 +18,7 @@ import statistics
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,7 +47,7 @@ from shared.ports import Birth, Created
 from shared.quota import Allowance, Limits
 from shared.redisdb.client import Client
 from shared.redisdb.connect import connect
-from shared.redisdb.line import Line
+from shared.redisdb.line import Line, Word
 from shared.redisdb.quota import RedisLedger
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Sender
@@ -72,9 +72,21 @@ class Recorder(Line):
 
     commands: list[bytes]
 
-    async def _ask(self, packed: bytes, many: int) -> Any:
-        self.commands.append(packed)
-        return await super()._ask(packed, many)
+    async def ask(self, *words: Word) -> Any:
+        """See Line."""
+        self.commands.append(_packed(words))
+        return await super().ask(*words)
+
+    async def ask_all(self, commands: Iterable[Sequence[Word]]) -> list[Any]:
+        """See Line."""
+        several = list(commands)
+        self.commands += map(_packed, several)
+        return await super().ask_all(several)
+
+
+def _packed(words: Sequence[Word]) -> bytes:
+    found: bytes = hiredis.pack_command(tuple(words))  # type: ignore[arg-type] # its stubs take a tuple of one
+    return found
 
 
 def chain(run: str, steps: int) -> dict[str, Any]:
