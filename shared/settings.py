@@ -247,6 +247,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     chat_tenant_per_minute: NotNegative = 600
     """The same of all users of a tenant."""
 
+    local_control: str = ""
+    """`make run` sets it itself, for ingress alone: where its supervisor can be asked to break parts of the system on purpose
+    (`127.0.0.1:port`). Empty: nobody can ask. Local mode only."""
+    local_control_key: Secret = Secret("")
+    """Of the same run, made anew with each."""
+
     streams_per_tenant: Positive = 2_500
     """Event streams that one tenant may hold open at once, at each ingress process."""
 
@@ -432,11 +438,24 @@ def _check(settings: Settings) -> None:
     for field in ("redis_url", "qstash_token", "upstash_qstash_token", *_KEYS):
         if re.search(r"\s", getattr(settings, field)):
             raise SettingsError(f"{field.upper()} has a blank or a line end in it: copy it without")
+    _check_control(settings)
     _check_times(settings)
     _check_keys(settings)
     _check_ably(settings)
     _check_model(settings)
     _check_metrics(settings)
+
+
+def _check_control(settings: Settings) -> None:
+    if not settings.local_control:
+        return
+    if not settings.local:
+        raise SettingsError("LOCAL_CONTROL lets callers break this system: only INTENTION_MODE=local takes it")
+    host, _, port = settings.local_control.rpartition(":")
+    if not _is_loopback(host) or not re.fullmatch(r"[0-9]{1,5}", port):
+        raise SettingsError("LOCAL_CONTROL is not usable: `make run` sets it itself, as 127.0.0.1:port")
+    if len(settings.local_control_key) < 16:
+        raise SettingsError("LOCAL_CONTROL needs LOCAL_CONTROL_KEY: `make run` sets both itself")
 
 
 def _check_metrics(settings: Settings) -> None:

@@ -22,6 +22,7 @@ from services.ingress import (
     gate_record,
     gates,
     live,
+    local,
     overview,
     planning,
     quota,
@@ -207,7 +208,7 @@ ROUTES: Final = [
 def build_app(lifespan: Lifespan[Starlette] | None = None, settings: Settings | None = None) -> Starlette:
     """`app.state.deps` is set by the lifespan, or by a test; without `settings` nothing is traced."""
     return Starlette(
-        routes=ROUTES,
+        routes=[*local.routes(settings), *ROUTES],
         exception_handlers=ERROR_HANDLERS,
         middleware=serving.middleware(on=settings is not None and settings.telemetry),
         lifespan=lifespan,

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import httpx
 from starlette.applications import Starlette
 
 from services.ingress.app import build_app
 from services.ingress.edge import Deps
+from services.ingress.local import Local
 from shared.actions import Actions
 from shared.again import Repeater
 from shared.callers import Callers
@@ -67,6 +69,8 @@ def create(settings: Settings) -> Starlette:
                 background=engine.background,
                 tracer=engine.tracer,
             )
+            if settings.local_control:
+                app.state.local = Local(settings, await stack.enter_async_context(httpx.AsyncClient(trust_env=False)))
             app.state.scraped = scraping.open_scraped(engine, scraping.counted(engine))
             engine.qstash.announce()
             yield

@@ -52,16 +52,28 @@ def read(folder: Path = FOLDER) -> dict[str, File]:
 
 
 def _file(path: Path) -> File:
-    body = path.read_bytes()
-    return File(body, KINDS[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    return _of(path.read_bytes(), path.suffix)
+
+
+def _of(body: bytes, suffix: str) -> File:
+    return File(body, KINDS[suffix], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 FILES: Final = read()
 
 
+BREAKABLE: Final = _of(FILES["index.html"].body.replace(b"<html ", b"<html data-breakable ", 1), ".html")
+"""The page where the system may be broken on purpose (`services/ingress/local.py`): so it need not ask, and be told a 404."""
+
+
 async def page(request: Request) -> Response:
     """The one page. Its routes stand behind the `#`, so that no server need know them."""
     return _sent(request, FILES["index.html"])
+
+
+async def breakable_page(request: Request) -> Response:
+    """The same, saying that there is `/api/local`."""
+    return _sent(request, BREAKABLE)
 
 
 async def asset(request: Request) -> Response:

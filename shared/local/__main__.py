@@ -5,6 +5,8 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +14,8 @@ import httpx
 
 from shared.environment import merged
 from shared.errors import SettingsError
+from shared.local.breaking import Breaking, servers
+from shared.local.control import listening
 from shared.local.supervisor import CANNOT, BusyPort, Child, Service, StartFailed, check_ports, until_ready
 from shared.local.valkey import command as valkey_command
 from shared.settings import Settings, load
@@ -75,6 +79,27 @@ async def run(settings: Settings, environ: dict[str, str]) -> int:
     check_ports([*first, *rest])
     width = max(len(service.name) for service in [*first, *rest])
     children = {s.name: Child(s, environ, data / "run", width) for s in [*first, *rest]}
+    async with _breakable(settings, children) as more:
+        children["ingress"].tell(more)
+        return await _run(settings, first, rest, children)
+
+
+@asynccontextmanager
+async def _breakable(settings: Settings, children: dict[str, Child]) -> AsyncIterator[dict[str, str]]:
+    """While it lasts, whoever has these settings may have parts of this system broken: ingress, and in local mode only."""
+    if not settings.local:
+        yield {}
+        return
+    async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+        breaking = Breaking(children["step_executor"], servers(settings), client)
+        try:
+            async with listening(breaking.perform) as (address, key):
+                yield {"LOCAL_CONTROL": address, "LOCAL_CONTROL_KEY": key}
+        finally:
+            await breaking.close()
+
+
+async def _run(settings: Settings, first: list[Service], rest: list[Service], children: dict[str, Child]) -> int:
     tasks: list[asyncio.Task[None]] = []
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -78,6 +78,10 @@ class Child:
         """What it said itself of why it cannot start."""
         self.was_ready = False
 
+    def tell(self, more: Mapping[str, str]) -> None:
+        """Settings of its own, from its next start on."""
+        self._environ |= more
+
     async def run(self) -> None:
         """Until `stop`. A process that ends before it was ever ready is not started again: its settings are wrong."""
         failures = 0
@@ -128,6 +132,21 @@ class Child:
         with contextlib.suppress(BrokenPipeError):
             print(f"{self.service.name:<{self._width}} | {line}", flush=True)
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs; 0 while there is none."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else 0
+
+    async def kill(self) -> bool:
+        """SIGKILL, on purpose: it is started again. False if there was nothing to kill."""
+        process = self._process
+        if process is None or process.returncode is not None or self._stopping:
+            return False
+        process.kill()
+        await process.wait()
+        return True
+
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL for what does not end."""
         self._stopping = True
@@ -149,7 +168,7 @@ async def until_ready(child: Child, running: "asyncio.Task[None]", client: httpx
     while True:
         if running.done():
             await running
-        if await _answers(service, client):
+        if await answers(service, client):
             child.was_ready = True
             return
         if time.monotonic() > deadline:
@@ -157,7 +176,8 @@ async def until_ready(child: Child, running: "asyncio.Task[None]", client: httpx
         await asyncio.sleep(0.05)
 
 
-async def _answers(service: Service, client: httpx.AsyncClient) -> bool:
+async def answers(service: Service, client: httpx.AsyncClient) -> bool:
+    """Whether it is ready."""
     if not service.ready:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", service.port)

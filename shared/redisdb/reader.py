@@ -214,6 +214,16 @@ class Reader:
             if values[0] is not None
         ]
 
+    async def held(self, executions: Sequence[str]) -> list[str]:
+        """Those that an invocation holds just now, by the server's clock. One round trip."""
+        pipe = self._redis.pipeline(transaction=False)
+        for execution in executions:
+            pipe.hget(keys.record(execution), "lease_until")
+        pipe.time()
+        *leases, (seconds, micros) = await self._ask(pipe.execute())
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        return [one for one, until in zip(executions, leases, strict=True) if int(until or 0) > now_ms]
+
     async def asked(self, executions: Sequence[str]) -> list[tuple[str, str, str, Hold]]:
         """(execution, step, the plan's words, hold) of each approval that these wait for. Two round trips, and plans."""
         pipe = self._redis.pipeline(transaction=False)

@@ -32,7 +32,7 @@ ROOT: Final = Path(__file__).parents[2]
 PACKAGES: Final = ("shared", "services", "examples", "tests", "bench")
 _SOURCES: Final = {".py", ".lua", ".toml", ".yaml", ".yml", ".json", ".js", ".html", ".css", ".sh"}
 _SKIPPED: Final = {"node_modules", ".venv", ".git", ".intention", "__pycache__"}
-_ADD_ROUTES: Final = {"METRICS": "true"}
+_ADD_ROUTES: Final = {"METRICS": "true", "LOCAL_CONTROL": "127.0.0.1:9", "LOCAL_CONTROL_KEY": "never-used-by-anybody"}
 """Settings with which there are more routes."""
 Route = tuple[frozenset[str], tuple[str, ...]]
 
@@ -130,7 +130,7 @@ def routes() -> tuple[Route, ...]:
     """The routes of all services: methods, and the path in its parts. What takes any path at all proves nothing."""
     local = load({"INTENTION_MODE": "local", **{name: value for name, value in _ADD_ROUTES.items() if name in settings()}})
     town = town_app(Deps(store=Store.__new__(Store), board=Board()))  # never opened: no request is made of it
-    apps = (ingress_app(), executor_app(local), resume_app(local), town, qstash_app(_never), ably_app(_never))
+    apps = (ingress_app(settings=local), executor_app(local), resume_app(local), town, qstash_app(_never), ably_app(_never))
     return tuple(route for app in apps for route in _routes_of(app))
 
 
