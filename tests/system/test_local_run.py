@@ -1,5 +1,6 @@
 """`make run`: everything with one command, and nothing left behind."""
 
+import json
 import os
 import signal
 import socket
@@ -116,6 +117,38 @@ def test_a_killed_service_is_started_again_and_a_killed_supervisor_leaves_no_chi
         process.wait(10)
         if sys.platform == "linux":
             wait_for(lambda: not any(map(alive, children.values())), within=30, describe="no child is left")
+
+
+def intention(environ: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
+    """The command line, to its end."""
+    command = [sys.executable, "-m", "shared.cli", *words]
+    return subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_line_breaks_parts_on_purpose_and_mends_them(tmp_path: Path) -> None:
+    """The executor comes back as another process; a channel is dropped until it is mended."""
+    environ = environment(tmp_path)
+    with running(environ, tmp_path / "run.log"):
+        before = pids(environ)["step_executor"]
+        killed = intention(environ, "dev", "break", "executor")
+        assert killed.returncode == 0, killed.stderr
+        assert "killed at" in killed.stdout
+        wait_for(
+            lambda: (
+                f"runs as process {pids(environ).get('step_executor', before)}; killed at"
+                in intention(environ, "dev", "broken").stdout
+                and pids(environ).get("step_executor", before) != before
+            ),
+            within=30,
+            describe="the executor is back",
+        )
+        dropped = json.loads(intention(environ, "dev", "break", "qstash", "--json").stdout)
+        assert (dropped["qstash"]["dropped"], dropped["qstash"]["until"], dropped["ably"]["dropped"]) == (True, None, False)
+        assert "QStash: dropped since" in intention(environ, "dev", "broken").stdout
+        assert "QStash: there; was dropped from" in intention(environ, "dev", "mend", "qstash").stdout
+        refused = intention(environ, "dev", "mend", "qstash")
+        assert (refused.returncode, "QStash is not dropped" in refused.stderr) == (1, True)
+        assert intention(environ, "dev", "break", "executor", "--seconds", "3").returncode == 2
 
 
 def test_a_busy_port_is_named_with_the_setting_that_changes_it(tmp_path: Path) -> None:
