@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All that share the browser stay on one worker and on one loop, and say why where there is no browser."""
     for item in items:
-        if HERE in item.path.parents and {"tab", "system", "browser"} & set(getattr(item, "fixturenames", ())):
+        if HERE in item.path.parents and {"tab", "system", "browser", "dev"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("console"))
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
             item.add_marker(pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"))

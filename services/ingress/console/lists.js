@@ -5,6 +5,7 @@ import { get } from "./api.js";
 import { faulty, faultText, loading, toast } from "./dialogs.js";
 import { fill, h, keyed } from "./dom.js";
 import { onHappening } from "./feed.js";
+import { keepingFocus } from "./focus.js";
 import { shortcut } from "./keys.js";
 
 const LOOKS = 20; // pages without a row that are passed over before somebody must ask for more
@@ -50,16 +51,20 @@ export function listed(of) {
 
   /** @param {string | null} next */
   function draw(next) {
-    const inside = node.contains(document.activeElement);
-    keyed(list, rows, of.key, () => h("li", { class: "panel card", tabindex: "-1" }), (one, row) => {
-      const said = JSON.stringify(row);
-      if (held.get(one) === said) return;
-      held.set(one, said);
-      fill(one, ...of.card(row, again));
-    });
-    fill(foot, next && h("button", { type: "button", on: { click: () => read(rows, next) } }, "Show more"));
-    fill(node, rows.length || next ? [list, foot] : of.none());
-    if (inside && !node.contains(document.activeElement)) document.getElementById("main")?.focus();
+    const at = [...list.children].findIndex((one) => one.contains(document.activeElement));
+    const cards = () => {
+      keyed(list, rows, of.key, () => h("li", { class: "panel card", tabindex: "-1" }), (one, row) => {
+        const said = JSON.stringify(row);
+        if (held.get(one) === said) return;
+        held.set(one, said);
+        keepingFocus(one, () => fill(one, ...of.card(row, again)));
+      });
+      fill(foot, next && h("button", { type: "button", on: { click: () => read(rows, next) } }, "Show more"));
+      const shown = rows.length || next ? [list, foot] : [];
+      if (!shown.length) fill(node, of.none());
+      else if (!list.isConnected) fill(node, ...shown); // moving it would take the focus out of it
+    };
+    keepingFocus(node, cards, () => /** @type {HTMLElement | undefined} */ (list.children[at < 0 ? list.children.length - 1 : Math.min(at, list.children.length - 1)]));
     of.drawn?.(rows, Boolean(next));
   }
 
@@ -101,15 +106,20 @@ function gathered(again, signal) {
  * @param {string} words @param {() => Promise<string>} run @param {Record<string, any>} [props] @returns {HTMLElement} */
 export function deed(words, run, props = {}) {
   const node = h("button", { type: "button", ...props, on: { click: press } }, words);
+  let busy = false;
+  /** It is not disabled meanwhile: that would take the focus from whoever pressed it. */
   async function press() {
-    node.disabled = true;
+    if (busy) return;
+    busy = true;
+    node.setAttribute("aria-disabled", "true");
     try {
       const said = await run();
       if (said) toast(said, "good");
     } catch (error) {
       toast(faultText(error), "bad");
     } finally {
-      node.disabled = false;
+      busy = false;
+      node.removeAttribute("aria-disabled");
     }
   }
   return node;

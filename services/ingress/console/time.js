@@ -40,6 +40,9 @@ export function exact(moment) {
   return at === null ? "–" : new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/** The time of day in the reader's own zone, to the second. @param {number} at unix ms */
+export const clock = (at) => new Date(at).toLocaleTimeString(undefined, { hour12: false });
+
 /**
  * A `<time>` that keeps up with the clock (see `tick`): its words are relative, its title is exact.
  * @param {string | number | null | undefined} moment @returns {HTMLElement}

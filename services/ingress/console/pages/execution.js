@@ -1,6 +1,7 @@
 // @ts-check
 /** One execution, live. */
 
+import { strip } from "../breaking/strip.js";
 import { Live } from "../execution/source.js";
 import { View } from "../execution/view.js";
 import { shortId } from "../words.js";
@@ -16,6 +17,8 @@ export const page = {
     const source = await new Live(id, signal, () => view?.changed()).begin();
     const made = new View({ source, signal, query, path: `/executions/${id}` });
     view = made;
+    const breaks = strip(signal);
+    if (breaks) made.node.insertBefore(breaks, made.node.querySelector(".lanes"));
     return { node: made.node, moved: (now) => made.moved(now) };
   },
 };

@@ -4,6 +4,8 @@
  * and one entry here; it is loaded when it is first shown.
  */
 
+const BREAKABLE = document.documentElement.hasAttribute("data-breakable"); // see breaking/source.js
+
 /** @type {import("../router.js").Entry[]} */
 export const PAGES = [
   { path: "/", nav: "Overview", icon: "M2 2h5v5H2zM9 2h5v5H9zM2 9h5v5H2zM9 9h5v5H9z", load: () => import("./overview.js") },
@@ -17,6 +19,7 @@ export const PAGES = [
   { path: "/tools", nav: "Tools", icon: "M10 2a4 4 0 0 0-4 5L2 11l3 3 4-4a4 4 0 0 0 5-4l-3 1-2-2z", load: () => import("./tools.js") },
   { path: "/quota", nav: "Limits", icon: "M2 12a6 6 0 0 1 12 0M8 12l3-4", load: () => import("./limits.js") },
   { path: "/open", nav: "Open a file", icon: "M4 1.500h5l3 3v10H4zM9 1.500v3h3", load: () => import("./open.js") },
+  { path: "/break", nav: BREAKABLE ? "Break it" : "", icon: "M9 1L3 9h4l-1 6 6-8H8z", load: () => import("./break.js") },
 ];
 
 /** Where the bare address leads. */

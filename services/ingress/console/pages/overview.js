@@ -2,6 +2,7 @@
 /** Where everything stands, in one look: what runs, who waits longest, the latest minutes, the channels, and the quota. */
 
 import { get } from "../api.js";
+import { strip } from "../breaking/strip.js";
 import { faulty, loading } from "../dialogs.js";
 import { fill, h, keyed, say } from "../dom.js";
 import { onHappening } from "../feed.js";
@@ -35,7 +36,7 @@ class Overview {
     this.place = h("div", {}, loading());
     this.fault = h("div", {});
     this.grid = h("div", { class: "tiles" }, ...this.parts.map(({ node }) => node));
-    this.node = h("div", {}, h("div", { class: "head" }, h("h1", {}, "Overview")), this.fault, this.place);
+    this.node = h("div", {}, h("div", { class: "head" }, h("h1", {}, "Overview")), strip(signal), this.fault, this.place);
     const poll = setInterval(() => this.soon(), POLL);
     signal.addEventListener("abort", () => clearInterval(poll), { once: true });
     onHappening(() => this.soon(), signal, () => this.soon());
