@@ -41,6 +41,12 @@ function named() {
     : "M8 2a6 6 0 1 0 0 12zM8 2a6 6 0 0 1 0 12"));
 }
 
+/** On a phone the navigation is a row that scrolls: the page that is shown stands in its middle. */
+function reveal() {
+  const link = links.find((one) => one.hasAttribute("aria-current"));
+  if (link?.parentElement) link.parentElement.scrollLeft = link.offsetLeft - (link.parentElement.clientWidth - link.offsetWidth) / 2;
+}
+
 /** Which page the navigation marks. @param {string} path */
 function mark(path) {
   for (const link of links) {
@@ -48,6 +54,7 @@ function mark(path) {
     if (path === own || path.startsWith(`${own}/`)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  reveal();
 }
 
 function showHelp() {
@@ -66,10 +73,23 @@ onState((state) => {
 named();
 listen();
 shortcut("?", "this help", showHelp);
-for (const [n, { path, nav }] of PAGES.filter((one) => one.nav).entries()) if (n < 9) shortcut(String(n + 1), `go to ${nav}`, () => go(path));
+shortcut("/", "search the executions", search);
+for (const [n, { path, nav }] of PAGES.filter((one) => one.nav).entries()) if (n < 9) shortcut(String(n + 1), `go to ${nav}`, () => { main.focus({ preventScroll: true }); go(path); });
 setInterval(tick, 1_000);
+window.addEventListener("resize", reveal);
+for (const link of links) link.addEventListener("focus", () => link.scrollIntoView({ block: "nearest", inline: "nearest" })); // all of it
 
 let before = "";
+let searching = false; // for the page that is being loaded
+
+/** To the field for words: of this page, or of the list of executions. */
+function search() {
+  const field = /** @type {HTMLElement | null} */ (main.querySelector("input[type=search]"));
+  searching = !field;
+  if (field) field.focus();
+  else go("/executions");
+}
+
 route(PAGES, {
   title: (text) => { document.title = `${text} · ${NAME}`; },
   show: (node, path) => {
@@ -77,7 +97,8 @@ route(PAGES, {
     mark(path);
     if (before && before !== path) { main.focus({ preventScroll: true }); window.scrollTo(0, 0); } // a reader hears the new page
     before = path;
+    if (searching) search();
   },
   failed: (error) => faulty(error, () => location.reload()),
-  missing: () => empty("There is no such page.", h("p", {}, h("a", { href: to(HOME) }, "Back to the start"))),
+  missing: () => h("div", {}, h("div", { class: "head" }, h("h1", {}, "Not found")), empty("There is no such page.", h("p", {}, h("a", { href: to(HOME) }, "Back to the start")))),
 });

@@ -65,9 +65,14 @@ export class Panel {
     this.tabs[TABS.findIndex(({ name }) => name === this.tab)]?.focus();
   }
 
+  /** Which tab is shown, without a word to the page; one that there is none of is the first. @param {string} name */
+  turned(name) {
+    this.tab = TABS.some((one) => one.name === name) ? name : "input";
+  }
+
   /** @param {string} name */
   turn(name) {
-    this.tab = TABS.some((one) => one.name === name) ? name : "input";
+    this.turned(name);
     this.seen = "";
     this.page.turned(this.tab);
     this.draw();

@@ -3,9 +3,10 @@
 
 import { faultText } from "../dialogs.js";
 import { fill, h, say } from "../dom.js";
+import { keepingFocus } from "../focus.js";
 import { shortcut } from "../keys.js";
 import { go, to } from "../router.js";
-import { exact, ms, span, when } from "../time.js";
+import { clock, exact, ms, span, when } from "../time.js";
 import { TERMINAL, counted, rebadge, shortId, statusBadge, statusText, statusTone } from "../words.js";
 import { Acting } from "./acting.js";
 import { ofStep, ofWhole } from "./deeds.js";
@@ -16,9 +17,6 @@ import { Waterfall } from "./waterfall.js";
 /** @typedef {import("./source.js").Source} Source @typedef {import("./deeds.js").Deed} Deed */
 
 const LEFT = /** @type {const} */ ([["failed", "could not be undone"], ["left", "stands, and cannot be undone"], ["unknown", "may stand: nobody knows"]]);
-
-/** @param {number} at */
-const clock = (at) => new Date(at).toLocaleTimeString(undefined, { hour12: false });
 
 /** @param {string} text */
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -184,8 +182,8 @@ export class View {
     const now = JSON.stringify(deeds);
     if (now === this.drawnOf.deeds) return;
     this.drawnOf.deeds = now;
-    fill(this.deeds, ...deeds.map((deed) => h("button", { type: "button", class: deed.tone ?? "", "aria-keyshortcuts": deed.key ?? null,
-      title: deed.key ? `${deed.words} (${deed.key})` : null, on: { click: () => this.acting.act(source, deed) } }, deed.words)));
+    keepingFocus(this.deeds, () => fill(this.deeds, ...deeds.map((deed) => h("button", { type: "button", class: deed.tone ?? "", "aria-keyshortcuts": deed.key ?? null,
+      title: deed.key ? `${deed.words} (${deed.key})` : null, on: { click: () => this.acting.act(source, deed) } }, deed.words))));
   }
 
   /** What came of it: its output, questions, and what its undoing left. @param {any} execution */
@@ -224,7 +222,7 @@ export class View {
     const name = query.get("step") ?? "";
     const key = this.entry?.source === this.source ? (this.entry?.row?.key ?? "").replace(/^forward\//, "") : "";
     if (name && name !== key) {
-      this.panel.tab = query.get("tab") ?? this.panel.tab;
+      this.panel.turned(query.get("tab") ?? this.panel.tab);
       this.entry = this.fall.pick(name);
       if (this.entry) this.shown();
     } else if (!name && key) this.drop();

@@ -332,7 +332,8 @@ export class Waterfall {
     const gap = found.length > 1 ? /** @type {number} */ (found[1]) - /** @type {number} */ (found[0]) : to - from;
     this.wrap.style.setProperty("--gap-of-ticks", `${gap * scale}px`);
     this.wrap.style.setProperty("--first-tick", `${(begin + (found[0] ?? 0) - from) * scale}px`);
-    fill(this.axis, ...found.filter((at) => (begin + at - from) * scale < this.width - 30).map((at) =>
+    const whole = (/** @type {number} */ at) => (begin + at - from) * scale + 8 * label(at).length < this.width; // half a word says nothing
+    fill(this.axis, ...found.filter(whole).map((at) =>
       h("span", { class: "tickmark", style: { left: `${(begin + at - from) * scale}px` }, title: exact(begin + at) }, label(at))));
     say(this.range, this.zoomed ? `${span(to - from)} of it` : "");
     this.view.redraw();

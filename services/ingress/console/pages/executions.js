@@ -242,6 +242,7 @@ class List {
     const done = this.whole ? await this.actWhole(what, this.whole) : await upon(what, [...this.chosen], this.signal);
     this.enable(true);
     if (done) this.choose([], true);
+    if (document.activeElement === document.body) this.move(0); // the button that had the focus is gone, or could not keep it
   }
 
   /** @param {typeof ACTIONS[number]} what @param {import("../whole.js").Whole} whole */

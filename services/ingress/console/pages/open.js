@@ -38,6 +38,7 @@ export const page = {
         fill(node, h("div", { class: "bar" }, h("span", { class: "soft" }, `From ${file.name}: what it was then, not what it is now.`),
           h("div", { class: "end" }, h("label", { for: id, class: "button" }, "Open another"), input)), view.node);
         input.classList.add("hide");
+        if (document.activeElement === document.body) input.focus({ preventScroll: true }); // it was moved
         title(`File ${file.name}`);
       } catch (error) {
         fill(place, faulty(error));
