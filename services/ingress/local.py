@@ -7,9 +7,8 @@ the channels.
 
 import secrets
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import httpx
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,6 +26,9 @@ from shared.qstash import PING_PATH, PingBody
 from shared.search import Filter, search
 from shared.settings import Settings
 from shared.views import moment
+
+if TYPE_CHECKING:
+    import httpx  # where nothing can be broken, ingress does without it
 
 LOOK_AT: Final = 500
 """Executions that are not over and may have been held; there are never so many invocations on one machine."""
@@ -50,7 +52,7 @@ _dropping = msgspec.json.Decoder(Dropping)
 class Local:
     """The way to the supervisor, and what ingress remembers of what was broken."""
 
-    def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
+    def __init__(self, settings: Settings, client: "httpx.AsyncClient") -> None:
         """`client` reaches loopback."""
         self._settings = settings
         self._client = client
@@ -88,6 +90,8 @@ class Local:
 
     async def _subscriber(self) -> dict[str, Any]:
         """How the resume service says that it is connected."""
+        import httpx
+
         try:
             answer = await self._client.get(f"{self._settings.resume_url.rstrip('/')}/api/health/mesh", timeout=ANSWER_S)
             found = answer.json()
@@ -103,6 +107,8 @@ class Local:
 
     async def ping(self, breaker: Breaker) -> None:
         """Publish a ping to the executor. It costs a message of the local QStash, and tells how it stands with it."""
+        import httpx
+
         headers = {"Authorization": f"Bearer {self._settings.token!s}", "Upstash-Retries": "0"}
         base, executor = self._settings.qstash_url.rstrip("/"), self._settings.executor_url.rstrip("/")
         body = msgspec.to_builtins(PingBody(nonce=secrets.token_hex(16)))

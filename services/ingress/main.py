@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import httpx
 from starlette.applications import Starlette
 
 from services.ingress.app import build_app
@@ -70,6 +69,8 @@ def create(settings: Settings) -> Starlette:
                 tracer=engine.tracer,
             )
             if settings.local_control:
+                import httpx
+
                 app.state.local = Local(settings, await stack.enter_async_context(httpx.AsyncClient(trust_env=False)))
             app.state.scraped = scraping.open_scraped(engine, scraping.counted(engine))
             engine.qstash.announce()

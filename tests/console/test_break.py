@@ -107,10 +107,17 @@ CLOCK = re.compile(r"^\d\d:\d\d:\d\d")
 
 async def test_kill_executor_shows_when_it_died_and_came_back_and_what_it_held(page: Tab, dev: Dev) -> None:
     """Each execution that it held is named, with when it went on and by what; all of them end well."""
-    executions = [await dev.start() for _ in range(3)]
+    steps = work(6, 1.0)
+    executions = [await dev.start(steps) for _ in range(3)]
     for execution in executions:
         await dev.begun(execution)
     pid = await fact(page, "Executor", "Process").inner_text()
+
+    async def held_by_it() -> bool:
+        why = await dev.get(f"/api/executions/{executions[-1]}/why")
+        return any(one["kind"] == "invocation" for one in why["waits"])
+
+    await until(held_by_it, within=20, describe="an invocation has it")
     await page.page.get_by_role("button", name="Kill executor").click()
     await expect(fact(page, "Executor", "Killed at")).to_have_text(CLOCK)
     await expect(fact(page, "Executor", "Back at")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d \(after "))
@@ -128,7 +135,7 @@ async def test_kill_executor_shows_when_it_died_and_came_back_and_what_it_held(p
         await expect(row).to_contain_text(re.compile(r"went on after .*, woken by "))
         await expect(row.get_by_text("Completed")).to_be_visible(timeout=60_000)
     for execution in executions:
-        await dev.completed_once(execution, len(CHAIN))
+        await dev.completed_once(execution, len(steps))
 
 
 async def test_drop_qstash_shows_it_away_and_back_and_that_ably_woke_what_waited(page: Tab, dev: Dev) -> None:
