@@ -81,7 +81,7 @@ async def open_engine(settings: Settings, stack: AsyncExitStack, service: str) -
     client = await stack.enter_async_context(HttpClient())
     store = RedisStore(
         redis,
-        retention_ms=settings.retention_days * DAY_MS,
+        retention_ms=round(settings.retention_days * DAY_MS),
         strict=settings.durability == "strict",
         large_bytes=settings.large_value_bytes,
     )

@@ -110,8 +110,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A secret, because of the password in it. Of a cluster any node: the others are found."""
     durability: Literal["fast", "strict"] = "fast"
     """`strict` waits (WAITAOF) until creates, signals and intents of effects are on disk; needs Redis 7.2 or Valkey."""
-    retention_days: Positive = 30
-    """How long a finished execution, and the Idempotency-Key that made it, are kept after its end."""
+    retention_days: Annotated[float, msgspec.Meta(gt=0)] = 30
+    """How long a finished execution, and the Idempotency-Key that made it, are kept after its end; 0.5 is twelve hours."""
     archive_folder: str = ""
     """Where finished executions go as JSON lines before they are deleted; empty: they are deleted only."""
     retire_every_ms: Positive = 60_000
