@@ -13,11 +13,16 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from bench import shapes
 from bench.installation import Installation
+from bench.syncs import countable
 from bench.usage import floor, milliseconds
+
+RECOVERY: Final = (
+    "a restarted executor takes over what it held at once; else QStash's retry (1 s), or the lease (11 s) and the sweep (1 s)"
+)
 
 R = TypeVar("R", shapes.Long, shapes.Burst)
 
@@ -32,7 +37,12 @@ async def quiet(words: argparse.Namespace, tag: str, shape: Callable[[str], Awai
 
 async def measure(folder: Path, words: argparse.Namespace, fsync: str) -> dict[str, Any]:
     """Every shape, one after the other, on one installation."""
-    found: dict[str, Any] = {"peer": f"intention-engine-{fsync}", "durability": f"appendfsync {fsync}", "floor": floor(folder)}
+    found: dict[str, Any] = {
+        "peer": f"intention-engine-{fsync}",
+        "durability": f"Valkey appendonly, appendfsync {fsync}",
+        "recovery_settings": RECOVERY,
+        "floor": floor(folder),
+    }
     size = (words.executions, words.steps, words.at_once)
     async with Installation(folder, fsync=fsync, code=words.code) as system:
         await shapes.burst(system, "warm", *size)
@@ -51,6 +61,11 @@ async def measure(folder: Path, words: argparse.Namespace, fsync: str) -> dict[s
         bursts = await quiet(words, "burst", lambda tag: shapes.burst(system, tag, *size))
         found["throughput"] = shapes.summary(bursts, *size)
         found["per_step"] = bursts[0].per_step
+        if countable():
+            found["fsyncs_per_step_sequential"] = await shapes.syncs(system, "count", 1, words.long, 1)
+            found["fsyncs_per_step_burst"] = await shapes.syncs(
+                system, "countmany", words.executions // 4, words.steps, words.at_once
+            )
         found["crash"] = [await shapes.kill(system, f"kill{number}") for number in range(words.kills)]
     return {**found, "floor_after": floor(folder)}
 

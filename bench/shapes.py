@@ -10,6 +10,7 @@ import msgspec
 
 from bench.installation import SERVICES, Installation
 from bench.steplog import Mark
+from bench.syncs import Syncs
 from bench.usage import busy_s, cpu_s, memory_mib, milliseconds
 from shared.redisdb.connect import connect
 
@@ -81,7 +82,8 @@ async def long(system: Installation, tag: str, steps: int) -> Long:
 
 async def burst(system: Installation, tag: str, executions: int, steps: int, at_once: int) -> Burst:
     """`at_once` starts in flight; until the last step ended."""
-    before, window, gate = await counters(system), Window(system), asyncio.Semaphore(at_once)
+    since, before = await last_event(system), await counters(system)
+    window, gate = Window(system), asyncio.Semaphore(at_once)
 
     async def one(number: int) -> tuple[str, float]:
         async with gate:
@@ -94,7 +96,9 @@ async def burst(system: Installation, tag: str, executions: int, steps: int, at_
     await asyncio.sleep(0.3)  # what is stored behind the last step
     window.close()
     after = await counters(system)
+    messages = await messages_since(system, since)
     results = await asyncio.gather(*(system.result(execution, steps) for execution, _ in started))
+    each = {name: after[name] - before.get(name, 0) for name in after} | {"messages": messages}
     return Burst(
         steps_per_s=count / wall_s,
         starts_s=[took for _, took in started],
@@ -103,12 +107,12 @@ async def burst(system: Installation, tag: str, executions: int, steps: int, at_
         others_percent=window.others_percent,
         wrong=sum(result != steps for result in results),
         again=len(marks) - count,
-        per_step={name: round((after[name] - before.get(name, 0)) / count, 3) for name in after},
+        per_step={name: round(value / count, 3) for name, value in each.items()},
     )
 
 
 async def counters(system: Installation) -> dict[str, float]:
-    """Redis's counts since its start, and the messages that qstash_dev took."""
+    """Redis's counts since its start."""
     async with connect(f"redis://127.0.0.1:{system.redis_port}/0") as redis:
         stats = await redis.info("stats")
         commands = await redis.info("commandstats")
@@ -118,6 +122,31 @@ async def counters(system: Installation) -> dict[str, float]:
         "redis_bytes_in": stats["total_net_input_bytes"],
         "scripts": commands.get("cmdstat_evalsha", {"calls": 0})["calls"],
     }
+
+
+EVENTS = "qd:{defaultUser}:events"
+"""qstash_dev's own log of what became of messages; it keeps about 50,000 events."""
+
+
+async def last_event(system: Installation) -> str:
+    """Where the log ends now."""
+    async with connect(f"redis://127.0.0.1:{system.redis_port}/0") as redis:
+        found: Any = await redis.xrevrange(EVENTS, count=1)
+    return str(found[0][0].decode()) if found else "0-0"
+
+
+async def messages_since(system: Installation, last: str) -> int:
+    """How many messages qstash_dev took after that."""
+    async with connect(f"redis://127.0.0.1:{system.redis_port}/0") as redis:
+        found: Any = await redis.xrange(EVENTS, min=f"({last}")
+    return sum(event[b"s"] == b"CREATED" for _, event in found)
+
+
+async def syncs(system: Installation, tag: str, executions: int, steps: int, at_once: int) -> float:
+    """fsync and fdatasync calls a step, of everything."""
+    async with Syncs(system.pids(), system.folder / f"{tag}.strace") as counted:
+        await burst(system, tag, executions, steps, at_once)
+    return round(counted.count / (executions * steps), 3)
 
 
 async def starts(system: Installation, count: int) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""The judgements of the benchmarks: what they call level, back, ahead."""
