@@ -51,7 +51,7 @@ types-console: $(CONSOLE)/node_modules/.stamp ## Strict type check of the consol
 	@if [ -e $(CONSOLE)/node_modules/typescript ]; then node $(CONSOLE)/node_modules/typescript/bin/tsc -p $(CONSOLE); \
 	  else echo "npm is not there: the types of the console's modules are not checked"; fi
 
-check: lint types test ## Exactly what CI runs
+check: lint types bench-guard test ## Exactly what CI runs
 
 fuzz-api: .venv/.dev ## Call everything that the OpenAPI documents name, EXAMPLES times each, with another seed each time
 	@FUZZ_SEED=any FUZZ_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest -q tests/api/test_fuzz.py $(ARGS)
@@ -78,16 +78,28 @@ bench-scripts: .venv/.dev ## Valkey's share of a step: ARGS="--code FOLDER --cou
 	@$(BIN)/python -m bench.scripts $(ARGS)
 
 bench-qstash: .venv/.dev ## Measure qstash_dev: messages a second, lag, memory
-	@$(BIN)/python -m bench.qstash_dev
+	@$(BIN)/python -m bench.qstash_dev $(ARGS)
 
 bench-curves: .venv/.dev ## What a step costs as plans and maps grow
-	@$(BIN)/python -m bench.curves
+	@$(BIN)/python -m bench.curves $(ARGS)
 
 bench-readers: .venv/.dev ## What readers of events cost the engine: its throughput with 0, 200 and 2,000 of them
 	@$(BIN)/python -m bench.readers $(ARGS)
 
 bench-telemetry: .venv/.dev ## What traces cost a step, on and off in one run
 	@$(BIN)/python -m bench.telemetry
+
+bench-stored: .venv/.dev ## What commands cost as the store fills, with 1,000 to 100,000 executions (ARGS="--finished 1000000 --waiting")
+	@$(BIN)/python -m bench.stored $(ARGS)
+
+bench-start: .venv/.dev ## Cold start of each service until it is ready, and what an installation weighs
+	@$(BIN)/python -m bench.start $(ARGS)
+
+bench-guard: .venv/.dev ## Count the instructions of a step (valgrind) and hold them to the base line; ARGS=--write sets it
+	@$(BIN)/python -m bench.guard $(ARGS)
+
+soak: .venv/.dev ## An hour at half of the peak, and what is left of it (SOAK_SECONDS=600, ARGS="--rate 500"); the report is in .intention/soak
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 bench-overdue: .venv/.dev ## The watchdog's curve when 100,000 executions are overdue at once
 	@$(BIN)/python -m bench.overdue $(ARGS)
@@ -111,4 +123,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run test setup doctor lint types types-console check sim fuzz-api planner-report mutants bench bench-peers bench-qstash bench-curves bench-scripts bench-readers bench-telemetry bench-overdue standstill drill mesh chaos losses lock scale
+.PHONY: help run test setup doctor lint types types-console check sim fuzz-api planner-report mutants bench bench-peers bench-qstash bench-curves bench-scripts bench-readers bench-telemetry bench-stored bench-start bench-guard soak bench-overdue standstill drill mesh chaos losses lock scale

@@ -132,14 +132,19 @@ async def main(sizes: list[int]) -> None:
     """A row for each shape and size."""
     with TemporaryDirectory() as folder, start_valkey(Path(folder), "everysec") as valkey:
         async with connect(valkey.url) as redis:
-            for _ in range(250):
-                if await there(redis):
-                    break
-                await asyncio.sleep(0.02)
+            await until_there(redis)
             for name, shape in (("chain", chain), ("map", spread)):
                 for size in sizes:
                     row = await run(redis, shape(size), size)
                     print(name, "  ".join(f"{key} {value:,.2f}".removesuffix(".00") for key, value in row.items()), flush=True)
+
+
+async def until_there(redis: Redis) -> None:
+    """Returns once it answers, or after five seconds."""
+    for _ in range(250):
+        if await there(redis):
+            return
+        await asyncio.sleep(0.02)
 
 
 async def there(redis: Redis) -> bool:

@@ -1,0 +1,139 @@
+"""The work that `bench.guard` counts: segments of ten steps by the real interpreter and store, whose server is a tape.
+
+What is in it: deciding, encoding of begins and commits, the line to Redis, decoding of leases and answers, log lines. What is
+not: Redis itself, HTTP, the tool.
+"""
+
+import asyncio
+import os
+import pickle
+import secrets
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import msgspec
+
+from bench.curves import CONTRACTS, LIMITS, Instant, Taken, chain, until_there
+from bench.processes import start_valkey
+from bench.tape import Tape, recorded, replayed
+from shared.clock import new_execution_id
+from shared.interpret import Delivery, Interpreter
+from shared.logs import configure
+from shared.machine import plan as plans
+from shared.machine.accept import Limits as PlanLimits
+from shared.machine.accept import accept
+from shared.machine.plan import Blueprint, PlanDraft
+from shared.machine.state import Header
+from shared.machine.status import Status
+from shared.ports import Birth
+from shared.redisdb.connect import connect
+from shared.redisdb.store import RedisStore
+from shared.relay import Acks, Sender
+
+STEPS: Final = 10
+WARM: Final = 5
+YARDS: Final = 2_000
+
+
+class Still:
+    """A Clock (simulated) that stands: no budget runs out, however slowly this is run."""
+
+    def monotonic_ms(self) -> float:
+        """See the port."""
+        return 1_000.0
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """One execution as the server saw it."""
+
+    execution: str
+    tape: Tape
+
+
+async def record() -> Recording:
+    """A whole execution on a real Valkey, after another that has the scripts loaded."""
+    tape: Tape = {}
+    with TemporaryDirectory() as folder, start_valkey(Path(folder), "no") as valkey:
+        async with connect(valkey.url) as direct:
+            await until_there(direct)
+            await run(RedisStore(direct, retention_ms=60_000), await _born(direct))
+            execution = await _born(direct)
+        async with recorded(int(valkey.url.rpartition(":")[2].partition("/")[0]), tape) as url, connect(url) as redis:
+            await run(RedisStore(redis, retention_ms=60_000), execution)
+    return Recording(execution, tape)
+
+
+async def _born(redis: object) -> str:
+    draft = msgspec.convert(chain(STEPS), PlanDraft)
+    most = PlanLimits(steps=STEPS, argument_bytes=10_000, step_ms=8_000)
+    data = plans.encode(accept(draft, contracts=CONTRACTS, check_args=lambda *_: iter(()), limits=most))
+    blueprint = Blueprint(data)
+    header = Header(
+        id=new_execution_id("00"), tenant="bench", plan=blueprint.hash, status=Status.PLANNED, trace=secrets.token_hex(16)
+    )
+    store = RedisStore(redis, retention_ms=60_000)  # type: ignore[arg-type]
+    await store.create(Birth(header=header, plan=data, cells=blueprint.first_cells(), fields={}, request_hash=""))
+    return header.id
+
+
+async def run(store: RedisStore, execution: str, times: int = 1) -> None:
+    """The segment of this execution, so many times."""
+    acks = Acks(store)
+    interpreter = Interpreter(store=store, sender=Sender(Taken(), acks), tools=Instant(), clock=Still(), limits=LIMITS)
+    for _ in range(times):
+        answer = await interpreter.run(Delivery(execution=execution), started_ms=1_000.0)
+        assert answer.result == Status.COMPLETED, answer
+    await acks.close()
+
+
+async def replay(recording: Recording, times: int) -> None:
+    """The same segment again and again, from the tape."""
+    await run(RedisStore(replayed(recording.tape), retention_ms=60_000), recording.execution, times)
+
+
+class Inch(msgspec.Struct, frozen=True):
+    """What the yardstick is made of."""
+
+    name: str
+    values: dict[str, int]
+
+
+def yardstick(times: int) -> int:
+    """Python of the same kind that never changes: how much a build of Python needs for it scales the count."""
+    encode, decode, found = msgspec.msgpack.encode, msgspec.msgpack.Decoder(Inch).decode, 0
+    for number in range(times):
+        inch = Inch(name=f"s{number % 7}", values={f"k{place}": place + number for place in range(8)})
+        again = decode(encode(inch))
+        found += sum(value for key, value in sorted(again.values.items()) if key != again.name)
+    return found
+
+
+def part(name: str, recording: Recording) -> None:
+    """One of the amounts that are subtracted from each other."""
+    kind, _, times = name.partition("-")
+    if kind == "yards":
+        yardstick(int(times))
+    else:
+        asyncio.run(replay(recording, int(times)))
+
+
+def main(recording: Path, pids: Path, names: list[str]) -> None:
+    """Each part in a process of its own, forked from this one: what was before it is in all of their counts, and cancels."""
+    configure(service="bench", format="json", level="info")
+    loaded = pickle.loads(recording.read_bytes())  # noqa: S301 - written by bench.guard a moment ago
+    part(f"steps-{WARM}", loaded)
+    yardstick(WARM)
+    for name in names:
+        pid = os.fork()
+        if pid == 0:
+            part(name, loaded)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        with pids.open("a") as out:
+            out.write(f"{name} {pid}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
