@@ -41,7 +41,9 @@ class Installation:
             "LOG_FORMAT": "json",
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
             "TOOLS": "bench.steps",
-            "ABLY_API_KEY": "",
+            "ABLY_API_KEY": "off",  # nobody would answer it
+            "TOWN_URL": "off",
+            "ARCHIVE_FOLDER": str(folder / "archive"),
             "QUOTA_PROFILE": "none",
             "QUOTA_DAY": _MANY,
             "QUOTA_MONTH": _MANY,

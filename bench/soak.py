@@ -131,11 +131,7 @@ async def peak(system: Installation, runs: int) -> float:
 
 async def measure(words: argparse.Namespace, folder: Path, facts: dict[str, object]) -> Soak:
     """All phases on one installation."""
-    settings: dict[str, Any] = {
-        "RETENTION_DAYS": str(words.retention / 86_400),
-        "RETIRE_EVERY_MS": "5000",
-        "ARCHIVE_FOLDER": "",
-    }
+    settings: dict[str, Any] = {"RETENTION_DAYS": str(words.retention / 86_400), "RETIRE_EVERY_MS": "5000"}
     async with (
         Installation(folder, fsync=words.fsync, **settings) as system,
         connect(f"redis://127.0.0.1:{system.redis_port}/0") as redis,

@@ -111,16 +111,8 @@ async def main(argv: list[str]) -> None:
     parser.add_argument("--runs", type=int, default=5)
     with TemporaryDirectory() as folder:
         rows = await measure(Path(folder), parser.parse_args(argv).runs)
-    head = [  # both pairs: until it is ready, and how much of that is work
-        "service",
-        "ready, s",
-        "of it processor, s",
-        "ready without our byte code, s",
-        "memory, MiB",
-        "packages",
-        "packages, MiB",
-    ]
-    print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
+    print("| service | ready, s | of it processor | without our byte code | of it processor | memory, MiB | packages | MiB |")
+    print("|" + " --- |" * 8)
     for name, row in rows.items():
         print(
             f"| {name} | {row.ready_s:.2f} | {row.cpu_s:.2f} | {row.bare_s:.2f} | {row.bare_cpu_s:.2f} | {row.pss_mib:.0f}"

@@ -8,7 +8,7 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -377,6 +377,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             hint = f"did you mean {close[0]}?" if close else "see docs/settings.md"
             raise SettingsError(f"{name} is not a setting: {hint}", field=name)
     raw: dict[str, Any] = {field: environ[name] for name, field in known.items() if environ.get(name, "") != ""}
+    raw |= {field: "" for field in _MAY_BE_OFF if raw.get(field) == "off"}
     raw["secrets"] = {name.removeprefix(SECRET_PREFIX): environ[name] for name in environ if name.startswith(SECRET_PREFIX)}
     if environ.get("INTENTION_MODE") == "local":
         raw = _LOCAL_DEFAULTS | _beside(raw) | raw
@@ -396,6 +397,9 @@ def _beside(raw: Mapping[str, Any]) -> dict[str, str]:
     ports |= {f"{name}_url": f"{name}_port" for name in ("ingress", "executor", "resume", "town")}
     return {url: f"http://127.0.0.1:{raw[port]}" for url, port in ports.items() if port in raw}
 
+
+_MAY_BE_OFF: Final = ("ably_api_key", "archive_folder", "town_url")
+"""`off` is no value of theirs: an empty variable counts as none, and so gets local mode's default."""
 
 _LOCAL_DEFAULTS: dict[str, Any] = {
     "qstash_token": DEV_TOKEN,

@@ -38,7 +38,7 @@ WRONG = {
     "LOG_FORMAT": ["text"],
     "LOG_LEVEL": ["trace"],
     "DURABILITY": ["some"],
-    "RETENTION_DAYS": ["0", "-1", "x", "1.5"],
+    "RETENTION_DAYS": ["0", "-1", "x"],
     "QSTASH_URL": [
         "qstash.upstash.io",
         "https://",
@@ -197,6 +197,14 @@ def test_local_mode_needs_nothing_and_takes_what_it_is_given() -> None:
     assert (found.token, found.signing_keys) == (DEV_TOKEN, (DEV_CURRENT_KEY, DEV_NEXT_KEY))
     assert found.local
     assert load({"INTENTION_MODE": "local", "QSTASH_TOKEN": "mine"}).token == "mine"
+
+
+def test_what_local_mode_would_set_can_be_turned_off() -> None:
+    """An empty variable counts as none, so `off` is the word for it; elsewhere it is a value like any other."""
+    taken = load({"INTENTION_MODE": "local", "ABLY_API_KEY": "off", "ARCHIVE_FOLDER": "off", "TOWN_URL": ""})
+
+    assert (taken.ably_api_key, taken.archive_folder) == ("", "")
+    assert taken.town_url
 
 
 @pytest.mark.parametrize(
