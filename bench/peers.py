@@ -2,7 +2,7 @@
 
 `--peers` is a folder with a `NAME_peer.py` for each peer, which prints a JSON line with the keys of `bench.engine`; `--pythons`
 a folder with a virtual environment `NAME` for each, and `npm` for restate-server. A peer that is not there, fails or does not
-end is in the table with the reason. `--only` names those to run; `--lines` reads the lines of an earlier run again.
+end is in the table with the reason. `--only` names those to run; `--lines` reads the lines of earlier runs again.
 """
 
 import argparse
@@ -44,6 +44,10 @@ VARIANTS: Final[dict[str, list[list[str]]]] = {"saq": FSYNCS, "celery": FSYNCS, 
 """Of a peer that is measured more than once: what its script is told."""
 
 
+SLOW: Final = frozenset({"temporal", "upstash"})
+"""A run of theirs takes minutes, and they differ by more than their noise."""
+
+
 class Job(msgspec.Struct, frozen=True):
     """One peer with one set of options."""
 
@@ -80,17 +84,18 @@ class Peers:
     def run(self, job: Job) -> list[dict[str, Any]]:
         """A line for each system measured; one with the key `failed` if there is nothing to tell but that."""
         if job.name == OURS:
-            words = [sys.executable, "-m", "bench.engine", *self._sizes(), "--fsync", *self._words.fsync]
+            words = [sys.executable, "-m", "bench.engine", *self._sizes(job), "--fsync", *self._words.fsync]
             return self._lines(job, words, ROOT, {}, self._ours())
         python = self._words.pythons / job.name / "bin" / "python"
         if not python.exists():
             return [_failed(job, f"there is no {job.name}/bin/python in --pythons")]
-        script = [str(python), f"{job.name}_peer.py", *self._sizes(), *(word for word in job.options if word != OWN_SERVER)]
+        script = [str(python), f"{job.name}_peer.py", *self._sizes(job), *(word for word in job.options if word != OWN_SERVER)]
         with self._server(job) as (environ, facts):
             return self._lines(job, script, self._words.peers, environ, {"versions": self._versions(job.name, python), **facts})
 
-    def _sizes(self) -> list[str]:
-        return ["--runs", str(self._words.runs), "--kills", str(self._words.kills), "--noise", str(self._words.noise)]
+    def _sizes(self, job: Job) -> list[str]:
+        runs = self._words.slow_runs if job.name in SLOW else self._words.runs
+        return ["--runs", str(runs), "--kills", str(self._words.kills), "--noise", str(self._words.noise)]
 
     def _lines(
         self, job: Job, words: list[str], where: Path, environ: dict[str, str], facts: dict[str, Any]
@@ -165,11 +170,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--pythons", type=Path, default=Path("v"))
     parser.add_argument("--only", nargs="+", default=[], help=f"names of peers; {OURS} is ours")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--slow-runs", type=int, default=2, help=f"of {' and '.join(sorted(SLOW))}")
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--noise", type=float, default=25, help="percent of a core that the rest of the machine may take")
     parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds that one peer may take")
     parser.add_argument("--fsync", nargs="+", default=["always", "everysec"], help="of ours")
-    parser.add_argument("--lines", type=Path, help="JSON lines of an earlier run, instead of measuring")
+    parser.add_argument("--lines", type=Path, nargs="+", help="JSON lines of earlier runs, instead of measuring")
     words = parser.parse_args(argv)
     words.peers, words.pythons = words.peers.resolve(), words.pythons.absolute()
     rows: list[dict[str, Any]] = []
@@ -180,8 +186,9 @@ def main(argv: list[str]) -> None:
     print(tables(rows))
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf8").splitlines() if line.startswith("{")]
+def _read(paths: list[Path]) -> list[dict[str, Any]]:
+    lines = [line for path in paths for line in path.read_text(encoding="utf8").splitlines()]
+    return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 if __name__ == "__main__":

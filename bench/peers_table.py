@@ -29,7 +29,7 @@ def tables(rows: Sequence[Row]) -> str:
     """Figures, then ratios, then what they were measured with."""
     date = next((row for row in rows if "date" in row), {})
     found = [row for row in rows if "peer" in row]
-    head = f"{date.get('date', 'no date')}, {date.get('cores', '?')} cores, medians of {date.get('runs', '?')} runs"
+    head = f"{date.get('date', 'no date')}, {date.get('cores', '?')} cores, medians"
     return "\n\n".join([head, _figures(found), _ratios(found), _settings(found), _floors(found)])
 
 
@@ -95,11 +95,12 @@ def ratio(row: Row, ours: Row, name: str) -> float | None:
 
 
 def _settings(rows: Sequence[Row]) -> str:
-    lines = [_head(["system", "versions", "durability", "what decides how soon it goes on", "other load, % of a core"])]
+    lines = [_head(["system", "versions", "durability", "what decides how soon it goes on", "runs", "other load, % of a core"])]
     for row in rows:
         noise = [str(row.get(shape, {}).get("others_percent", "")) for shape in ("sequential", "throughput")]
         durability = "; not counted: ".join(part for part in (row.get("durability", ""), row.get("uncounted", "")) if part)
-        cells = (row.get("versions", ""), durability, row.get("recovery_settings", ""), " and ".join(filter(None, noise)))
+        runs = str(row.get("throughput", {}).get("runs", ""))
+        cells = (row.get("versions", ""), durability, row.get("recovery_settings", ""), runs, " and ".join(filter(None, noise)))
         lines.append(_line([row["peer"], *map(_flat, cells)]))
     return "\n".join(lines)
 
