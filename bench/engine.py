@@ -58,6 +58,7 @@ async def measure(folder: Path, words: argparse.Namespace, fsync: str) -> dict[s
             "wrong": sum(run.wrong for run in long),
         }
         found["submit"] = await shapes.starts(system, words.submits)
+        found["ingress"] = await shapes.requests(system, 5 * words.submits, words.at_once)
         bursts = await quiet(words, "burst", lambda tag: shapes.burst(system, tag, *size))
         found["throughput"] = shapes.summary(bursts, *size)
         found["per_step"] = bursts[0].per_step

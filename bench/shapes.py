@@ -159,6 +159,32 @@ async def starts(system: Installation, count: int) -> dict[str, float]:
     return {**milliseconds(took), "n": count}
 
 
+async def requests(system: Installation, count: int, at_once: int) -> dict[str, float]:
+    """What ingress takes: starts of one step, then reads of an execution, so many at once, by one client."""
+    gate, ids = asyncio.Semaphore(at_once), [""] * count
+
+    async def start(number: int) -> float:
+        async with gate:
+            ids[number], took = await system.submit(f"flood-{number}", 1)
+            return took
+
+    async def read(number: int) -> float:
+        async with gate:
+            began = time.perf_counter()
+            async with system.session.get(f"{system.urls['ingress']}/api/executions/{ids[number]}") as answer:
+                await answer.read()
+            return time.perf_counter() - began
+
+    found: dict[str, float] = {"at_once": at_once, "n": count}
+    for name, one in (("starts", start), ("reads", read)):
+        began = time.perf_counter()
+        took = await asyncio.gather(*(one(number) for number in range(count)))
+        found |= {f"{name}_per_s": round(count / (time.perf_counter() - began))}
+        found |= {f"{name}_{key}": value for key, value in milliseconds(took).items()}
+        await system.log.until("flood", count)
+    return found
+
+
 async def idle(system: Installation, seconds: float) -> dict[str, float]:
     """Memory, and what doing nothing takes of a core: of everything, and of the three services."""
     before, ours, began = cpu_s(system.pids()), cpu_s(system.pids(*OURS)), time.monotonic()

@@ -36,6 +36,10 @@ MOST_UNFINISHED: Final = 5_000
 """With more, the load holds back: then it is above what the system can do."""
 
 
+FIXED: Final = 256
+"""Keys that the first load makes and that stay: a tally for each partition, and a few of the servers' own."""
+
+
 class Soak:
     """The samples of one run, and the load."""
 
@@ -153,7 +157,7 @@ async def measure(words: argparse.Namespace, folder: Path, facts: dict[str, obje
 
 async def _phases(soak: Soak, words: argparse.Namespace, per_s: float, fresh: int) -> None:
     settled = words.retention + 120.0
-    await soak.until("settle", lambda s: s.keys.staying <= fresh + 64, within_s=settled, every_s=5)
+    await soak.until("settle", lambda s: s.keys.staying <= fresh + FIXED, within_s=settled, every_s=5)
     await soak.still("base", count=6, every_s=words.still / 6)
     base = soak.samples[-1].keys
     await soak.load("probe", seconds=words.still, per_s=5, every_s=words.still - 1)
