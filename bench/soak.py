@@ -10,6 +10,7 @@ Executions are kept for `--retention` seconds after their end, so that what fini
 
 import argparse
 import asyncio
+import contextlib
 import os
 import platform
 import statistics
@@ -69,15 +70,16 @@ class Soak:
 
     async def load(self, phase: str, *, seconds: float, per_s: float, every_s: float) -> None:
         """So many executions a second, at their times, whatever comes of them; with samples."""
-        looking = asyncio.create_task(self._look(phase, every_s))
+        over = asyncio.Event()
+        looking = asyncio.create_task(self._look(phase, every_s, over))
         began, number = time.monotonic(), 0
         while (passed := time.monotonic() - began) < seconds:
             for _ in range(int(passed * per_s) - number):
                 number += 1
                 self._start(f"{phase.replace(' ', '_')}-{number}")
             await asyncio.sleep(max(0.002, (number + 1) / per_s - passed))
-        looking.cancel()
-        await asyncio.gather(looking, *self._tasks, return_exceptions=True)
+        over.set()
+        await asyncio.gather(looking, *self._tasks)
         await self._drained()
         self._took = []
         self.follower.gaps()
@@ -93,15 +95,18 @@ class Soak:
     async def _one(self, run: str) -> None:
         try:
             _, took = await self._system.submit(run, STEPS)
-        except (AssertionError, aiohttp.ClientError):
+        except (AssertionError, aiohttp.ClientError, TimeoutError):
             self.refused += 1
             return
         self.sent += 1
         self._took.append(took)
 
-    async def _look(self, phase: str, every_s: float) -> None:
-        while True:
-            await asyncio.sleep(every_s)
+    async def _look(self, phase: str, every_s: float, over: asyncio.Event) -> None:
+        while True:  # a look under way is let end: cancelled in a command, it would take its connection with it
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await over.wait()
+                    return
             await self.sample(phase)
 
     async def _drained(self) -> None:
