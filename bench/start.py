@@ -60,17 +60,19 @@ async def _starts(system: Installation, name: str, runs: int) -> tuple[float, fl
 
 
 def _prepare(folder: Path) -> None:
-    for name in (*OWN, "bench"):
-        shutil.copytree(ROOT / name, folder / "bare" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("compiled", "uncompiled"):
-        (folder / name).mkdir()
+    """Two copies of our code, with byte code and without, whatever the working copy has."""
+    for copy in ("whole", "bare"):
+        for name in (*OWN, "bench"):
+            shutil.copytree(ROOT / name, folder / copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / f"data-{copy}").mkdir()
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(folder / "whole")], check=True)
 
 
 async def measure(folder: Path, runs: int) -> dict[str, Row]:
     """A row a service; they start one after the other on a running system."""
     _prepare(folder)
-    compiled = await starts(folder / "compiled", ROOT, runs)
-    bare = await starts(folder / "uncompiled", folder / "bare", runs, PYTHONDONTWRITEBYTECODE="1")
+    compiled = await starts(folder / "data-whole", folder / "whole", runs, PYTHONDONTWRITEBYTECODE="1")
+    bare = await starts(folder / "data-bare", folder / "bare", runs, PYTHONDONTWRITEBYTECODE="1")
     rows = {}
     for name, (ready, cpu, pss) in compiled.items():
         found = list(packages(name))
