@@ -15,54 +15,25 @@ from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from bench.processes import start_valkey
+from bench.simulated import CONTRACTS, LIMITS, Instant, Taken, chain, until_there
 from shared.clock import SystemClock, new_execution_id
-from shared.interpret import Delivery, Interpreter, Limits
+from shared.interpret import Delivery, Interpreter
 from shared.logs import configure
 from shared.machine import plan as plans
 from shared.machine.accept import Limits as PlanLimits
 from shared.machine.accept import accept
-from shared.machine.decision import Start
-from shared.machine.events import Done, Outcome
-from shared.machine.plan import Blueprint, Contract, Effect, PlanDraft
+from shared.machine.plan import Blueprint, PlanDraft
 from shared.machine.state import Header
 from shared.machine.status import Status
-from shared.ports import Birth, Created, Entry, Receipt
+from shared.ports import Birth, Created
 from shared.redisdb.connect import connect
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Sender
 
-CONTRACTS = {"work": Contract(version="1", effect=Effect.IDEMPOTENT)}
-LIMITS = Limits(
-    hard_ms=10_000,
-    checkpoint_ms=7_500,
-    cutoff_ms=8_000,
-    lease_ms=11_000,
-    parallel=16,
-    steps_per_message=0,
-    stalled=5,
-    continue_delay_ms=0,
-)
 SEGMENT_STEPS = 50
 """Few, so that there are many segments to look at."""
-
-
-class Instant:
-    """A ToolRunner (simulated) whose calls are done at once."""
-
-    async def run(self, start: Start, _deadline_s: float) -> Outcome:
-        """See the port."""
-        return Done(output={"of": start.step})
-
-
-class Taken:
-    """A Queue (simulated) that takes everything; this process runs the next segment itself."""
-
-    async def publish(self, entry: Entry) -> Receipt:
-        """See the port."""
-        return Receipt(message=entry.id)
 
 
 class Weighed(RedisStore):
@@ -78,11 +49,6 @@ class Weighed(RedisStore):
         elif name in {"begin", "commit"}:
             self.sent.append(sum(len(part) if isinstance(part, str | bytes) else 8 for part in args))
         return reply
-
-
-def chain(steps: int) -> dict[str, Any]:
-    """One after the other."""
-    return {"steps": [{"name": f"s{n}", "tool": "work", "needs": [f"s{n - 1}"] if n else []} for n in range(steps)]}
 
 
 def spread(items: int) -> dict[str, Any]:
@@ -137,22 +103,6 @@ async def main(sizes: list[int]) -> None:
                 for size in sizes:
                     row = await run(redis, shape(size), size)
                     print(name, "  ".join(f"{key} {value:,.2f}".removesuffix(".00") for key, value in row.items()), flush=True)
-
-
-async def until_there(redis: Redis) -> None:
-    """Returns once it answers, or after five seconds."""
-    for _ in range(250):
-        if await there(redis):
-            return
-        await asyncio.sleep(0.02)
-
-
-async def there(redis: Redis) -> bool:
-    """Whether it answers."""
-    try:
-        return bool(await redis.ping())
-    except (OSError, RedisError):
-        return False
 
 
 if __name__ == "__main__":

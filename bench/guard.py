@@ -24,8 +24,9 @@ from typing import Final
 
 import msgspec
 
-from bench.hotpath import STEPS, record
+from bench.hotpath import STEPS
 from bench.processes import ROOT
+from bench.recording import record
 from shared.logs import configure
 
 TOLERANCE: Final = 0.05

@@ -25,8 +25,8 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from bench.curves import CONTRACTS, LIMITS, Instant, Taken, chain, there
 from bench.processes import ROOT, free_port, running, start_valkey
+from bench.simulated import CONTRACTS, LIMITS, Instant, Taken, chain, there
 from shared.clock import SystemClock, new_execution_id
 from shared.interpret import Delivery, Interpreter
 from shared.logs import configure

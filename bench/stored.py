@@ -18,9 +18,9 @@ import httpx
 import msgspec
 from redis.asyncio import Redis
 
-from bench.curves import CONTRACTS, LIMITS, Instant, Taken, chain, until_there
 from bench.overdue import Answering, Untouched
 from bench.processes import start_valkey
+from bench.simulated import CONTRACTS, LIMITS, Instant, Taken, chain, until_there
 from shared.archive import Archiver
 from shared.clock import SystemClock, new_execution_id
 from shared.interpret import Delivery, Interpreter

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final, cast
 
 import hiredis
+import msgspec
 from redis.asyncio import Redis
 
 from shared.redisdb.connect import Client, connect
@@ -19,6 +20,13 @@ from shared.redisdb.line import Line
 Tape = dict[str, list[bytes]]
 """Answers in their order, by command, and by script where it is one."""
 _MORE: Final = object()
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """One execution as the server saw it."""
+
+    execution: str
+    tape: Tape
 
 
 def name_of(words: list[Any]) -> str:

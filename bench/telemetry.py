@@ -22,8 +22,8 @@ from typing import Final
 import msgspec
 from redis.asyncio import Redis
 
-from bench.curves import CONTRACTS, LIMITS, Instant, Taken, chain, there
 from bench.processes import free_port, start_valkey
+from bench.simulated import CONTRACTS, LIMITS, Instant, Taken, chain, there
 from shared.clock import SystemClock, new_execution_id
 from shared.interpret import Delivery, Interpreter
 from shared.logs import configure

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from bench.guard import FILE, SEGMENTS, TOLERANCE, YARDS, Cost, base_for, cost, judge
-from bench.hotpath import STEPS, record, replay
+from bench.hotpath import STEPS, replay
+from bench.recording import record
 from bench.tape import resp
 
 BASE = Cost(instructions=1_000_000, yard=40_000)
