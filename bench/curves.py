@@ -99,10 +99,13 @@ async def main(sizes: list[int]) -> None:
     with TemporaryDirectory() as folder, start_valkey(Path(folder), "everysec") as valkey:
         async with connect(valkey.url) as redis:
             await until_there(redis)
-            for name, shape in (("chain", chain), ("map", spread)):
+            for name, shape in (("one after the other", chain), ("a map", spread)):
                 for size in sizes:
                     row = await run(redis, shape(size), size)
-                    print(name, "  ".join(f"{key} {value:,.2f}".removesuffix(".00") for key, value in row.items()), flush=True)
+                    if size == sizes[0] and shape is chain:
+                        print(f"| plan | {' | '.join(row)} |\n|{' --- |' * (len(row) + 1)}")
+                    cells = (f"{value:,.2f}".removesuffix(".00") for value in row.values())
+                    print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from shared.relay import Acks, Sender
 
 STEPS: Final = 10
 WARM: Final = 5
-YARDS: Final = 2_000
 
 
 class Still:
