@@ -44,6 +44,7 @@ VARIANTS: Final[dict[str, list[list[str]]]] = {"saq": FSYNCS, "celery": FSYNCS, 
 """Of a peer that is measured more than once: what its script is told."""
 
 
+SMALL: Final = ["--executions", "20", "--long", "20", "--submits", "20"]
 SLOW: Final = frozenset({"temporal", "upstash"})
 """A run of theirs takes minutes, and they differ by more than their noise."""
 
@@ -95,7 +96,8 @@ class Peers:
 
     def _sizes(self, job: Job) -> list[str]:
         runs = self._words.slow_runs if job.name in SLOW else self._words.runs
-        return ["--runs", str(runs), "--kills", str(self._words.kills), "--noise", str(self._words.noise)]
+        sizes = ["--runs", str(runs), "--kills", str(self._words.kills), "--noise", str(self._words.noise)]
+        return [*sizes, *SMALL] if self._words.small else sizes
 
     def _lines(
         self, job: Job, words: list[str], where: Path, environ: dict[str, str], facts: dict[str, Any]
@@ -173,6 +175,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--slow-runs", type=int, default=2, help=f"of {' and '.join(sorted(SLOW))}")
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--noise", type=float, default=25, help="percent of a core that the rest of the machine may take")
+    parser.add_argument("--small", action="store_true", help="a tenth of the work: whether it runs; the figures mean nothing")
     parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds that one peer may take")
     parser.add_argument("--fsync", nargs="+", default=["always", "everysec"], help="of ours")
     parser.add_argument("--lines", type=Path, nargs="+", help="JSON lines of earlier runs, instead of measuring")
