@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import httpx
 import msgspec
 from redis.asyncio import Redis
 
@@ -24,6 +23,7 @@ from bench.simulated import CONTRACTS, LIMITS, Instant, Taken, chain, until_ther
 from shared.archive import Archiver
 from shared.clock import SystemClock, new_execution_id
 from shared.interpret import Delivery, Interpreter
+from shared.http_client import HttpClient
 from shared.logs import configure
 from shared.machine import plan as plans
 from shared.machine.accept import Limits as PlanLimits
@@ -190,7 +190,7 @@ class Stage:
 
     async def _sweep(self) -> None:
         acks = Acks(self.store)
-        async with httpx.AsyncClient() as client:
+        async with HttpClient() as client:
             watchdog = Watchdog(self.store, Relay(self.store, Untouched(), acks), acks, Answering(client), rate=200)
             for _ in range(SWEEPS):
                 await watchdog.sweep()
