@@ -22,8 +22,8 @@ from bench.processes import start_valkey
 from bench.simulated import CONTRACTS, LIMITS, Instant, Taken, chain, until_there
 from shared.archive import Archiver
 from shared.clock import SystemClock, new_execution_id
-from shared.interpret import Delivery, Interpreter
 from shared.http_client import HttpClient
+from shared.interpret import Delivery, Interpreter
 from shared.logs import configure
 from shared.machine import plan as plans
 from shared.machine.accept import Limits as PlanLimits

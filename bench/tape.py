@@ -14,7 +14,8 @@ import hiredis
 import msgspec
 from redis.asyncio import Redis
 
-from shared.redisdb.connect import Client, connect
+from  import Client
+from shared.redisdb.connect import connect
 from shared.redisdb.line import Line
 
 Tape = dict[str, list[bytes]]

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.curves import there
 from bench.processes import start_valkey
 from bench.scale import nodes
 from bench.scale.crowd import Crowd
@@ -21,6 +20,7 @@ from bench.scale.footprint import SHAPES, Footprint, Weight, measure, weigh
 from bench.scale.heat import Heat, summary
 from bench.scale.idle import Idle, executor_look, fill, resume_round
 from bench.scale.played import MIX, PER_S, Played, play
+from bench.simulated import there
 from shared.logs import configure
 from shared.redisdb.connect import connect
 from tests.support.waiting import eventually
