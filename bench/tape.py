@@ -14,9 +14,9 @@ import hiredis
 import msgspec
 from redis.asyncio import Redis
 
-from  import Client
+from shared.redisdb.client import Client
+from shared.redisdb.cluster import Routed
 from shared.redisdb.connect import connect
-from shared.redisdb.line import Line
 
 Tape = dict[str, list[bytes]]
 """Answers in their order, by command, and by script where it is one."""
@@ -100,7 +100,7 @@ def replayed(tape: Tape) -> Redis:
     """A client whose commands are answered from the tape, again and again. What is not on it raises KeyError."""
     client = connect("redis://127.0.0.1:1/0")
     assert isinstance(client, Client)
-    client.line = Line(lambda: _Connection(tape))  # type: ignore[arg-type, return-value] # what Line uses of one
+    client.line = client.routed = Routed(lambda: _Connection(tape), client.nodes)  # type: ignore[arg-type, return-value] # what Line uses of one
     return client
 
 
