@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 from bench import shapes
 from bench.installation import Installation
+from bench.processes import end_when_told
 from bench.syncs import countable
 from bench.usage import floor, milliseconds
 
@@ -86,6 +87,7 @@ async def main(argv: list[str]) -> None:
     parser.add_argument("--noise", type=float, default=25, help="percent of a core that the rest of the machine may take")
     parser.add_argument("--code", type=Path, default=Path(__file__).parents[1], help="another working copy, to compare with")
     words = parser.parse_args(argv)
+    end_when_told()
     for fsync in words.fsync:
         with TemporaryDirectory() as folder:
             print(json.dumps(await measure(Path(folder), words, fsync)), flush=True)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -38,6 +39,13 @@ class Started:
         """Its resident memory."""
         lines = Path(f"/proc/{self.pid}/status").read_text(encoding="utf8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+
+def end_when_told() -> None:
+    """From here on SIGTERM cancels the running task, so that it ends what it started."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def free_port() -> int:

@@ -28,6 +28,7 @@ from redis.asyncio import Redis
 
 from bench import shapes
 from bench.installation import SERVICES, Installation
+from bench.processes import end_when_told
 from bench.soak_report import markdown, speeds, verdicts
 from bench.soak_watch import Follower, Latency, Sample, keys, process, quantiles
 from shared.redisdb.connect import connect
@@ -212,6 +213,7 @@ async def main(argv: list[str]) -> int:
         "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
         "settings": f"appendfsync {words.fsync}, kept {words.retention:g} s after the end, load for {words.seconds:g} s",
     }
+    end_when_told()
     with TemporaryDirectory() as folder:
         soak = await measure(words, Path(folder), facts)
     print((words.out / "soak.md").read_text(encoding="utf8"))
