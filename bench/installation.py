@@ -70,10 +70,14 @@ class Installation:
 
     async def __aexit__(self, *_: object) -> None:
         await self.session.close()
-        for process in reversed(self._processes.values()):
+        services = [process for name, process in self._processes.items() if name != "valkey"]
+        for process in services:
             process.terminate()
-        for process in reversed(self._processes.values()):
-            await asyncio.to_thread(process.wait, 15)
+        for process in services:
+            await asyncio.to_thread(_end, process)
+        if "valkey" in self._processes:  # last: what ends has something to write
+            self._processes["valkey"].terminate()
+            await asyncio.to_thread(_end, self._processes["valkey"])
 
     def start(self, name: str) -> None:
         """Start a service, for the first time or after `kill`."""
@@ -129,6 +133,14 @@ class Installation:
             await asyncio.sleep(0.02)
         async with self.session.get(f"{base}/steps/s{steps - 1}/output") as answer:
             return await answer.json()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 _JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
