@@ -29,8 +29,8 @@ import msgspec
 from redis import Redis as BlockingRedis
 from redis.exceptions import RedisError
 
-from bench.curves import CONTRACTS, LIMITS, Taken, there
 from bench.processes import ROOT, free_port, start_valkey
+from bench.simulated import CONTRACTS, LIMITS, Taken, there
 from shared.clock import SystemClock, new_execution_id
 from shared.interpret import Delivery, Interpreter
 from shared.local.valkey import command
