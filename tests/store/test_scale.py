@@ -143,7 +143,7 @@ def test_an_execution_without_a_key_may_lie_anywhere() -> None:
 
 
 async def test_idle_work_does_not_grow_with_what_is_stored(redis: Redis, valkey: Valkey) -> None:
-    """A round's samples are bounded, and everything else asks for what is due."""
+    """A round's samples are bounded (and drawn, so that rounds differ by some), and everything else asks for what is due."""
     found = []
     for count in (2_000, 20_000):
         await redis.flushall()
@@ -152,7 +152,7 @@ async def test_idle_work_does_not_grow_with_what_is_stored(redis: Redis, valkey:
 
     (sweep, look), (later, same) = found
     assert sweep.commands > keys.PARTITIONS
-    assert later.commands <= 1.05 * sweep.commands
+    assert later.commands <= 1.5 * sweep.commands  # of ten times as much
     assert look.commands > 1
     assert same.commands <= look.commands + 1
 
