@@ -88,7 +88,8 @@ async def test_messages_out_of_order_and_of_old_segments_do_not_breed_a_second_c
     assert found["status"] == "COMPLETED"
     assert found["steps"][0]["attempts"] == 2
     assert await system.effects(execution) == {"s0": 1}
-    assert await system.messages(execution) == 2
+    resent = [line for line in system.events("resume", "execution.resent") if line["execution"] == execution]
+    assert 2 <= await system.messages(execution) <= 2 + len(resent)  # a busy machine's watchdog may have been sooner
 
 
 async def test_a_duplicate_while_the_segment_runs_is_told_when_to_come_back(system: System) -> None:
