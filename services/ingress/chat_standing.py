@@ -39,8 +39,19 @@ def shown(one: Pending) -> dict[str, Any]:
 
 
 async def pending_of(deps: Deps, tenant: str, executions: Sequence[str]) -> tuple[Pending, ...]:
-    """What these ask of a person now."""
-    headers = await deps.reader.headers(executions)
+    """What these ask of a person now, without what was answered.
+
+    An answer stands in the inbox until a segment takes it up, and in the execution from then on. The inbox is read first:
+    an answer that is taken up between the reads would be seen by neither, and be asked for again.
+    """
+    asking = sorted({one.execution for one in await _asked(deps, executions)})
+    answered = {(one, step) for one in asking for step in await _answered(deps, tenant, one)}
+    return tuple(one for one in await _asked(deps, asking) if (one.execution, one.step) not in answered)
+
+
+async def _asked(deps: Deps, executions: Sequence[str]) -> list[Pending]:
+    """What these wait for, answered or not."""
+    headers = await deps.reader.headers(executions) if executions else []
     unsigned = [one for one in headers if one["status"] == Status.AWAITING_CONFIRMATION]
     plans = [Pending(execution=one["id"], step="", hash=one["plan"], message=one.get("summary", "")) for one in unsigned]
     asked = await deps.reader.asked([one["id"] for one in headers if one["status"] not in TERMINAL])
@@ -48,14 +59,13 @@ async def pending_of(deps: Deps, tenant: str, executions: Sequence[str]) -> tupl
         Pending(execution=execution, step=step, hash=hold.args_hash, message=message, args=hold.args)
         for execution, step, message, hold in asked
     ]
-    answered = {(one, step) for one in {pending.execution for pending in steps} for step in await _answered(deps, tenant, one)}
-    return (*plans, *(one for one in steps if (one.execution, one.step) not in answered))
+    return [*plans, *steps]
 
 
 async def _answered(deps: Deps, tenant: str, execution: str) -> set[str]:
-    """Steps to which a yes or no has come that the execution is still to take up."""
+    """Steps to which a yes or no has come that the execution is still to take up; "" for its plan."""
     found = await deps.snapshots.load(execution, tenant)
-    return {str(one.payload.get("step", "")) for one in found.unseen if one.kind in {"approve", "reject"}}
+    return {str(one.payload.get("step", "")) for one in found.unseen if one.kind in {"approve", "confirm", "reject"}}
 
 
 async def standing(turn: Turn, execution: str) -> tuple[dict[str, Any], Talk]:

@@ -1,5 +1,6 @@
 """`POST /api/chat` on a real store: bodies, memory, limits and repeated messages."""
 
+import dataclasses
 import json
 from contextlib import AsyncExitStack
 from typing import Any
@@ -8,10 +9,13 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from services.ingress.chat_standing import pending_of
 from shared.redisdb import keys
+from shared.redisdb.snapshots import Snapshot, Snapshots
 from shared.redisdb.talks import TTL_S
 from tests.services.engine.site import KEY, Site, variables
-from tests.services.engine.support import configured
+from tests.services.engine.support import Stage, configured, really
+from tests.services.engine.test_actions import act, get, started, work
 from tests.support.valkey import Valkey
 
 AUTH = {"Authorization": f"Bearer {KEY}"}
@@ -164,3 +168,47 @@ async def test_a_user_whose_id_is_no_name_may_chat(site: Site) -> None:
 async def test_what_can_be_done_is_what_there_are_tools_for(site: Site) -> None:
     """By the names of the domains."""
     assert "table" in (await told(site, {"message": "What can you do?"}))["text"]
+
+
+async def test_a_plan_that_was_confirmed_is_not_shown_for_a_yes_again(site: Site) -> None:
+    """Also before anybody has taken the yes up: nobody executes here."""
+    about = {"userId": "test-user", "conversationId": "confirmed"}
+    begun = await told(site, {"message": "Book a table for 2 tomorrow at 9pm", "confirm": True} | about)
+    assert begun["status"] == "AWAITING_CONFIRMATION"
+    shown = await told(site, {"message": "status"} | about)
+    assert [one["planHash"] for one in shown["waits"]] == [begun["plan"]["hash"]]
+    assert (await told(site, {"message": "yes"} | about))["action"] == "confirm"
+    assert (await told(site, {"message": "status"} | about))["waits"] == []
+
+
+class TakenUp(Snapshots):
+    """Reads as it is; a segment runs right before the read of an inbox, or right behind it."""
+
+    def __init__(self, redis: Redis, stage: Stage, *, before: bool) -> None:
+        super().__init__(redis)
+        self._stage, self._before = stage, before
+
+    async def load(self, execution: str, tenant: str) -> Snapshot:
+        """As it stands then."""
+        if self._before:
+            await self._stage.run(execution)
+        found = await super().load(execution, tenant)
+        if not self._before:
+            await self._stage.run(execution)
+        return found
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_an_answer_that_is_taken_up_between_two_reads_is_not_asked_for_again(
+    site: Site, redis: Redis, *, before: bool
+) -> None:
+    """One read finds it in the inbox, another one in the execution; whichever comes first."""
+    stage = really(redis)
+    execution = await started(site, work("a", approve={"message": "sure?"}))
+    await stage.run(execution)
+    deps = (await site.app("ingress")).state.deps
+    [asked] = await pending_of(deps, "acme", [execution])
+    await act(site, execution, "approve", step=asked.step, argsHash=asked.hash)
+    meanwhile = dataclasses.replace(deps, snapshots=TakenUp(redis, stage, before=before))
+    assert await pending_of(meanwhile, "acme", [execution]) == ()
+    assert (await get(site, execution))["status"] == "COMPLETED"
