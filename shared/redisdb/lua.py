@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 
+from shared.redisdb.connect import line_of
 from shared.redisdb.keys import disk_mark
 from shared.redisdb.line import Line
 
@@ -40,11 +41,8 @@ class Script:
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     async def run(self, redis: Redis, keys: list[str], args: list[Any]) -> Any:
-        """The script's raw reply."""
-        try:
-            return await redis.evalsha(self.digest, len(keys), *keys, *args)
-        except NoScriptError:
-            return await redis.eval(self.text, len(keys), *keys, *args)
+        """The script's raw reply, over the line of a client."""
+        return await self.run_on(line_of(redis), keys, args)
 
     async def run_on(self, line: Line, keys: list[str], args: list[Any]) -> Any:
         """The script's raw reply, over the line that a process's commands share."""

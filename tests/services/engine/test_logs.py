@@ -1,15 +1,19 @@
 """Logs in both formats, as a process of its own writes them; and work that outlives its request."""
 
 import asyncio
+import contextlib
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from shared.background import Background
+from shared.logs import Lines
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
@@ -79,3 +83,64 @@ async def test_work_in_the_background_is_waited_for_and_its_failure_logged() -> 
 
     assert done.is_set()
     assert [line["event"] for line in logs] == ["background.failed"]
+
+
+class Kept(io.BytesIO):
+    """What was written, a write each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def write(self, data: Any, /) -> int:
+        """Keep it."""
+        self.writes.append(bytes(data))
+        return len(data)
+
+
+async def test_lines_of_one_turn_of_the_loop_are_one_write_in_their_order() -> None:
+    """And the next turn's are another: nothing is left over, nothing comes twice."""
+    file = Kept()
+    lines = Lines(file)
+    for turn in (b"a", b"b"):
+        lines.msg(turn + b"1")
+        lines.msg(turn + b"2")
+        assert turn + b"1\n" not in b"".join(file.writes)
+        await asyncio.sleep(0)
+    assert file.writes == [b"a1\na2\n", b"b1\nb2\n"]
+
+
+async def test_a_line_of_a_thread_waits_for_no_loop_and_takes_along_what_does() -> None:
+    """In the order in which they were said."""
+    file = Kept()
+    lines = Lines(file)
+    lines.msg(b"of the loop")
+    await asyncio.to_thread(lines.msg, b"of a thread")
+    await asyncio.sleep(0)
+    assert b"".join(file.writes) == b"of the loop\nof a thread\n"
+
+
+def test_what_a_loop_left_behind_comes_with_the_next_line() -> None:
+    """Its last turn never came."""
+    file = Kept()
+    lines = Lines(file)
+
+    async def say() -> None:
+        lines.msg(b"last words")
+        asyncio.get_running_loop().stop()
+
+    with asyncio.Runner() as runner, contextlib.suppress(RuntimeError):
+        runner.run(say())
+    lines.msg(b"after it")
+    assert b"".join(file.writes) == b"last words\nafter it\n"
+
+
+def test_what_is_said_last_is_written_before_the_process_ends() -> None:
+    """Also inside a loop that ends with it."""
+    program = (
+        PROGRAM.format(format="json")
+        + "\nimport asyncio, sys\nasync def go(): log.info('said.last'); sys.exit(3)\nasyncio.run(go())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 3
+    assert json.loads(done.stdout.splitlines()[-1])["event"] == "said.last"
