@@ -34,6 +34,10 @@ run: .venv/.run $(BIN)/intention ## Run the whole system on this machine
 test: .venv/.dev $(JS:%=%/node_modules/.stamp) ## Run the tests (real Valkey, real HTTP, real processes)
 	@$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
+test-again: .venv/.dev ## Run what failed in `make test` once more, one after the other, until something fails; what passes now is flaky
+	@echo "looking again at what failed; whatever is named as passed below is flaky" && \
+	  $(BIN)/python -m pytest -q -x -rfEp --last-failed --last-failed-no-failures none
+
 setup: .venv/.run ## Enter the credentials; each is checked before .env is written
 	@$(BIN)/python -m shared.cli setup $(ARGS)
 
@@ -51,7 +55,7 @@ types-console: $(CONSOLE)/node_modules/.stamp ## Strict type check of the consol
 	@if [ -e $(CONSOLE)/node_modules/typescript ]; then node $(CONSOLE)/node_modules/typescript/bin/tsc -p $(CONSOLE); \
 	  else echo "npm is not there: the types of the console's modules are not checked"; fi
 
-check: lint types bench-guard test ## Exactly what CI runs
+check: lint types bench-guard test ## What CI runs
 
 fuzz-api: .venv/.dev ## Call everything that the OpenAPI documents name, EXAMPLES times each, with another seed each time
 	@FUZZ_SEED=any FUZZ_EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest -q tests/api/test_fuzz.py $(ARGS)
