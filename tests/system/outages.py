@@ -80,10 +80,3 @@ async def why(system: System, execution: str) -> dict[str, Any]:
 def told(system: System, name: str, event: str, execution: str) -> list[dict[str, Any]]:
     """The lines of one event about one execution in a process's log."""
     return [line for line in system.events(name, event) if line.get("execution") == execution]
-
-
-def went_by_ably(system: System, execution: str) -> bool:
-    """Whether the resume service was told of it, and no watchdog moved it."""
-    return bool(told(system, "resume", "resume.received", execution)) and not told(
-        system, "resume", "execution.resent", execution
-    )
