@@ -30,7 +30,9 @@ CALLBACK_PATH: Final = "/api/engine/callback"
 PING_PATH: Final = "/api/engine/ping"
 RETRY_DELAY: Final = "min(60000, 1000 * pow(6, retried))"
 GATHER_S: Final = 0.002
-"""How long the first publish of a batch waits for company. None of it is waited while a batch is under way."""
+"""How long the first publish of a batch waits for company where some is likely. None is waited while a batch is under way."""
+LIKELY_S: Final = 0.005
+"""Company is likely so long after a batch. A message that is alone goes at once: its step begins a fifth sooner."""
 MOST_ITEMS: Final = 100
 ANSWER_S: Final = 5
 PROBE_S: Final = 2
@@ -96,6 +98,8 @@ class QStashQueue:
         self._waiting: list[tuple[Entry, str, asyncio.Future[Receipt]]] = []
         """With the context of the span that publishes each."""
         self._task: asyncio.Task[None] | None = None
+        self._sent_s = 0.0
+        """When the latest batch was answered, by the loop's clock."""
         self.breaker = Breaker("QStash", never="" if settings.token else "QSTASH_TOKEN is empty")
 
     def announce(self) -> None:
@@ -130,7 +134,8 @@ class QStashQueue:
         return await future
 
     async def _send_all(self) -> None:
-        await asyncio.sleep(GATHER_S)
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(GATHER_S if clock() - self._sent_s < LIKELY_S else 0)
         while self._waiting:
             # Who ran out of time left the entry in the outbox. While QStash hangs, they would pile up before what is fresh.
             live = [one for one in self._waiting if not one[-1].done()]
@@ -138,6 +143,7 @@ class QStashQueue:
             if not some:
                 return
             receipts = await self._send([(entry, context) for entry, context, _ in some])
+            self._sent_s = clock()
             if not self.breaker.there:  # those behind them need not find it out each for itself
                 some, self._waiting = some + self._waiting, []
                 receipts = [*receipts, *receipts[-1:] * (len(some) - len(receipts))]

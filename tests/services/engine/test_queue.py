@@ -80,6 +80,30 @@ async def test_what_comes_while_a_batch_is_under_way_goes_together_in_the_next(c
     assert [len(request.items) for request in there.taken] == [1, 8]
 
 
+async def in_turn(sending: QStashQueue, *numbers: int) -> None:
+    """A publish every third turn of the loop: what waits for no clock at all is gone by then."""
+    tasks = []
+    for number in numbers:
+        tasks.append(asyncio.create_task(sending.publish(entry(number))))
+        for _ in range(3):
+            await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+
+
+async def test_a_message_that_is_alone_goes_at_once_and_one_right_behind_a_batch_waits_for_company(
+    caller: HttpClient, there: Receiver
+) -> None:
+    """Where there was one a moment ago, there are more. (A busy machine may let the moment pass: some pair goes together.)"""
+    sending = queue(caller, there.url)
+    await in_turn(sending, 0, 1)
+    assert [len(request.items) for request in there.taken] == [1, 1]
+    for number in range(2, 100, 2):
+        await in_turn(sending, number, number + 1)
+        if len(there.taken[-1].items) == 2:
+            break
+    assert len(there.taken[-1].items) == 2
+
+
 async def test_each_message_of_a_batch_is_answered_for_itself(caller: HttpClient, there: Receiver) -> None:
     """One refused, one known already, one without an id: the rest have nothing to do with it."""
 
