@@ -56,6 +56,14 @@ async def test_each_service_shows_its_own_and_resume_what_all_share(make: Callab
     assert all("process_resident_memory_bytes" in some for some in names.values())
 
 
+async def test_what_an_alert_watches_is_there_before_it_happens(make: Callable[..., Site]) -> None:
+    """Prometheus sees no increase in a series that begins with 1."""
+    found = await scraped(make(), "step_executor")
+    assert of(found, "executions_ended_total", status="COMPENSATION_FAILED") == 0
+    assert of(found, "lease_conflicts_total", why="lost") == 0
+    assert of(found, "messages_published_total", outcome="away") == 0
+
+
 async def test_an_accepted_execution_is_counted_where_it_was_taken_and_open_for_all(make: Callable[..., Site]) -> None:
     """QStash is away here, so its message stays in the outbox."""
     site = make()
