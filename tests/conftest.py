@@ -1,6 +1,8 @@
 """Fixtures for every folder: one Valkey a worker, and a client of it that finds it empty."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from redis.asyncio import Redis
@@ -8,6 +10,9 @@ from redis.asyncio import Redis
 from shared.redisdb.connect import connect
 from tests.support import keyspace
 from tests.support.valkey import Cluster, Valkey
+
+if TYPE_CHECKING:
+    from tests.town.support import Host, Town
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +60,19 @@ def documented_keys(valkey: Valkey) -> Iterator[None]:
     keyspace.clear(valkey.port)
     yield
     keyspace.check(valkey.port)
+
+
+@pytest.fixture(scope="session")
+def town_host() -> Iterator["Host"]:
+    """The listening server of the towns of this worker."""
+    from tests.town.support import hosting  # late: most folders do without a town
+
+    with hosting() as found:
+        yield found
+
+
+@pytest.fixture
+def town(town_host: "Host", tmp_path: Path) -> Iterator["Town"]:
+    """A fresh town on a real socket, in this process."""
+    with town_host.town(tmp_path / "town.sqlite") as found:
+        yield found

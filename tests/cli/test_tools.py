@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from shared.tools.kit import Standing
 from shared.tools.registry import Registry
 from tests.support.valkey import free_port
 from tests.tools.shop import Shop
-from tests.town.support import Host, Town, hosting
+from tests.town.support import Town
 
 
 def lying(registry: Registry) -> Standing:
@@ -25,20 +23,6 @@ def lying(registry: Registry) -> Standing:
     shop = Shop("does it again")
     registry.add(shop.buy, effect=Effect.IDEMPOTENT, undo=shop.undo)
     return shop.standing
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """The listening server."""
-    with hosting() as found:
-        yield found
-
-
-@pytest.fixture
-def town(host: Host, tmp_path: Path) -> Iterator[Town]:
-    """A fresh town."""
-    with host.town(tmp_path / "town.sqlite") as found:
-        yield found
 
 
 def check(tool: str, args: Any, *more: str, town_url: str = "http://127.0.0.1:9", said: str = "") -> Result:

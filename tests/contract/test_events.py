@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
@@ -23,6 +23,7 @@ from shared.event_ports import (
 )
 from shared.memory_events import MemoryEvents
 from shared.redisdb.events import RedisEvents
+from tests.support.drawn import drawn
 from tests.support.executions import EXE, NOW, execution_id
 from tests.support.meetings import ClockedEvents, event, leaves, pass_time, told, waits
 from tests.support.stores import TwiceEvents
@@ -209,14 +210,7 @@ async def test_a_delivery_is_lost_only_with_its_data(redis: Redis) -> None:
     assert await events.pending() == []
 
 
-@settings(
-    max_examples=80,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@drawn(80)
 @given(data=st.data())
 async def test_both_do_the_same(redis: Redis, data: st.DataObject) -> None:
     """Any commands in any order, with any times between, are answered alike; and each pair met at most once."""

@@ -3,13 +3,14 @@
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from shared.gate_ports import Failures, Gate, Standing, circuit, tenant_gate, tool_gate
 from shared.memory_gates import MemoryGates
 from shared.redisdb.gates import RedisGates
+from tests.support.drawn import drawn
 from tests.support.executions import NOW
 from tests.support.gatekeeping import POLICY, TOOL, ClockedGates, Reports
 from tests.support.meetings import pass_time
@@ -220,14 +221,7 @@ async def _made(one: ClockedGates, move: Move) -> Any:
             return pass_time(one, move.ms)
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@drawn(150)
 @given(moves=st.lists(MOVES, min_size=5, max_size=60))
 async def test_both_do_the_same(redis: Redis, moves: list[Move]) -> None:
     """The same answers, the same gates, the same record."""

@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from shared.quota import DAY_MS, TAIL_MS, Account, Answer, Book, Ledger, Limits
 from shared.quota_memory import MemoryLedger
 from shared.redisdb.quota import RedisLedger
+from tests.support.drawn import drawn
 from tests.support.executions import NOW, execution_id
 
 IDS = [execution_id(number) for number in range(4)]
@@ -49,14 +50,7 @@ def _command(draw: st.DrawFn, granted: dict[str, int], vers: dict[str, int]) -> 
             return lambda ledger: ledger.book("acme", LIMITS.offset_ms)
 
 
-@settings(
-    max_examples=80,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@drawn(80)
 @given(data=st.data())
 async def test_both_ledgers_do_the_same_and_never_pass_a_limit(redis: Redis, data: st.DataObject) -> None:
     """With midnights and ends of months between the commands."""

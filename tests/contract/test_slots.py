@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
@@ -13,6 +13,7 @@ from shared.memory_slots import MemorySlots
 from shared.redisdb import keys
 from shared.redisdb.slots import RedisSlots
 from shared.slot_ports import GRANT_MS, RELAY_MS, Grant, Limit, Queued, Taken, of_tenant, of_tool
+from tests.support.drawn import drawn
 from tests.support.executions import NOW
 from tests.support.lines import CALL_MS, RATE, TWO, ClockedSlots, asks, fill, members, slot
 from tests.support.meetings import pass_time
@@ -282,14 +283,7 @@ def _plain(grant: Grant) -> tuple[Any, ...]:
     return (grant.name, grant.member, grant.at_ms, grant.until_ms, grant.execution, grant.sid)
 
 
-@settings(
-    max_examples=100,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@drawn(100)
 @given(moves=st.lists(MOVES, min_size=5, max_size=60))
 async def test_both_do_the_same(redis: Redis, moves: list[Move]) -> None:
     """The same answers, whoever asks for what and when."""
@@ -305,13 +299,7 @@ async def test_both_do_the_same(redis: Redis, moves: list[Move]) -> None:
             assert ours == theirs, move
 
 
-@settings(
-    max_examples=100,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@drawn(100)
 @given(data=st.data(), rate=st.booleans())
 async def test_the_limit_is_never_exceeded_at_the_tool(redis: Redis, data: st.DataObject, *, rate: bool) -> None:
     """A call is on its way from the slot it was taken with until it is given back, or, of a dead caller, until it has settled.

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
@@ -16,6 +16,7 @@ from shared.memory import MemoryStore
 from shared.ports import MESSAGE, Accepted, Committed, Created, Entry, Going, Lease, Reopened, Store
 from shared.redisdb import keys, wire
 from shared.redisdb.store import LARGE_BYTES, RedisStore
+from tests.support.drawn import drawn
 from tests.support.executions import (
     ALLOWANCE,
     ANN,
@@ -201,14 +202,7 @@ def _commands(draw: st.DrawFn, pair: Pair, execution: str) -> dict[str, Command]
     return commands
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],  # a failure is short enough to read, and shrinking takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@drawn(60)
 @given(data=st.data())
 async def test_both_stores_do_the_same(redis: Redis, data: st.DataObject) -> None:
     """Any commands, by two owners, on two executions, with any times between: same answers, same record, same indexes."""

@@ -1,10 +1,9 @@
 """Messages to real people: each way that a conversation ends has one meaning, and what cannot be promised is not."""
 
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from email import message_from_bytes
 from email.policy import default
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -24,7 +23,7 @@ from tests.support.executions import intent
 from tests.support.valkey import free_port
 from tests.tools.partner import Partner, hangs_up, partner, says
 from tests.tools.post_office import PostOffice, post_office
-from tests.town.support import Host, Town, hosting
+from tests.town.support import Town
 
 PASSWORD = "pass:word/42"
 TOKEN = "twilio-token-0123456789"
@@ -43,20 +42,6 @@ async def office() -> AsyncIterator[PostOffice]:
 async def carrier() -> AsyncIterator[Partner]:
     """What speaks as Twilio does."""
     async with partner() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """The listening server of the town."""
-    with hosting() as found:
-        yield found
-
-
-@pytest.fixture
-def town(host: Host, tmp_path: Path) -> Iterator[Town]:
-    """A fresh town."""
-    with host.town(tmp_path / "town.sqlite") as found:
         yield found
 
 

@@ -1,7 +1,6 @@
 """Every tool of the town keeps what its effect class promises, point by point, against the real town."""
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -12,7 +11,7 @@ from shared.tools import kit
 from shared.tools.kit import Sample
 from shared.tools.registry import Registry
 from shared.tools.town import TownTools, register
-from tests.town.support import JOB, LETTER, MESSAGE, RIDE, TABLE, Host, Town, hosting
+from tests.town.support import JOB, LETTER, MESSAGE, RIDE, TABLE, Town
 
 SAMPLES: dict[str, dict[str, Any]] = {
     "find_table": {"party_size": 2, "date": "2030-05-02", "time": "19:00"},
@@ -44,20 +43,6 @@ def promised() -> list[tuple[str, str]]:
     """Each tool with each point that it promises."""
     registry = registered(httpx.AsyncClient(verify=False))  # noqa: S501 - never used
     return [(tool, point) for tool in registry.contracts() if tool not in BY_QSTASH for point in kit.points(registry, tool)]
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """The listening server."""
-    with hosting() as found:
-        yield found
-
-
-@pytest.fixture
-def town(host: Host, tmp_path: Path) -> Iterator[Town]:
-    """A fresh town."""
-    with host.town(tmp_path / "town.sqlite") as found:
-        yield found
 
 
 @pytest.fixture

@@ -5,21 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.town.support import Host, Town, TownProcess, hosting
-
-
-@pytest.fixture(scope="session")
-def host() -> Iterator[Host]:
-    """The listening server."""
-    with hosting() as host:
-        yield host
-
-
-@pytest.fixture
-def town(host: Host, tmp_path: Path) -> Iterator[Town]:
-    """A fresh town on a real socket, in this process."""
-    with host.town(tmp_path / "town.sqlite") as town:
-        yield town
+from tests.town.support import TownProcess
 
 
 @pytest.fixture

@@ -59,14 +59,14 @@ async def test_a_cancellation_is_final(town: Town) -> None:
     assert [row["status"] for row in (await town.get("/reservations"))["reservations"]] == ["cancelled"]
 
 
-async def test_a_book_of_an_earlier_release_is_read(host: Host, tmp_path: Path) -> None:
+async def test_a_book_of_an_earlier_release_is_read(town_host: Host, tmp_path: Path) -> None:
     """The list of effects is a view, made again at every start."""
     path = tmp_path / "town.sqlite"
-    with host.town(path) as town:
+    with town_host.town(path) as town:
         await town.post("/rides", RIDE, "k1")
         ride = (await town.get("/rides"))["rides"][0]["ride_id"]
     with closing(sqlite3.connect(path)) as book:
         book.executescript("DROP VIEW applied; DROP TABLE cancellations; CREATE VIEW applied AS SELECT 1 AS key, 2 AS kind;")
-    with host.town(path) as town:
+    with town_host.town(path) as town:
         await town.post("/cancellations", {"what": "ride", "reference": ride}, "c1")
         assert set(await town.applied()) == {"c1", "k1"}

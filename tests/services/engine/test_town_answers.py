@@ -1,8 +1,7 @@
 """The town's tools: every class of answer is the one outcome that it allows to conclude, against the real town."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -20,7 +19,7 @@ from tests.services.engine.support import Taken, receiving
 from tests.support.executions import intent
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
-from tests.town.support import JOB, LETTER, MESSAGE, RIDE, TABLE, Host, Town, hosting
+from tests.town.support import JOB, LETTER, MESSAGE, RIDE, TABLE, Town
 
 DOINGS: list[tuple[str, dict[str, Any], str]] = [
     ("reserve_table", TABLE, "reservation_id"),
@@ -30,20 +29,6 @@ DOINGS: list[tuple[str, dict[str, Any], str]] = [
     ("post_letter", LETTER, "letter_id"),
     ("post_unregistered_letter", LETTER, "letter_id"),
 ]
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """The listening server."""
-    with hosting() as found:
-        yield found
-
-
-@pytest.fixture
-def town(host: Host, tmp_path: Path) -> Iterator[Town]:
-    """A fresh town."""
-    with host.town(tmp_path / "town.sqlite") as found:
-        yield found
 
 
 @pytest.fixture

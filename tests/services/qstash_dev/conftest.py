@@ -1,6 +1,7 @@
 """Fixtures: one Valkey for the session, emptied between tests; a server and a destination for each test."""
 
 import inspect
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -72,3 +73,22 @@ async def elsewhere() -> AsyncIterator[support.Destination]:
     """Another destination, so another origin."""
     async with support.destination() as found:
         yield found
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[support.Valkey]:
+    """A Valkey of this test alone, on disk, running."""
+    found = support.Valkey(tmp_path / "valkey")
+    found.start()
+    yield found
+    found.kill()
+
+
+@pytest.fixture
+async def process(own_valkey: support.Valkey, tmp_path: Path) -> AsyncIterator[support.Process]:
+    """The server as a process of its own, ready."""
+    found = support.Process(own_valkey.url, tmp_path / "qstash_dev.log")
+    found.start()
+    await found.answers("/readyz", 200)
+    yield found
+    await found.end(signal.SIGKILL)

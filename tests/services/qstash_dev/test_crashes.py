@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -23,25 +22,6 @@ from tests.services.qstash_dev.support import (
 from tests.services.qstash_dev.support import broker as serving
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    """A Valkey of this test alone, on disk, running."""
-    found = Valkey(tmp_path / "valkey")
-    found.start()
-    yield found
-    found.kill()
-
-
-@pytest.fixture
-async def process(valkey: Valkey, tmp_path: Path) -> AsyncIterator[Process]:
-    """The server as a process of its own, ready."""
-    found = Process(valkey.url, tmp_path / "qstash_dev.log")
-    found.start()
-    await found.answers("/readyz", 200)
-    yield found
-    await found.end(signal.SIGKILL)
 
 
 async def test_a_killed_server_delivers_everything_after_its_restart(process: Process, there: Destination) -> None:
@@ -120,7 +100,7 @@ async def test_a_server_told_to_stop_finishes_what_is_on_the_wire(process: Proce
     assert len(there.seen) == 1
 
 
-async def test_a_killed_valkey_loses_nothing(valkey: Valkey, there: Destination) -> None:
+async def test_a_killed_valkey_loses_nothing(own_valkey: Valkey, there: Destination) -> None:
     """While it is away publishes are refused, a delivery's outcome waits, and afterwards all goes on as if nothing was."""
     release = asyncio.Event()
 
@@ -130,17 +110,17 @@ async def test_a_killed_valkey_loses_nothing(valkey: Valkey, there: Destination)
         return web.Response()
 
     there.answer = answer
-    async with serving(valkey.url) as broker:
+    async with serving(own_valkey.url) as broker:
         flying = await broker.publish(there.url + "/on-the-wire")
         delayed = await broker.publish(there.url + "/delayed", Upstash_Delay="1s")
         await eventually(lambda: there.at("/on-the-wire"), "the first delivery")
-        valkey.kill()
+        own_valkey.kill()
         response = await broker.http.post(f"/v2/publish/{there.url}/refused")
         assert response.status_code == 503
         assert "Redis" in response.json()["error"]
         release.set()
         await _ready(broker, 503)
-        valkey.start()
+        own_valkey.start()
         await _ready(broker, 200)
         await broker.ends(flying, "DELIVERED")
         await broker.ends(delayed, "DELIVERED")
@@ -148,7 +128,7 @@ async def test_a_killed_valkey_loses_nothing(valkey: Valkey, there: Destination)
     assert sorted(one.raw_path for one in there.seen) == ["/after", "/delayed", "/on-the-wire"]
 
 
-async def test_a_valkey_killed_again_and_again_under_load_loses_nothing(valkey: Valkey, there: Destination) -> None:
+async def test_a_valkey_killed_again_and_again_under_load_loses_nothing(own_valkey: Valkey, there: Destination) -> None:
     """Every publish that was answered is delivered, whatever moment the kill hit."""
     accepted: set[str] = set()
     stop = asyncio.Event()
@@ -161,22 +141,22 @@ async def test_a_valkey_killed_again_and_again_under_load_loses_nothing(valkey: 
                 accepted.add(response.json()["messageId"])
             await asyncio.sleep(0.002)
 
-    async with serving(valkey.url) as broker:
+    async with serving(own_valkey.url) as broker:
         publishers = [asyncio.create_task(publish(broker)) for _ in range(4)]
         for _ in range(3):
             count = len(accepted)
             await eventually(lambda count=count: len(accepted) > count + 50, "publishes are accepted")  # type: ignore[misc]
-            valkey.kill()
+            own_valkey.kill()
             await _ready(broker, 503)
-            valkey.start()
+            own_valkey.start()
         stop.set()
         await asyncio.gather(*publishers)
         await eventually(lambda: {one.message_id for one in there.seen} >= accepted, "every accepted message", within=15)
 
 
-async def test_a_lost_reply_loses_no_message(valkey: Valkey, there: Destination) -> None:
+async def test_a_lost_reply_loses_no_message(own_valkey: Valkey, there: Destination) -> None:
     """Whichever command it was the answer to: a publish, taking what is due, a lease or an outcome."""
-    line = Line(valkey.url)
+    line = Line(own_valkey.url)
     there.answer = answers(*[(500, {})] * 40)
     accepted: set[str] = set()
     async with line.open() as url, serving(url) as broker:
@@ -224,11 +204,11 @@ async def test_the_process_says_where_it_is_and_how_to_sign_in(process: Process)
     ]
 
 
-async def test_the_newer_server_owns_the_deliveries(valkey: Valkey, there: Destination) -> None:
+async def test_the_newer_server_owns_the_deliveries(own_valkey: Valkey, there: Destination) -> None:
     """Of two on the same data the older one stops delivering and says that it is not ready; nothing is delivered twice."""
-    async with serving(valkey.url) as old:
+    async with serving(own_valkey.url) as old:
         await _ready(old, 200)
-        async with serving(valkey.url) as new:
+        async with serving(own_valkey.url) as new:
             await _ready(old, 503)
             for n in range(20):
                 await (old if n % 2 else new).publish(f"{there.url}/{n}")
@@ -244,9 +224,9 @@ async def _ready(broker: Broker, status: int) -> None:
     await eventually(there, f"/readyz is {status}", within=15)
 
 
-async def test_a_busy_port_is_a_clear_message(valkey: Valkey, process: Process, tmp_path: Path) -> None:
+async def test_a_busy_port_is_a_clear_message(own_valkey: Valkey, process: Process, tmp_path: Path) -> None:
     """And the one that holds the port keeps its deliveries: a second start must not take them over first."""
-    second = Process(valkey.url, tmp_path / "second", port=process.port)
+    second = Process(own_valkey.url, tmp_path / "second", port=process.port)
     second.start()
     try:
         assert await second.ends() == 1

@@ -3,8 +3,6 @@
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -224,9 +222,9 @@ async def test_the_synchronous_client_works_as_well(broker: Broker, there: Desti
 
 
 @pytest.mark.system
-async def test_lost_replies_neither_stop_nor_reorder_a_queue(valkey: Valkey, there: Destination) -> None:
+async def test_lost_replies_neither_stop_nor_reorder_a_queue(own_valkey: Valkey, there: Destination) -> None:
     """Nor do they exceed a flow-control key's parallelism; whichever command each was the answer to."""
-    line, gauge = Line(valkey.url), Gauge(0.001)
+    line, gauge = Line(own_valkey.url), Gauge(0.001)
     there.answer = gauge.answer
     headers = {"Upstash-Flow-Control-Key": "k", "Upstash-Flow-Control-Value": "parallelism=2"}
     async with line.open() as url, serving(url) as broker:
@@ -242,25 +240,6 @@ async def test_lost_replies_neither_stop_nor_reorder_a_queue(valkey: Valkey, the
     assert numbers == sorted(numbers)
     assert gauge.peak["/q"] == 1
     assert gauge.peak["/k"] <= 2
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Valkey]:
-    """A Valkey of this test alone, on disk, running."""
-    found = Valkey(tmp_path / "valkey")
-    found.start()
-    yield found
-    found.kill()
-
-
-@pytest.fixture
-async def process(valkey: Valkey, tmp_path: Path) -> AsyncIterator[Process]:
-    """The server as a process of its own, ready."""
-    found = Process(valkey.url, tmp_path / "qstash_dev.log")
-    found.start()
-    await found.answers("/readyz", 200)
-    yield found
-    await found.end(signal.SIGKILL)
 
 
 @pytest.mark.system
