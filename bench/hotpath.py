@@ -15,7 +15,8 @@ import msgspec
 
 from bench.simulated import LIMITS, Instant, Taken
 from bench.tape import Recording, replayed
-from shared.interpret import Delivery, Interpreter
+from shared.interpret import Interpreter
+from shared.invocation import Delivery
 from shared.logs import configure
 from shared.machine.status import Status
 from shared.redisdb.store import RedisStore

@@ -32,7 +32,8 @@ from redis.exceptions import RedisError
 from bench.processes import ROOT, free_port, start_valkey
 from bench.simulated import CONTRACTS, LIMITS, Taken, there
 from shared.clock import SystemClock, new_execution_id
-from shared.interpret import Delivery, Interpreter
+from shared.interpret import Interpreter
+from shared.invocation import Delivery
 from shared.local.valkey import command
 from shared.logs import configure
 from shared.machine import plan as plans

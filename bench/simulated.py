@@ -6,7 +6,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.interpret import Limits
+from shared.invocation import Limits
 from shared.machine.decision import Start
 from shared.machine.events import Done, Outcome
 from shared.machine.plan import Contract, Effect

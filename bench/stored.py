@@ -23,7 +23,8 @@ from bench.simulated import CONTRACTS, LIMITS, Instant, Taken, chain, until_ther
 from shared.archive import Archiver
 from shared.clock import SystemClock, new_execution_id
 from shared.http_client import HttpClient
-from shared.interpret import Delivery, Interpreter
+from shared.interpret import Interpreter
+from shared.invocation import Delivery
 from shared.logs import configure
 from shared.machine import plan as plans
 from shared.machine.accept import Limits as PlanLimits

@@ -25,7 +25,8 @@ from redis.asyncio import Redis
 from bench.processes import free_port, start_valkey
 from bench.simulated import CONTRACTS, LIMITS, Instant, Taken, chain, there
 from shared.clock import SystemClock, new_execution_id
-from shared.interpret import Delivery, Interpreter
+from shared.interpret import Interpreter
+from shared.invocation import Delivery
 from shared.logs import configure
 from shared.machine import plan as plans
 from shared.machine.accept import Limits as PlanLimits

@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 from shared import settings
 from shared.background import Background
 from shared.clock import SystemClock, new_execution_id
-from shared.interpret import Delivery, Interpreter, Limits
+from shared.interpret import Interpreter
+from shared.invocation import Delivery, Limits
 from shared.machine import plan as plans
 from shared.machine.accept import Limits as PlanLimits
 from shared.machine.accept import accept

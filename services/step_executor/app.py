@@ -19,7 +19,8 @@ from shared.background import Background
 from shared.callbacks import BadTicket
 from shared.called import Called
 from shared.http import ERROR_HANDLERS, Json, error_body, read_body
-from shared.interpret import Answer, Delivery, Interpreter
+from shared.interpret import Interpreter
+from shared.invocation import Answer, Delivery
 from shared.logs import get_logger
 from shared.numbers import whole
 from shared.openapi.operations import on

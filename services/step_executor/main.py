@@ -14,7 +14,8 @@ from shared.clock import SystemClock
 from shared.guards import SharedGuards, Watched
 from shared.http_client import HttpClient
 from shared.intake import plan_limits
-from shared.interpret import Interpreter, Limits
+from shared.interpret import Interpreter
+from shared.invocation import Limits
 from shared.machine.events import Patience
 from shared.places import here, owners
 from shared.planner.llm.planner import ModelPlanner

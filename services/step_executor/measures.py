@@ -4,7 +4,7 @@ import time
 from typing import Final
 
 from shared.errors import Unavailable
-from shared.interpret import Estimates
+from shared.estimates import Estimates
 from shared.logs import get_logger
 from shared.redisdb.latencies import Latencies
 

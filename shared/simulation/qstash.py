@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from shared.interpret import Answer
+from shared.invocation import Answer
 from shared.ports import Entry, No, Receipt
 from shared.simulation import processes
 from shared.simulation.faults import Faults

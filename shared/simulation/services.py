@@ -15,7 +15,8 @@ from shared.event_ports import Events
 from shared.event_relay import EventRelay
 from shared.executor_client import ExecutorClient, Reach
 from shared.guards import NoGuards
-from shared.interpret import Answer, Delivery, Interpreter, Limits
+from shared.interpret import Interpreter
+from shared.invocation import Answer, Delivery, Limits
 from shared.machine.decision import Ask, Line
 from shared.machine.state import Header
 from shared.mesh import Hint

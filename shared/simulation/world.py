@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from shared.event_ports import NamedEvent
-from shared.interpret import Answer, Delivery, Limits
+from shared.invocation import Answer, Delivery, Limits
 from shared.logs import with_ids
 from shared.machine import accept as accepting
 from shared.machine import plan as plans

@@ -19,7 +19,8 @@ from starlette.types import ASGIApp
 from shared import settings
 from shared.clock import SystemClock, new_execution_id
 from shared.http import Json
-from shared.interpret import Answer, Delivery, Interpreter, Limits
+from shared.interpret import Interpreter
+from shared.invocation import Answer, Delivery, Limits
 from shared.machine import plan as plans
 from shared.machine.decision import Changes, Start
 from shared.machine.events import Done, Outcome

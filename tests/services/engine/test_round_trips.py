@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from shared.interpret import Answer, Interpreter
+from shared.interpret import Interpreter
+from shared.invocation import Answer
 from shared.machine import plan as plans
 from shared.machine.events import Done, Outcome
 from shared.machine.plan import Blueprint, Effect, Plan

@@ -8,8 +8,9 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from shared.errors import IntentionError, Unavailable
+from shared.estimates import Estimates
 from shared.forecast import Usual
-from shared.interpret import Answer, Estimates
+from shared.invocation import Answer
 from shared.machine.decision import Start
 from shared.machine.events import Done, NotSent, Outcome, Refused, Unanswered
 from shared.machine.plan import Retry
