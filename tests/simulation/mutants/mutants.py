@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from tests.simulation.mutants.loading import Patch
 
-STORE, RUN, RELAY, DOG = "shared.memory", "shared.interpret", "shared.relay", "shared.watchdog"
+STORE, RELAY, DOG = "shared.memory", "shared.relay", "shared.watchdog"
+DELIVERY, SEGMENT, CALL = "shared.interpret", "shared.segment", "shared.tool_calls"
 DECIDE, STARTING, OUTCOMES = "shared.machine.decide", "shared.machine.starting", "shared.machine.outcomes"
 UNDOING, STATE, DRAFT = "shared.machine.undoing", "shared.machine.state", "shared.machine.draft"
 ASKING, REPLANNING = "shared.machine.asking", "shared.machine.replanning"
@@ -137,17 +138,17 @@ CHANNEL_MUTANTS: Sequence[Mutant] = (
         "                await asyncio.sleep(0)\n",
     ),
     _one("nobody hints", RELAY, "return entry.kind == MESSAGE and entry.not_before_ms <= now_ms", "return False"),
-    _one("a wait is not told to QStash", RUN, "message=following.timed,", "message=False,"),
-    _one("a wait's message is sent at once", RUN, "not_before_ms=following.wake_at_ms,", "not_before_ms=0,"),
+    _one("a wait is not told to QStash", SEGMENT, "message=following.timed,", "message=False,"),
+    _one("a wait's message is sent at once", SEGMENT, "not_before_ms=following.wake_at_ms,", "not_before_ms=0,"),
     _one(
         "a held lease is retried by the ladder",
-        RUN,
+        DELIVERY,
         'return Answer(status=409, result="held", retry_after_s=no.ms // 1000 + 2)',
         'return Answer(status=409, result="held")',
     ),
     _one(
         "published before it is committed",
-        RUN,
+        SEGMENT,
         "        stored = await command(self.lease, ver=self.ver, seen=seen, kept=kept, going=going)\n",
         "        if going.message and not going.timed:\n"
         "            from shared.ports import Entry\n"
@@ -165,14 +166,14 @@ SEGMENT_MUTANTS: Sequence[Mutant] = (
         "what a commit kept is applied last",
         (
             Patch(
-                RUN,
+                SEGMENT,
                 "                self._applied(decision.kept)\n                if isinstance(stored, Flags):\n",
                 "                if isinstance(stored, Flags):\n"
                 "                    self._applied(decision.kept)\n"
                 "                if isinstance(stored, Flags):\n",
             ),
             Patch(
-                RUN,
+                SEGMENT,
                 'self._applied(getattr(following, "changes", Changes()))',
                 'self._applied(getattr(following, "changes", Changes()))\n                self._applied(decision.kept)',
             ),
@@ -182,7 +183,7 @@ SEGMENT_MUTANTS: Sequence[Mutant] = (
         "a lost lease is not noticed",
         (
             Patch(
-                RUN,
+                SEGMENT,
                 "                if isinstance(stored, Lost):\n",
                 "                if isinstance(stored, Lost):\n"
                 "                    stored = Committed(ver=self.ver)\n"
@@ -192,7 +193,7 @@ SEGMENT_MUTANTS: Sequence[Mutant] = (
     ),
     _one(
         "a call is made although the intent was refused",
-        RUN,
+        SEGMENT,
         "                if isinstance(stored, Flags):\n                    self.ver = stored.ver\n",
         "                if isinstance(stored, Flags) and isinstance(following, StartSteps):\n"
         "                    await self._follow(following, Committed(ver=stored.ver))\n"
@@ -200,14 +201,14 @@ SEGMENT_MUTANTS: Sequence[Mutant] = (
     ),
     _one(
         "the own lease is not looked at before a call",
-        RUN,
-        "if deadline_ms <= 0 or began + deadline_ms > self.lease.until_ms:",
+        CALL,
+        "if deadline_ms <= 0 or began + deadline_ms > self._lease.until_ms:",
         "deadline_ms = start.timeout_ms\n        if False:",
     ),
     _one(
         "a call is not cut off",
-        RUN,
-        "deadline_ms = min(start.timeout_ms, self._start_ms + self.engine.limits.cutoff_ms - began)",
+        CALL,
+        "deadline_ms = min(start.timeout_ms, self._cutoff_ms - began)",
         "deadline_ms = 60_000",
     ),
 )
