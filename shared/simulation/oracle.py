@@ -187,7 +187,8 @@ class Oracle:
         changes: Changes = going.changes
         forward = [cell for cell in changes.intents if not layout.is_undo(cell)]
         stopped = forward and facts.cancelled
-        unsigned = forward and seen.notes.unconfirmed
+        asked = self.scenario.setting.confirm and seen.notes.parent is None  # whatever the engine says of itself
+        unsigned = forward and (seen.notes.unconfirmed or (asked and "confirm" not in facts.sent))
         must(not unsigned, "nothing starts before the yes", f"cells {forward} of {seen.header.id} were intended")
         must(not stopped, "no start after a cancel", f"cells {forward} of {seen.header.id} were intended")
         must(not facts.paused or not changes.intents, "a pause is heard", f"{seen.header.id} starts {list(changes.intents)}")
