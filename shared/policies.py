@@ -290,7 +290,10 @@ def _asking(step: Step, asked: Mapping[tuple[str, ...], Sequence[Require]], path
         return step
     own = step.approve or Approval()
     said = [own.message] if own.message else []
-    said += [text for rule in asked[path] if (text := rule.said("asks for this approval")) not in own.message]
+    words = [rule.said("asks for this approval") for rule in asked[path]]
+    if step.message_refs:
+        words = [text.replace("${", "$${") for text in words]  # theirs hold no references, whatever they look like
+    said += [text for text in words if text not in own.message]
     return msgspec.structs.replace(step, approve=msgspec.structs.replace(own, message="; ".join(said)))
 
 

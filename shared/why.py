@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.machine.state import Execution, Fault, Hold
+from shared.machine.state import Execution, Fault, Hold, question
 from shared.machine.status import TERMINAL, Cause, Cell, Reason, Status
 from shared.ports import MESSAGE, Entry, Refusal
 from shared.redisdb.snapshots import Snapshot
@@ -242,8 +242,8 @@ def _held(found: Snapshot, number: int, what: str, name: str, hold: Hold | None)
     until = f", until {moment(hold.until_ms)}" if hold.until_ms else ""
     step = found.execution.blueprint.plan.steps[found.execution.layout.step(number)]
     owner, text, detail = _about(what, hold)
-    if hold.kind is Reason.APPROVAL and step.approve and step.approve.message:
-        text += f" ({step.approve.message})"
+    if asked := question(step, hold):
+        text += f" ({asked})"
     if hold.kind is Reason.SLOT:
         keys = [limit.key or f"tool/{step.tool}" for limit in step.limits] or [f"tool/{step.tool}"]
         text, detail = f"{text} of {', '.join(keys)}", {"limits": keys}

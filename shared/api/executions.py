@@ -84,9 +84,10 @@ class LargeOutput(Told, frozen=True, kw_only=True):
 
 
 class Hold(Told, frozen=True, kw_only=True):
-    """What a step waits for, or was granted."""
+    """What a step waits for, or was granted. `message`: what a person is asked, beside the arguments."""
 
     kind: str
+    message: str | msgspec.UnsetType = msgspec.UNSET
     args: Any = msgspec.UNSET
     args_hash: str | msgspec.UnsetType = msgspec.UNSET
     events: tuple[dict[str, str], ...] | msgspec.UnsetType = msgspec.UNSET

@@ -15,6 +15,8 @@ __all__ = ["Limits", "PlanRefused", "Problem", "accept"]
 
 MAX_DEPTH = 4
 """How deep plans may stand in plans."""
+MESSAGE_REFS = 20
+"""References in what a person is asked, each of which may stand for a long text."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +131,7 @@ def _accepted(step: StepDraft, needs: tuple[str, ...], rules: Rules, place: str,
         undo=step.undo,
         limits=step.limits,
         approve=step.approve,
+        message_refs="${" in (step.approve.message if step.approve else ""),
         map=step.map,
         sleep=step.sleep,
         wait=step.wait,
@@ -163,8 +166,24 @@ def _name_problems(steps: Sequence[Read], depth: int) -> Iterator[Problem]:
         if step.name in seen:
             yield Problem(at, f"{step.name!r} is the name of an earlier step too")
         seen.add(step.name)
+    called = _called(steps)
     for one in steps:
         yield from _need_problems(one, seen, depth)
+        yield from _message_problems(one, called)
+
+
+def _called(steps: Sequence[Read]) -> frozenset[str]:
+    return frozenset(one.step.name for one in steps if one.step.wait and one.step.wait.callback)
+
+
+def _message_problems(read: Read, called: frozenset[str]) -> Iterator[Problem]:
+    """Of what a person is asked: it is shown, and kept in the history."""
+    place = f"{read.at}.approve.message"
+    found = [ref for ref in read.found if ref.place == place] if read.step.approve else []
+    if any(is_address(ref, read.step.name, called) for ref in found):
+        yield Problem(place, "a callback_url is a secret, and what a person is asked is shown to others: leave it out")
+    if len(found) > MESSAGE_REFS:
+        yield Problem(place, f"{len(found)} references, but {MESSAGE_REFS} at most: a person is to read it")
 
 
 def _need_problems(read: Read, names: set[str], depth: int) -> Iterator[Problem]:
@@ -249,7 +268,7 @@ def _call_problems(tool: str, args: Mapping[str, Any], at: str, args_at: str, ru
 def _all_needs(steps: Sequence[Read]) -> dict[str, tuple[str, ...]]:
     """Needs that are named, and those that references and conditions imply. An address is known before its step runs."""
     found = {}
-    called = frozenset(one.step.name for one in steps if one.step.wait and one.step.wait.callback)
+    called = _called(steps)
     for read in steps:
         step = read.step
         referred = [ref.step for ref in read.wants if not is_address(ref, step.name, called)]

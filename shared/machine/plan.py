@@ -136,6 +136,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A person must say yes to exactly these arguments."""
 
     message: str = ""
+    """What the person is asked. May hold references."""
     timeout_ms: Millis | None = None
     remind_ms: Millis | None = None
     """How often to remind."""
@@ -217,6 +218,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     undo: UndoDraft | None = None
     limits: tuple[Limited, ...] = ()
     approve: Approval | None = None
+    message_refs: bool = False
+    """Its approval's message is resolved. Older plans lack this: whatever their messages look like, they are shown so."""
     map: Each | None = None
     sleep: Sleep | None = None
     wait: WaitFor | None = None
@@ -331,8 +334,9 @@ def is_address(ref: refs.Ref, step: str, called: Collection[str]) -> bool:
     return ref.path == ("callback_url",) and (ref.step == step or ref.step in called)
 
 
-def wanted(step: Step | StepDraft) -> tuple[Any, ...]:
+def wanted(step: Step) -> tuple[Any, ...]:
     """All of a step that may hold references, except its undo's arguments and its condition."""
+    message = step.approve.message if step.message_refs and step.approve else None
     events = tuple(event.key for event in step.wait.events) if step.wait else ()
     limits = tuple(limit.key for limit in step.limits) if step.limits else ()
-    return step.args, step.map.over if step.map else None, step.sleep.until if step.sleep else None, events, limits
+    return step.args, message, step.map.over if step.map else None, step.sleep.until if step.sleep else None, events, limits

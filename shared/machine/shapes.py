@@ -18,6 +18,8 @@ class Problem(NamedTuple):
 def written(step: StepDraft, at: str) -> Iterator[tuple[str, Any]]:
     """Everything of a step that may hold references, with its place; its condition aside."""
     yield f"{at}.args", step.args
+    if step.approve:
+        yield f"{at}.approve.message", step.approve.message
     if step.map:
         yield f"{at}.map.over", step.map.over
     if step.sleep:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shared.machine.plan import Blueprint
+from shared.machine.plan import Blueprint, Step
 from shared.machine.status import OVER, SETTLED, Cause, Cell, Phase, Reason, Status
 
 
@@ -154,11 +154,20 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     args_hash: str = ""
     by: str = ""
     """Who approved or wrote them."""
+    message: str = ""
+    """What the person is asked, where the plan's words hold references; see `question`."""
     slots: tuple[Slot, ...] = ()
     """What a step in the line for a slot may have by now."""
     child: str = ""
     stopping: bool = False
     """The child was told to stop."""
+
+
+def question(step: Step, hold: Hold) -> str:
+    """What a person is asked at this hold of the step, beside its arguments; "" if nothing is said."""
+    if hold.kind is not Reason.APPROVAL or step.approve is None:
+        return ""
+    return hold.message if step.message_refs else step.approve.message
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,6 +16,8 @@ from shared.machine.status import Cell, Reason
 
 LONGEST_MS = 366 * 86_400_000
 """A year at most, as for every time in a plan."""
+VALUE_MOST = 500
+"""Characters of one value in what a person is asked."""
 CALLBACK = "(callback)"
 """The name under which an early callback is kept; no event is called so. Its key is the step."""
 
@@ -240,7 +242,7 @@ def _end(draft: Draft, cell: int, hold: Hold, output: Any) -> None:
 
 
 def _ask(draft: Draft, cell: int, approve: Approval) -> None:
-    args = arguments(draft, cell)
+    args, message = arguments(draft, cell), _message(draft, cell, approve)
     hold = Hold(
         kind=Reason.APPROVAL,
         since_ms=draft.now_ms,
@@ -248,9 +250,24 @@ def _ask(draft: Draft, cell: int, approve: Approval) -> None:
         remind_ms=draft.now_ms + approve.remind_ms if approve.remind_ms else 0,
         args=args,
         args_hash=hash_of_args(args),
+        message=message if draft.step(cell).message_refs else "",
     )
     draft.put(cell, Cell.WAITING, hold=hold)
-    draft.say("step.approval_asked", cell, message=approve.message, args_hash=hold.args_hash)
+    draft.say("step.approval_asked", cell, message=message, args_hash=hold.args_hash)
+
+
+def _message(draft: Draft, cell: int, approve: Approval) -> str:
+    """As the person is shown it; BadReference. What an output puts into it is cut: the words behind it must be seen, too."""
+    if not draft.step(cell).message_refs:
+        return approve.message
+    plain = values.outputs(draft, cell)
+    text: str = refs.replace(approve.message, lambda ref: _cut(refs.look_up(ref, plain)), "$.approve.message")
+    return text
+
+
+def _cut(value: Any) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= VALUE_MOST else f"{text[: VALUE_MOST - 1]}…"
 
 
 def approved(draft: Draft, cell: int, hold: Hold, *, args: dict[str, Any] | None, by: str, note: str) -> None:

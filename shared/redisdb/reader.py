@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from shared.errors import BadRequest, NotFound, Unavailable
 from shared.machine.plan import Plan, Step
-from shared.machine.state import Hold, Layout, Notes
+from shared.machine.state import Hold, Layout, Notes, question
 from shared.machine.status import OVER, Cell, Reason
 from shared.numbers import whole
 from shared.redisdb import keys, wire
@@ -225,7 +225,7 @@ class Reader:
         return [one for one, until in zip(executions, leases, strict=True) if int(until or 0) > now_ms]
 
     async def asked(self, executions: Sequence[str]) -> list[tuple[str, str, str, Hold]]:
-        """(execution, step, the plan's words, hold) of each approval that these wait for. Two round trips, and plans."""
+        """(execution, step, what is asked, hold) of each approval that these wait for. Two round trips, and plans."""
         pipe = self._redis.pipeline(transaction=False)
         for execution in executions:
             pipe.get(keys.cells(execution))
@@ -296,7 +296,7 @@ def _step(step: Step, number: int, layout: Layout, cells: bytes, part: Sequence[
         error={"code": fault.code, "message": fault.message, "at_ms": fault.at_ms} if fault and troubled else None,
         retry_at_ms=fault.retry_at_ms or None if fault and troubled else None,
         undo=_undo(Cell(chr(cells[layout.undo_of(number)])), part[3], part[4], part[6]),
-        hold=hold_view(hold) if hold and where in {Cell.WAITING, Cell.GRANTED} else None,
+        hold=hold_view(hold, question(step, hold)) if hold and where in {Cell.WAITING, Cell.GRANTED} else None,
         items=_items(layout, number, cells),
         child=hold.child if hold else "",
         replaced=step.replaced,
@@ -310,17 +310,17 @@ def _approvals(
     asked = [(cell, hold) for cell, hold in holds if hold.kind is Reason.APPROVAL]
     steps = _plan.decode(plan).steps if plan and asked else ()
     named = [(steps[cell], hold) for cell, hold in asked if cell < len(steps)]  # items of maps are not approved one by one
-    return [(execution, step.name, step.approve.message if step.approve else "", hold) for step, hold in named]
+    return [(execution, step.name, question(step, hold), hold) for step, hold in named]
 
 
-def hold_view(hold: Hold) -> dict[str, Any]:
-    """What is waited for, for a reader. Times are unix ms."""
+def hold_view(hold: Hold, asked: str = "") -> dict[str, Any]:
+    """What is waited for, for a reader; `asked` of a person, beside the arguments. Times are unix ms."""
     shown: dict[str, Any] = {"kind": hold.kind or "granted", "since_ms": hold.since_ms}
     if hold.kind is Reason.APPROVAL or hold.by:
         shown |= {"args": hold.args, "argsHash": hold.args_hash}
     if hold.events and hold.kind is Reason.EVENT:
         shown |= {"events": [{"name": name, "key": key} for name, key in hold.events], "got": sorted(hold.got)}
-    others = {"until_ms": hold.until_ms, "remind_ms": hold.remind_ms, "by": hold.by, "child": hold.child}
+    others = {"message": asked, "until_ms": hold.until_ms, "remind_ms": hold.remind_ms, "by": hold.by, "child": hold.child}
     return shown | {name: value for name, value in others.items() if value}
 
 

@@ -73,9 +73,11 @@ def _callback(dice: random.Random, name: str, before: Sequence[str]) -> StepDraf
 
 
 def _approval(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:
-    approve = Approval(timeout_ms=dice.choice((None, None, 60_000)), remind_ms=dice.choice((None, 20_000)))
-    tool = dice.choice(("", *_LITTLE, "probe"))
-    return StepDraft(name=name, tool=tool, needs=_needs(dice, before), approve=approve)
+    """Somebody is asked, about what came before."""
+    timeout, remind = dice.choice((None, None, 60_000)), dice.choice((None, 20_000))
+    tool, needs = dice.choice(("", *_LITTLE, "probe")), _needs(dice, before)
+    approve = Approval(message=f"after ${{{needs[0]}}}?" if needs else "", timeout_ms=timeout, remind_ms=remind)
+    return StepDraft(name=name, tool=tool, needs=needs, approve=approve)
 
 
 def _map(dice: random.Random, name: str, before: Sequence[str]) -> StepDraft:

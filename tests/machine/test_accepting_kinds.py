@@ -80,6 +80,14 @@ _WRONG = [
     ("a large list", one(tool="idem", map={"over": ["y" * 20_000]}), ".map.over", "MAX_ARGUMENT_BYTES is 20000"),
     ("large arguments of an undo", one(tool="idem", undo={"tool": "idem", "args": {"x": "y" * 20_000}}), ".undo.args", "20000"),
     ("a name that means something else", ({"name": "item", "tool": "idem"},), ".name", "stands for something else"),
+    ("a message that refers to nobody", one(tool="idem", approve={"message": "${z.n}?"}), ".approve.message", "no step 'z'"),
+    ("a message of no form", one(approve={"message": "${secret:KEY}"}), ".approve.message", "not of the form"),
+    ("a message that is not closed", one(approve={"message": "${a.n"}), ".approve.message", "write $${ for a literal ${"),
+    ("an item in a message", one(tool="idem", approve={"message": "${item}"}), ".approve.message", "of a map only"),
+    ("an input in a message", one(approve={"message": "${input.n}"}), ".approve.message", "only the plan of a child"),
+    ("an address in a message", one(tool="idem", approve={"message": "${a.callback_url}"}), ".approve.message", "is a secret"),
+    ("a crowded message", (*one(approve={"message": "${b}" * 21}), call("b")), ".approve.message", "20 at most"),
+    ("a large message", one(approve={"message": "y" * 20_000}), ".approve.message", "MAX_ARGUMENT_BYTES is 20000"),
     ("a join of nothing", one(tool="idem", join="any"), ".join", "it joins needs, and has none"),
 ]  # fmt: skip
 
@@ -101,7 +109,11 @@ def test_a_join_counts_needs_that_are_there(join: int, needs: list[str], message
     assert ("plan.steps[2].join", message) in refused(A, B, call("j", needs=needs, join=join))
 
 
-@pytest.mark.parametrize("more", [{"args": {"x": "${c.n}"}}, {"when": "c.n > 1"}], ids=["by its arguments", "by its condition"])
+@pytest.mark.parametrize(
+    "more",
+    [{"args": {"x": "${c.n}"}}, {"when": "c.n > 1"}, {"approve": {"message": "${c.n}?"}}],
+    ids=["by its arguments", "by its condition", "by what it asks"],
+)
 def test_a_join_names_everything_that_it_leans_on(more: dict[str, Any]) -> None:
     """What it refers to would be counted among its needs, and might be null although it is still to come."""
     steps = [A, B, call("c"), call("j", needs=["a", "b"], join="any", **more)]

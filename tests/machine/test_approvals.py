@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.machine.decision import Suspend
-from shared.machine.events import NotSent, Refused
-from tests.machine.play import Play, call
-from tests.machine.support import DONE, NOW
+from shared.machine.events import Done, NotSent, Refused
+from shared.machine.plan import Approval, Blueprint, encode, hash_of
+from shared.machine.state import question
+from tests.machine.play import Play, call, compiled
+from tests.machine.support import DONE, NOW, header
+from tests.machine.world import Record
 
 HOUR = 3_600_000
 
@@ -156,3 +160,85 @@ def test_a_question_that_nobody_needs_answered_is_dropped(also: str) -> None:
         play.tell("cancel").wake(10_000)
     assert play.stands == ("CANCELLED" if also == "cancel" else "FAILED")
     assert play.cell("b") == "SKIPPED"
+
+
+# --- what the person is asked
+
+
+def question_of(play: Play, name: str) -> str:
+    """What a reader is shown."""
+    return question(next(step for step in play.plan.plan.steps if step.name == name), play.hold(name))
+
+
+def test_references_in_the_message_are_resolved_and_are_needs() -> None:
+    """In the history and wherever else it is read; dollars that are no reference stay."""
+    play = Play(call("a"), call("c"), call("b", approve={"message": "${a.n} of ${c}, for $${x}?"}, needs=["c"]))
+    play.wake()
+    play.answer({"c": Done(output={"x": [1]})})
+    assert play.cell("b") == "IDLE"
+    play.answer({"a": DONE})
+    said = '1 of {"x":[1]}, for ${x}?'
+    (line,) = play.lines("step.approval_asked")
+    assert (line.detail["message"], question_of(play, "b")) == (said, said)
+    assert yes(play) == "EXECUTING"
+
+
+def test_a_message_that_is_one_reference_is_its_value() -> None:
+    """As text, whatever its type is; also where it is empty."""
+    asks = [call(name, approve={"message": f"${{a.{name}}}"}) for name in ("text", "none", "empty")]
+    play = Play(call("a"), *asks)
+    play.wake()
+    play.answer({"a": Done(output={"text": "sure?", "none": None, "empty": ""})})
+    assert [question_of(play, step["name"]) for step in asks] == ["sure?", "null", ""]
+
+
+def test_a_large_value_leaves_room_for_the_words_behind_it() -> None:
+    """It is cut, and the message is not."""
+    play = Play(call("a"), call("b", approve={"message": "${a.n}: sure?"}))
+    play.wake()
+    play.answer({"a": Done(output={"n": "x" * 100_000})})
+    assert question_of(play, "b") == f"{'x' * 499}…: sure?"
+
+
+def test_a_message_that_refers_to_what_is_not_there_asks_nobody() -> None:
+    """As with arguments: a path that leads nowhere fails the step, a step without an output skips it."""
+    play = Play(call("a"), call("b", approve={"message": "${a.nothing}?"}))
+    play.wake()
+    play.answer({"a": DONE})
+    assert play.code("b") == "bad_reference"
+    assert play.record.faults[1].message.startswith("$.approve.message: the output of a has no 'nothing'")
+    skipped = Play(call("a", may_fail=True), call("b", approve={"message": "${a.n}?"}))
+    skipped.wake()
+    skipped.answer({"a": Refused(code="no", message="no")})
+    assert skipped.cell("b") == "SKIPPED"
+    assert not [*play.lines("step.approval_asked"), *skipped.lines("step.approval_asked")]
+
+
+def test_what_a_join_misses_is_null_in_the_message() -> None:
+    """As in arguments."""
+    steps = call("a"), call("c", may_fail=True)
+    play = Play(*steps, call("b", needs=["a", "c"], join="any", approve={"message": "${a.n} or ${c.n}?"}))
+    play.wake()
+    play.answer({"a": DONE, "c": Refused(code="no", message="no")})
+    assert question_of(play, "b") == "1 or null?"
+
+
+@pytest.mark.parametrize("message", ["${zz.q} ok?", "a ${ that is never closed", "$${a}"])
+def test_the_message_of_an_older_plan_is_shown_as_it_stands(message: str) -> None:
+    """It was accepted when nothing was resolved there: whatever it looks like, its executions go on."""
+    plan = compiled(call("a"), call("b", approve={"message": "plain"}, needs=["a"])).plan
+    steps = (plan.steps[0], msgspec.structs.replace(plan.steps[1], approve=Approval(message=message)))
+    play = Play(call("a"))
+    play.plan = Blueprint(encode(msgspec.structs.replace(plan, steps=steps)))
+    play.record = Record(header(), play.plan)
+    play.wake()
+    assert play.answer({"a": DONE}) == "SUSPENDED approval"
+    assert (question_of(play, "b"), play.hold("b").message) == (message, "")
+    assert yes(play) == "EXECUTING"
+
+
+def test_a_plan_without_references_in_messages_is_what_it_was() -> None:
+    """Its hash names it in stores that are there already."""
+    plain = compiled(call("b", approve={"message": "sure?"})).plan
+    assert b"message_refs" not in encode(plain)
+    assert hash_of(encode(plain)) != hash_of(encode(compiled(call("b", approve={"message": "$${sure}?"})).plan))

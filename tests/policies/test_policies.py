@@ -166,6 +166,20 @@ def test_an_approval_of_the_callers_own_stays_and_is_told_of_the_policy() -> Non
     assert encode(policies(ASK).judge(found.plan, "acme").plan) == encode(found.plan)
 
 
+def test_a_policys_words_hold_no_references() -> None:
+    """Beside a message that is resolved they are shown as they stand."""
+    text = ASK.replace('"large"', '"as ${look.n} says"')
+    steps = call("look"), call("reserve", args={"size": 9}, approve={"message": "${look.n}?"})
+    first = judge(text, *steps)
+    approve = first.plan.steps[1].approve
+    assert approve is not None
+    assert approve.message == "${look.n}?; policy p: asks for this approval (as $${look.n} says)"
+    assert encode(policies(text).judge(first.plan, "acme").plan) == encode(first.plan)
+    alone = judge(text, call("reserve", args={"size": 9})).plan.steps[0]
+    assert alone.approve is not None
+    assert (alone.approve.message, alone.message_refs) == ("policy p: asks for this approval (as ${look.n} says)", False)
+
+
 def test_an_approval_is_added_in_a_child_too() -> None:
     """At its place."""
     found = judge(ASK, {"name": "c", "child": {"steps": [call("reserve", args={"size": 9})]}})

@@ -10,7 +10,8 @@ from shared.machine.status import Status
 from shared.search import PAGE, Filter, Found, count, search
 from tests.services.engine.site import NOBODY, Site
 from tests.services.engine.support import Stage, really
-from tests.services.engine.test_actions import ANNA, OTHER, act, get, refusing, run, started, work
+from tests.services.engine.test_actions import ANNA, OTHER, act, again, get, refusing, run, started, work
+from tests.services.engine.test_why import why
 from tests.support.many import fill
 
 
@@ -155,6 +156,34 @@ async def test_open_approvals_of_a_tenant(site: Site, stage: Stage) -> None:
     await act(site, asked, "approve", step=one["step"], argsHash=one["argsHash"])
     assert await run(stage, asked) == "COMPLETED"
     assert (await site.call("ingress", "GET", "/api/approvals", headers=ANNA)).json()["approvals"] == []
+
+
+async def test_what_a_person_is_asked_has_its_references_resolved_wherever_it_is_shown(site: Site, stage: Stage) -> None:
+    """In the list, in the execution, in `why` and in the history; and in a fork, where the result is a copy."""
+    old = await started(site, work("a"), work("b", approve={"message": "${a.of} is booked. b, too?"}))
+    said = "a is booked. b, too?"
+    assert await run(stage, old) == "SUSPENDED"
+    await act(site, old, "cancel", undo=False)
+    await run(stage, old)
+    fork = (await again(site, old, "fork", step="b", acceptEffects=True))["id"]
+    assert await run(stage, fork) == "SUSPENDED"
+    [one] = (await site.call("ingress", "GET", "/api/approvals", headers=ANNA)).json()["approvals"]
+    assert (one["executionId"], one["message"]) == (fork, said)
+    assert (await get(site, fork))["steps"][1]["hold"]["message"] == said
+    assert f"({said})" in (await why(site, fork))["why"]
+    for execution in (old, fork):
+        [line] = [line for line in await stage.reader.history(execution, "acme") if line["event"] == "step.approval_asked"]
+        assert line["detail"]["message"] == said
+
+
+async def test_a_message_that_refers_to_no_step_is_refused_with_its_place(site: Site) -> None:
+    """Nothing is stored."""
+    steps = [work("a", approve={"message": "${zz.q} ok?"})]
+    answer = await site.call("ingress", "POST", "/api/execute", json={"plan": {"steps": steps}}, headers=ANNA)
+    assert answer.status_code == 422
+    [problem] = answer.json()["error"]["details"]["problems"]
+    assert problem == {"at": "plan.steps[0].approve.message", "message": "there is no step 'zz' to refer to"}
+    assert await ids(site) == []
 
 
 async def test_one_action_upon_all_that_fit(site: Site, stage: Stage) -> None:

@@ -156,7 +156,8 @@ function facts({ source, row, step }) {
   /** @type {[string, import("../dom.js").Children][]} */
   const found = [];
   if (step.tool) found.push(["Tool", h("code", {}, step.tool)]);
-  if (one?.approve?.message) found.push(["Asks", one.approve.message]);
+  const asks = hold?.message ?? one?.approve?.message;
+  if (asks) found.push(["Asks", asks]);
   if (one?.when) found.push(["Only if", h("code", {}, one.when)]);
   if (hold?.kind && hold.kind !== "granted") found.push(["Waits for", waitsFor(hold)]);
   if (hold?.by) found.push(["Granted by", hold.by]);
