@@ -4,7 +4,7 @@ It rests on one invariant: every execution that is not over has a live lease, or
 person, an event or a partner may be what it needs; the due time is what makes sure that nobody forgets it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ OVERDUE_MS: Final = 60_000
 """A watchdog that works is never so late: it looks every second or so, and puts off whatever it has sent."""
 MOST: Final = 100
 """Things that are named of one execution; beyond that it says that there are more."""
+MOST_FAILED: Final = 3
+"""Failures that are named of one that is over."""
 
 
 _MOVING: Final = frozenset({Status.RECEIVED, Status.PLANNING, Status.PLANNED, Status.EXECUTING, Status.COMPENSATING})
@@ -96,11 +98,37 @@ def broken_of(found: Snapshot, named: list[Wait]) -> str:
 def _text(found: Snapshot, named: list[Wait], fault: str) -> str:
     header = found.execution.header
     if found.terminal:
-        because = f", because it was stopped ({header.cause})" if header.cause else ""
-        return f"it is over: {header.status}{because}; it waits for nothing"
+        return f"it is over: {header.status}{_because(found.execution)}; it waits for nothing"
     said = "; ".join(one.text for one in named[:3]) or f"it is {header.status}"
     rest = f"; and {len(named) - 3} more" if len(named) > 3 else ""
     return f"{said}{rest}." + (f" Broken: {fault}." if fault else "")
+
+
+def _because(x: Execution) -> str:
+    """What stopped it, and which undos failed; "" for a good end."""
+    steps = enumerate(x.blueprint.plan.steps)
+    named = _failed(x, [cell for cell, step in steps if not (step.may_fail or step.replaced)])
+    culprits = named if x.header.cause is Cause.FAILED else ""
+    stopped = f", because {culprits or f'it was stopped ({x.header.cause})'}" if x.header.cause else ""
+    return stopped + (f"; {_undos(x)}" if x.header.status is Status.COMPENSATION_FAILED else "")
+
+
+def _undos(x: Execution) -> str:
+    forward = [cell for start, end in x.layout.forward() for cell in range(start, end)]
+    return _failed(x, [x.layout.undo_of(cell) for cell in forward]) or "not everything could be undone"
+
+
+def _failed(x: Execution, cells: Iterable[int]) -> str:
+    """Those of them that have failed, the first one first."""
+    found = [(x.faults[cell].at_ms if cell in x.faults else 0, cell) for cell in cells if x.cell(cell) is Cell.FAILED]
+    said = [_failure(x, cell) for _, cell in sorted(found)[:MOST_FAILED]]
+    return ", ".join([*said, f"and {len(found) - MOST_FAILED} more"] if len(found) > MOST_FAILED else said)
+
+
+def _failure(x: Execution, cell: int) -> str:
+    undo, fault = x.layout.is_undo(cell), x.faults.get(cell)
+    name = f"the undo of {x.name_of(x.layout.forward_of(cell))}" if undo else x.name_of(cell)
+    return f"{name} failed" + (f" ({fault.code}: {fault.message[:200]})" if fault else "")
 
 
 # --- what concerns the execution as a whole

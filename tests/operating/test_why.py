@@ -8,7 +8,7 @@ import pytest
 from shared.machine import plan as plans
 from shared.machine.plan import Approval, Blueprint
 from shared.machine.state import Hold, Notes, Signal
-from shared.machine.status import TERMINAL, Reason, Status
+from shared.machine.status import TERMINAL, Cause, Reason, Status
 from shared.ports import Entry, Letter, Refusal
 from shared.redisdb.snapshots import Snapshot
 from shared.why import MOST, OVERDUE_MS, broken, why
@@ -145,6 +145,38 @@ def test_the_execution_as_a_whole(found: Snapshot, text: str) -> None:
     """One sentence each."""
     told = why(found)
     assert (told.text, told.broken) == (text, "")
+
+
+FAULTS = {"faults": {1: fault(1), 3: fault(9)}}
+
+
+@pytest.mark.parametrize(
+    ("status", "cells", "cause", "text"),
+    [
+        (Status.FAILED, "df.", Cause.FAILED, "FAILED, because b failed (c: m)"),
+        (Status.COMPENSATED, "df.d..", Cause.FAILED, "COMPENSATED, because b failed (c: m)"),
+        (Status.FAILED, "k..", Cause.FAILED, "FAILED, because it was stopped (failed)"),
+        (Status.TIMED_OUT, "df.", Cause.TIMED_OUT, "TIMED_OUT, because it was stopped (timed out)"),
+        (Status.COMPENSATION_FAILED, "df.f..", Cause.FAILED, "because b failed (c: m); the undo of a failed (c: m)"),
+        (Status.COMPENSATION_FAILED, "du.", Cause.CANCELLED, "(cancelled); not everything could be undone"),
+    ],
+    ids=["a failure", "a failure that was undone", "no step", "its time", "an undo that failed, too", "an effect in doubt"],
+)
+def test_what_is_over_names_what_stopped_it(status: Status, cells: str, cause: Cause, text: str) -> None:
+    """The step, its code and what was said; for what others stopped, that."""
+    found = snapshot(status, cells, head={"cause": cause}, x=FAULTS, due_ms=None)
+    assert f"{text}; it waits for nothing" in why(found).text
+
+
+def test_of_failures_the_first_ones_are_named() -> None:
+    """Not what may fail, nor what another version replaced; of a long story its beginning."""
+    plan = blueprint(*(f"s{n} idem" for n in range(7))).plan
+    marks: list[dict[str, Any]] = [{"may_fail": True}, {"replaced": True}, *([{}] * 5)]
+    steps = tuple(msgspec.structs.replace(step, **mark) for step, mark in zip(plan.steps, marks, strict=True))
+    whole = Blueprint(plans.encode(msgspec.structs.replace(plan, steps=steps)))
+    faults = {n: msgspec.structs.replace(fault(1), at_ms=NOW - n, code=f"c{n}") for n in range(7)}
+    told = why(snapshot(Status.FAILED, "f" * 7, plan=whole, head={"cause": Cause.FAILED}, x={"faults": faults}))
+    assert "because s6 failed (c6: m), s5 failed (c5: m), s4 failed (c4: m), and 2 more;" in told.text
 
 
 BOTH = Refusal(queue="QStash is away: QStash answered 503", channel="Ably is not reachable (ConnectError)", at_ms=NOW - 1_000)

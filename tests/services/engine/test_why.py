@@ -44,7 +44,9 @@ async def test_it_says_what_it_waits_for_all_its_life(site: Site, stage: Stage) 
     await act(site, execution, "resume")
     await act(site, execution, "reject", step="a", note="too dear")
     await run(stage, execution)
-    assert (await why(site, execution))["why"] == "it is over: FAILED, because it was stopped (failed); it waits for nothing"
+    assert (await why(site, execution))["why"] == (
+        "it is over: FAILED, because a failed (rejected: acme/anna rejected it: too dear); it waits for nothing"
+    )
 
 
 async def test_it_says_what_went_wrong(site: Site, stage: Stage) -> None:
