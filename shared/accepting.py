@@ -18,6 +18,7 @@ from shared.machine.plan import NO_PLAN, Blueprint, Effect, Plan, PlanDraft, Und
 from shared.machine.state import Header, Notes, Replan
 from shared.machine.status import Status
 from shared.machine.versions import extended, placed
+from shared.numbers import counted
 from shared.planner import Clarification, Planned, Profile, Repeated, plan_text
 from shared.planner.scan import tidy
 from shared.policies import NO_POLICIES, Mark, Policies, Verdict
@@ -63,7 +64,7 @@ class Drafted(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def summary(self) -> str:
         """In words."""
-        return self.planned.summary if self.planned else f"{len(self.plan.steps)} steps"
+        return self.planned.summary if self.planned else counted(len(self.plan.steps), "step")
 
     @property
     def confirmations(self) -> list[Mark]:

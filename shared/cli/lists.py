@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shared.cli.grids import Column, Grid, Part, listed
+from shared.numbers import counted
 
 
 def tools(found: list[dict[str, Any]]) -> Iterator[Part]:
@@ -129,7 +130,7 @@ def schedules(found: list[dict[str, Any]]) -> Iterator[Part]:
 
 
 def _what(schedule: dict[str, Any]) -> str:
-    return schedule["intent"] or f"a plan of {len(schedule['plan']['steps'])} steps"
+    return schedule["intent"] or f"a plan of {counted(len(schedule['plan']['steps']), 'step')}"
 
 
 def schedule(found: dict[str, Any]) -> Iterator[Part]:

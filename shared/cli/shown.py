@@ -9,6 +9,7 @@ import msgspec
 from shared.cli.grids import Column, Grid, Part, listed
 from shared.cli.lists import dated
 from shared.cli.moments import between
+from shared.numbers import counted
 
 OUTCOMES: Final = {
     "COMPLETED": 0,
@@ -96,7 +97,7 @@ def execution(found: dict[str, Any]) -> Iterator[Part]:
         yield f"  {origin['kind']} of {origin['from']} by {origin['by']}"
     yield steps(found["steps"])
     if found["nextSteps"] is not None:
-        yield f"  ... {found['totalSteps'] - found['nextSteps']} more steps: intention export {found['id']}"
+        yield f"  ... {counted(found['totalSteps'] - found['nextSteps'], 'more step')}: intention export {found['id']}"
     if undo := found.get("undo"):
         told = [f"{kind}: {', '.join(undo[kind])}" for kind in ("done", "failed", "left", "unknown", "open") if undo[kind]]
         yield f"  undo  {'; '.join(told)}"

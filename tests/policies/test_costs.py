@@ -66,7 +66,7 @@ def test_the_command_shows_it(cost: int, worst: int | None, line: str | None) ->
         "worstCost": worst,
     }
     marks = [{"policy": "p", "kind": "confirmation", "at": "plan.steps[0]", "message": "policy p: a needs a confirmation"}]
-    found = {"summary": "1 steps", "hash": "h", "steps": [], "cannotBeUndone": [], "price": price, "policies": marks}
+    found = {"summary": "1 step", "hash": "h", "steps": [], "cannotBeUndone": [], "price": price, "policies": marks}
     lines = [*plain(shown.plan(found))]
     assert [one for one in lines if "cost" in one] == ([line] if line else [])
     assert "  policy p: a needs a confirmation" in lines

@@ -12,6 +12,7 @@ from shared.machine import plan as plans
 from shared.machine.accept import PlanRefused
 from shared.machine.plan import Blueprint, Contract, Plan, PlanDraft
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
+from shared.numbers import counted
 from shared.planner import plan_text
 from shared.planner.llm import answer, failed
 from shared.planner.llm.said import Price, Said
@@ -182,7 +183,7 @@ class ModelPlanner:
         plan, confirm = self._accept(draft, tenant)
         data = plans.encode(plan)
         blueprint = Blueprint(data)
-        fields = {"summary": summary or f"{len(plan.steps)} steps", "sources": msgspec.json.encode(sources).decode()}
+        fields = {"summary": summary or counted(len(plan.steps), "step"), "sources": msgspec.json.encode(sources).decode()}
         return Adopted(
             plan=data,
             hash=blueprint.hash,

@@ -87,6 +87,14 @@ async def test_pages_end_and_miss_nothing(site: Site, stage: Stage) -> None:
     assert [[row["id"] for row in one.rows] for one in pages] == [[], [], [failed], []]
 
 
+@pytest.mark.parametrize(("count", "summary"), [(1, "1 step"), (2, "2 steps")])
+async def test_a_plan_without_words_is_called_by_the_number_of_its_steps(site: Site, count: int, summary: str) -> None:
+    """Counted as a person would."""
+    plan = {"steps": [work(name) for name in "ab"[:count]]}
+    answer = await site.call("ingress", "POST", "/api/execute", json={"plan": plan}, headers=ANNA)
+    assert answer.json()["plan"]["summary"] == summary
+
+
 async def counted(site: Site, expect: int = 200, **query: Any) -> dict[str, Any]:
     """How many fit."""
     answer = await site.call("ingress", "GET", "/api/executions/count", params=query, headers=ANNA)
