@@ -7,7 +7,7 @@ The calls are real: they have effects where the tool has, and what can be undone
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -24,6 +24,8 @@ Standing = Callable[[str], Awaitable[int]]
 """How many effects of a key stand in the world now: what makes a second effect visible behind a right answer."""
 
 AT_ONCE: Final = 4
+MOST_ARGUMENTS: Final = 10
+"""Of the sample, that are changed one after the other: each costs a few calls."""
 HASTE_S: Final = 0.001
 """No time to ask anybody: whoever is given it cannot know."""
 
@@ -43,7 +45,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     args: Mapping[str, Any]
     other_args: Mapping[str, Any] | None = None
-    """Different arguments that would be done as well; without them some are derived from `args`."""
+    """Different arguments that would be done as well; what they leave as it is has other values derived from `args`."""
     standing: Standing | None = None
 
     @property
@@ -113,6 +115,7 @@ class _Trial:
         self._runner = Runner(sample.registry)
         self._keys: list[str] = []
         self.tool = sample.tool
+        self.names = _in_turn(sample.args, sample.other_args or {})
         self.counted = sample.standing is not None
 
     def key(self) -> str:
@@ -150,19 +153,31 @@ class _Trial:
         if self._sample.standing is not None and (found := await self._sample.standing(key)) != expected:
             raise _Lie(f"{when}, {found} effects of its key stand instead of {expected}")
 
-    async def other_args(self) -> Mapping[str, Any]:
-        """Arguments that differ and are done under a key of their own: a refusal of them is then about the key."""
-        given = self._sample.other_args
-        candidates = _derived(self.tool, self._sample.args) if given is None else iter([given])
+    async def others(self) -> AsyncIterator[tuple[str, Mapping[str, Any] | None]]:
+        """(argument, all arguments with another value of it) for each in turn; None where no other value is done.
+
+        They are done under a key of their own: a refusal under a taken one is then about the key.
+        """
+        args, given = self._sample.args, self._sample.other_args
+        for name in self.names[:MOST_ARGUMENTS]:
+            yield name, await self._first_done(_derived(self.tool, args, name, given or {}))
+        if given is not None and given != args:
+            yield "all of other_args", await self._first_done(iter([given]))
+
+    async def _first_done(self, candidates: Iterator[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        found = None
         for candidate in candidates:
             if isinstance(await self.do(self.key(), candidate), Done | Accepted):
-                return candidate
-        raise _Unclear("no other arguments were found that it does: give some")
+                found = candidate
+                break
+        await self.clean()
+        return found
 
     async def clean(self) -> None:
         """Take back what may stand. Nothing is concluded from it."""
-        if self.tool.undo is not None:
-            for key in self._keys:
+        while self._keys:
+            key = self._keys.pop(0)
+            if self.tool.undo is not None:
                 await self.undo(key)
 
     @property
@@ -218,15 +233,34 @@ async def _at_once(trial: _Trial) -> str:
 
 
 async def _other_body(trial: _Trial) -> str:
-    other = await trial.other_args()
+    refused: list[str] = []
+    done: list[str] = []
+    untried: list[str] = []
+    async for name, other in trial.others():
+        if other is None:
+            untried.append(name)
+            continue
+        (done if await _takes(trial, name, other) else refused).append(name)
+        await trial.clean()
+    if done:
+        raise _Lie(f"called with another {' or '.join(done)} under a key that is taken, it says done instead of refusing")
+    if not refused or "all of other_args" in untried:
+        raise _Unclear("no other arguments were found that it does: give some")
+    said = f"under a key that is taken, another value is refused of {', '.join(refused)}"
+    said += f"; not tried, because no other value was done: {', '.join(untried)}" if untried else ""
+    return said + (f"; {MOST_ARGUMENTS} were tried at most" if len(trial.names) > MOST_ARGUMENTS else "")
+
+
+async def _takes(trial: _Trial, name: str, other: Mapping[str, Any]) -> bool:
+    """Whether a taken key, which stands for one effect, is answered with success for other arguments."""
     key = trial.key()
     await trial.done(key)
     outcome = await trial.do(key, other)
     if isinstance(outcome, Done | Accepted):
-        raise _Lie("called with other arguments under a key that is taken, it says done instead of refusing")
-    _for_good(outcome, "other arguments under a key that is taken")
-    await trial.stands(key, 1, "after other arguments under its key")
-    return "other arguments under a key that is taken are refused"
+        return True
+    _for_good(outcome, f"another {name} under a key that is taken")
+    await trial.stands(key, 1, f"after another {name} under its key")
+    return False
 
 
 async def _undo(trial: _Trial) -> str:
@@ -381,25 +415,29 @@ def _hasty(tool: Tool) -> Registry:
     return registry
 
 
-def _derived(tool: Tool, args: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Arguments of the right types with one value changed: texts first, because other values more often mean something."""
-    names = list(args)[::-1]
-    names.sort(key=lambda name: not isinstance(args[name], str))
-    for name in names:
-        for changed in _changed(args[name]):
-            candidate = {**args, name: changed}
-            try:
-                msgspec.convert(candidate, tool.args)
-            except msgspec.ValidationError:
-                continue
-            yield candidate
+def _in_turn(args: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """Arguments in the order in which they are changed: texts first, because other values more often mean something."""
+    return sorted([*args, *(given.keys() - args.keys())], key=lambda name: not isinstance(args.get(name), str))
+
+
+def _derived(tool: Tool, args: Mapping[str, Any], name: str, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The arguments with another value of one of them, of the right type: the value that was given, or some like its own."""
+    own = args.get(name)
+    for changed in (given[name],) if name in given and given[name] != own else _changed(own):
+        candidate = {**args, name: changed}
+        try:
+            msgspec.convert(candidate, tool.args)
+        except msgspec.ValidationError:
+            continue
+        yield candidate
 
 
 def _changed(value: Any) -> tuple[Any, ...]:
     if isinstance(value, bool):
         return (not value,)
-    if isinstance(value, str):
-        return (f"{value} 2",)
+    if isinstance(value, str):  # of a date, a time or a number in writing the last digit
+        last = f"{value[:-1]}{(int(value[-1]) + 1) % 10}" if value[-1:].isascii() and value[-1:].isdigit() else ""
+        return (f"{value} 2", last) if last else (f"{value} 2",)
     return (value + 1, value - 1) if isinstance(value, int | float) else ()
 
 

@@ -299,7 +299,7 @@ class Desk:
     """Keeps tickets by key, as the file above promises."""
 
     def __init__(self) -> None:
-        self.tickets: dict[str, tuple[bytes, int]] = {}
+        self.tickets: dict[str, tuple[tuple[str, bytes], int]] = {}
 
     async def answer(self, asked: Asked, writer: Any) -> None:
         """One request."""
@@ -311,10 +311,10 @@ class Desk:
             status = 200 if known else 404
         elif asked.method == "GET":
             status, body = (200, _ticket(known[1])) if known else (404, _NOTHING)
-        elif known and known[0] != asked.body:
+        elif known and known[0] != (asked.path, asked.body):
             status = 409
         else:
-            number = self.tickets.setdefault(key, (asked.body, len(self.tickets)))[1]
+            number = self.tickets.setdefault(key, ((asked.path, asked.body), len(self.tickets)))[1]
             status, body = 201, _ticket(number)
         await says(status, body)(asked, writer)
 

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.machine.plan import Effect
 from shared.tools import kit
+from shared.tools.registry import Call, Registry, ToolRefused
+from tests.tools.garage import PARKED, Garage
 from tests.tools.shop import Shop
 
 LIES = {
@@ -128,6 +131,49 @@ async def test_other_arguments_can_be_given_and_have_to_be_done_themselves() -> 
     unfit = await kit.check_point(Shop().sample(other_args={"what": 5}), "other arguments")
 
     assert (fine.verdict, unfit.verdict) == ("kept", "unclear")
+
+
+@pytest.mark.parametrize("deaf", ["lot", "plate", "hours"])
+async def test_an_argument_that_a_tool_does_not_compare_is_named(deaf: str) -> None:
+    """Each is changed in turn, under keys of its own: a tool with one hole is caught wherever it is."""
+    garage = Garage(deaf=deaf)
+    found = await kit.check_point(garage.sample(), "other arguments")
+
+    text = f"called with another {deaf} under a key that is taken, it says done instead of refusing"
+    assert (found.verdict, found.message) == ("broken", text)
+    assert garage.parked == {}
+
+
+async def test_what_was_tried_is_said() -> None:
+    """And what could not be, because every other value of it is refused by itself."""
+    found = await kit.check_point(Garage().sample(), "other arguments")
+    picky = await kit.check_point(Garage(lots=("A1",)).sample(), "other arguments")
+    given = await kit.check_point(Garage(lots=("A1", "B7")).sample(other_args={**PARKED, "lot": "B7"}), "other arguments")
+
+    assert found.message.startswith("under a key that is taken, another value is refused of lot, plate, hours;")
+    assert "refused of plate, hours; not tried, because no other value was done: lot;" in picky.message
+    assert "refused of lot, plate, hours, all of other_args;" in given.message
+    assert {one.verdict for one in (found, picky, given)} == {"kept"}
+
+
+async def test_of_many_arguments_some_are_tried() -> None:
+    """Every one costs calls."""
+    names = [f"n{number}" for number in range(kit.MOST_ARGUMENTS + 2)]
+    known: dict[str, dict[str, int]] = {}
+
+    async def add_up(call: Call, **numbers: int) -> int:
+        """Add them up."""
+        if known.setdefault(call.key, numbers) != numbers:
+            raise ToolRefused("key_reused", "other numbers have this key")
+        return sum(numbers.values())
+
+    registry = Registry()
+    registry.add(add_up, effect=Effect.IDEMPOTENT, args=msgspec.defstruct("Numbers", [(name, int) for name in names]))
+    sample = kit.Sample(registry=registry, name="add_up", args=dict.fromkeys(names, 1))
+    found = await kit.check_point(sample, "other arguments")
+    assert (found.verdict, len(known)) == ("kept", 2 * kit.MOST_ARGUMENTS)
+    assert "of n0, n1," in found.message
+    assert f"; {kit.MOST_ARGUMENTS} were tried at most;" in found.message
 
 
 async def test_a_demand_fails_unless_the_point_is_kept() -> None:
