@@ -75,6 +75,22 @@ async def test_a_step_that_is_done_appears_without_a_reload(tab: Tab, system: Sy
     assert await tab.page.evaluate("window.stays") is True
 
 
+async def test_the_panel_says_what_a_person_was_asked_with_its_references_resolved(tab: Tab, system: System) -> None:
+    """While the step waits, and when it is over."""
+    first, second = work(2, 0)
+    execution = await system.run_plan([first, second | {"approve": {"message": f"${{{first['name']}.label}} is done?"}}])
+    asked = f"{first['args']['label']} is done?"
+    await tab.go(f"/executions/{execution}")
+    await expect(row(tab, second["name"]).locator(".sign")).to_have_text("Waits")
+    await row(tab, second["name"]).click()
+    panel = tab.page.get_by_role("region", name=second["name"])
+    await expect(panel.get_by_text(asked, exact=True)).to_be_visible()
+    await system.post(f"/api/executions/{execution}/reject", {"step": second["name"]})
+    await system.ended(execution, within=20)
+    await expect(row(tab, second["name"]).locator(".sign")).to_have_text("Failed")
+    await expect(panel.get_by_text(asked, exact=True)).to_be_visible()
+
+
 async def test_a_failed_saga_has_an_undo_lane_and_the_panel_says_what_was_done(tab: Tab, system: System) -> None:
     """The error, the effect's class and key, the attempts, the output, and everything as JSON."""
     execution = await system.run_plan(SAGA)

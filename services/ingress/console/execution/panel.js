@@ -101,7 +101,7 @@ export class Panel {
     if (!of) return;
     const { source, row, step } = of;
     const { status, pausedBy, cause } = source.execution;
-    const now = JSON.stringify([source.id, row.key, this.tab, step, row.segments, row.attempts, row.marks, status, pausedBy, cause]);
+    const now = JSON.stringify([source.id, row.key, this.tab, step, row.segments, row.attempts, row.marks, row.asks, status, pausedBy, cause]);
     if (now === this.seen) return;
     this.seen = now;
     this.node.hidden = false;
@@ -156,7 +156,7 @@ function facts({ source, row, step }) {
   /** @type {[string, import("../dom.js").Children][]} */
   const found = [];
   if (step.tool) found.push(["Tool", h("code", {}, step.tool)]);
-  const asks = hold?.message ?? one?.approve?.message;
+  const asks = row.lane === "undo" ? "" : row.asks || hold?.message || one?.approve?.message;
   if (asks) found.push(["Asks", asks]);
   if (one?.when) found.push(["Only if", h("code", {}, one.when)]);
   if (hold?.kind && hold.kind !== "granted") found.push(["Waits for", waitsFor(hold)]);

@@ -23,6 +23,7 @@ import { ms } from "../time.js";
  * @property {Mark[]} marks
  * @property {number} items how many a map was spread into; 0 for anything else
  * @property {string} child the execution that it runs as
+ * @property {string} asks what a person was asked, its references resolved
  *
  * @typedef {object} Timeline
  * @property {number} begin
@@ -50,6 +51,7 @@ class Track {
     this.marks = [];
     this.items = 0;
     this.child = "";
+    this.asks = "";
     this.status = "";
     this.last = 0; // when its latest line was written
   }
@@ -137,7 +139,7 @@ const MEANS = {
   skipped_by: ({ track, at, detail }) => { track.marks.push({ at, text: `skipped by ${detail.by || "somebody"}` }); track.close(at); track.status = "DONE"; },
   sleeping: ({ track, at, detail }) => wait(track, at, "its time", detail.until_ms),
   waiting: ({ track, at, detail }) => wait(track, at, detail.events?.length ? detail.events.join(", ") : CALLBACK, detail.until_ms),
-  approval_asked: ({ track, at }) => wait(track, at, "approval"),
+  approval_asked: ({ track, at, detail }) => { track.asks = detail.message ?? ""; wait(track, at, "approval"); },
   queued: ({ track, at }) => wait(track, at, "a slot"),
   child_asked: ({ track, at, detail }) => { track.child = detail.child ?? ""; wait(track, at, "its execution"); },
   event: ({ track, at, detail }) => track.marks.push({ at, text: `the event ${detail.name} came` }),
@@ -324,8 +326,8 @@ function goesOn(track, step, telling) {
 
 /** @param {Lane} lane @param {string} name @param {Track} track @param {string} status @param {string} does @param {string} child @param {number} items @returns {Row} */
 function row(lane, name, track, status, does, child, items) {
-  const { segments, attempts, marks } = track;
-  return { key: `${lane}/${name}`, name, lane, status, does, segments, attempts, marks, items: items || track.items, child: child || track.child };
+  const { segments, attempts, marks, asks } = track;
+  return { key: `${lane}/${name}`, name, lane, status, does, segments, attempts, marks, items: items || track.items, child: child || track.child, asks };
 }
 
 /** From its first call (or wait) to its end; null before. @param {Row} row @param {number} now */
