@@ -212,6 +212,7 @@ def actor_of(tenant: str, person: str) -> str:
     """Who acts, for the history: whose key it is, and whom that caller names. BadRequest for a name that could mislead."""
     if len(person) > ACTOR_MOST or not person.isprintable():
         raise BadRequest(f"the actor is a name of up to {ACTOR_MOST} printable characters", code="bad_actor", at="actor")
+    person = person.strip()
     return f"{tenant}/{person}" if person else tenant
 
 

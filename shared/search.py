@@ -17,7 +17,7 @@ PAGE: Final = 200
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
-    """Which ones: everything that is given must hold."""
+    """Which ones: everything that is given must hold. Blanks around the text are none of it: blanks alone are no filter."""
 
     status: tuple[Status, ...] = ()
     reason: tuple[Reason, ...] = ()
@@ -26,6 +26,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     created_after: datetime | None = None
     created_before: datetime | None = None
     ids: Annotated[tuple[str, ...], msgspec.Meta(max_length=200)] = ()
+
+    def __post_init__(self) -> None:
+        """Tidied first, so that a filter is true for what it chooses: a blank stands between the words of every execution."""
+        msgspec.structs.force_setattr(self, "text", self.text.strip())
 
     def __bool__(self) -> bool:
         return self != Filter()
@@ -81,8 +85,8 @@ def fits(row: dict[str, Any], wanted: Filter) -> bool:
         return False
     if wanted.reason and row.get("reason", "") not in wanted.reason:
         return False
-    words = " ".join(row.get(name, "") for name in ("text", "summary", "user")).casefold()
-    return not wanted.text or wanted.text.casefold() in words
+    words, part = (row.get(name, "") for name in ("text", "summary", "user")), wanted.text.casefold()
+    return not part or any(part in one.casefold() for one in words)
 
 
 async def search(

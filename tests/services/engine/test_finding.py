@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
 from shared.machine.status import Status
-from shared.search import PAGE, Filter, Found, count, search
+from shared.search import PAGE, Filter, Found, count, fits, search
 from tests.services.engine.site import NOBODY, Site
 from tests.services.engine.support import Stage, really
 from tests.services.engine.test_actions import ANNA, OTHER, act, again, get, refusing, run, started, work
@@ -93,6 +94,22 @@ async def test_a_plan_without_words_is_called_by_the_number_of_its_steps(site: S
     plan = {"steps": [work(name) for name in "ab"[:count]]}
     answer = await site.call("ingress", "POST", "/api/execute", json={"plan": plan}, headers=ANNA)
     assert answer.json()["plan"]["summary"] == summary
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t\n", "\u00a0", "\u3000\u2003"])
+def test_blanks_alone_are_no_filter(text: str) -> None:
+    """However the filter was made: a blank is part of the words of every execution."""
+    made = [Filter(text=text), msgspec.convert({"text": text}, Filter), msgspec.structs.replace(Filter(), text=text)]
+    assert not any(made)
+    assert {one.text for one in made} == {""}
+    assert Filter(text=f"{text}dinner{text}") == Filter(text="dinner")
+
+
+def test_a_text_stands_in_one_of_the_fields_and_not_across_two() -> None:
+    """Capitals do not matter."""
+    row = {"status": "FAILED", "text": "Dinner for two", "summary": "a table", "user": "ann"}
+    assert all(fits(row, Filter(text=part)) for part in ("DINNER", " for ", "table", "Ann"))
+    assert not fits(row, Filter(text="two a table"))
 
 
 async def counted(site: Site, expect: int = 200, **query: Any) -> dict[str, Any]:
@@ -226,10 +243,14 @@ async def test_a_bulk_restart_that_is_sent_again_restarts_nothing_twice(site: Si
     ("body", "status", "place"),
     [
         ({"action": "pause", "filter": {}}, 422, "$.filter"),
+        ({"action": "cancel", "filter": {"text": " "}}, 422, "empty_filter"),
+        ({"action": "cancel", "filter": {"text": "\u00a0\t\n", "status": [], "ids": []}}, 422, "empty_filter"),
+        ({"action": "cancel", "filter": {"text": ""}, "dryRun": True}, 422, "empty_filter"),
         ({"action": "skip", "filter": {"status": ["FAILED"]}}, 400, "$.action"),
         ({"action": "pause", "filter": {"status": ["FAILED"]}, "with": {"x": 1}}, 422, "$.with"),
         ({"action": "pause", "filter": {"status": ["FAILED"]}, "limit": 1_000}, 400, "$.limit"),
         ({"action": "pause", "filter": {"ids": [NOBODY]}}, 404, "there is no execution"),
+        ({"action": "pause", "filter": {"ids": [" "]}}, 404, "there is no execution"),
     ],
 )
 async def test_a_bulk_request_that_cannot_be_meant_is_refused(
