@@ -21,7 +21,7 @@ async def count_executions(request: Request) -> Response:
     wanted = filter_of(request)
     until = wanted.created_before or datetime.now(UTC)
     wanted = msgspec.structs.replace(wanted, created_before=until)
-    found = await count(deps.reader, tenant, wanted, before=request.query_params.get("before", ""))
+    found = await count(deps.reader, tenant, wanted, before=edge.before(request))
     told = until.isoformat(timespec="milliseconds")
     return Json(FilterCount(count=found.count, looked=found.looked, created_before=told, next=found.next))
 

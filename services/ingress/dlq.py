@@ -188,12 +188,8 @@ def _next(page: LetterPage) -> str | None:
 
 
 def _place(text: str, at: str) -> tuple[int, str] | None:
-    if not text:
-        return None
-    found = _PLACE.fullmatch(text)
-    if found is None:
-        raise BadRequest(f"{at}={text[:40]!r} is no place in the list: give the `next` of the page before", at=at)
-    return int(found[1]), found[2]
+    found = edge.place(text, _PLACE, at)
+    return (int(found[1]), found[2]) if found else None
 
 
 def _check_execution(execution: str) -> None:

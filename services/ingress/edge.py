@@ -1,5 +1,6 @@
-"""What every route of ingress does first: who calls, the body, the numbers of a page."""
+"""What every route of ingress does first: who calls, the body, the numbers and the place of a page."""
 
+import re
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -37,6 +38,8 @@ from shared.watchdog import Watchdog
 
 PAGE_LIMIT = 500
 KEY_LIMIT = 255
+EXECUTION_PLACE = re.compile(r"exe_[0-3][0-9a-f]_[0-9a-f]{32}")
+"""How the `next` of a page of executions looks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,3 +130,22 @@ def number(request: Request, name: str, default: int, most: int, *, least: int =
     if found is None or not least <= found <= most:
         raise BadRequest(f"{name}={text[:20]!r}: give a number from {least} to {most}", at=name)
     return found
+
+
+def place(text: str, form: re.Pattern[str], at: str) -> re.Match[str] | None:
+    """Where a list goes on: a `next` of this form that an answer gave, or None from its beginning. BadRequest names `at`.
+
+    What is no place would begin anew, and one action upon many would do everything once more.
+    """
+    if not text:
+        return None
+    found = form.fullmatch(text)
+    if found is None:
+        raise BadRequest(f"{at}={text[:40]!r} is no place in the list: give the `next` of the page before", at=at)
+    return found
+
+
+def before(request: Request, form: re.Pattern[str] = EXECUTION_PLACE) -> str:
+    """The `before` of the query string, checked; empty from the beginning."""
+    found = place(request.query_params.get("before", ""), form, "before")
+    return found[0] if found else ""

@@ -34,7 +34,7 @@ async def list_executions(request: Request) -> Response:
     """A tenant's executions, newest first; `before` is the `next` of the page before."""
     deps, tenant = edge.known(request)
     count = edge.number(request, "limit", 50, edge.PAGE_LIMIT, least=1)
-    found = await search(deps.reader, tenant, filter_of(request), before=request.query_params.get("before", ""), count=count)
+    found = await search(deps.reader, tenant, filter_of(request), before=edge.before(request), count=count)
     return Json(Rows(executions=tuple(views.row(header) for header in found.rows), next=found.next))
 
 
@@ -58,7 +58,7 @@ async def approvals(request: Request) -> Response:
     """What people are asked, newest execution first. A bounded look: `next` goes on where this page ended."""
     deps, tenant = edge.known(request)
     count = edge.number(request, "limit", 100, edge.PAGE_LIMIT, least=1)
-    before = request.query_params.get("before", "")
+    before = edge.before(request)
     found = await search(deps.reader, tenant, Filter(status=_OPEN), before=before, count=count)
     asked = await deps.reader.asked([row["id"] for row in found.rows])
     rows = {row["id"]: row for row in found.rows}
@@ -83,6 +83,7 @@ async def bulk(request: Request) -> Response:
     asked = decode(_bulk, await edge.body(request, 262_144))
     if not asked.filter:
         raise Unprocessable("$.filter: an empty filter would mean everything: say which", code="empty_filter", at="$.filter")
+    edge.place(asked.before, edge.EXECUTION_PLACE, "$.before")
     by = edge.actor(request, tenant, asked.actor)
     action = _action(asked)
     found = await search(deps.reader, tenant, asked.filter, before=asked.before, count=asked.limit)
