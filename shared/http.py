@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from shared.errors import BadRequest, IntentionError, SettingsError, TooLarge, UnsupportedMedia
 from shared.logs import get_logger
+from shared.misshapen import misshapen
 
 log = get_logger()
 T = TypeVar("T")
@@ -49,13 +50,29 @@ def check_json(request: Request) -> None:
 
 def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     """The body as a typed value; a wrong one is a BadRequest that names the place (`$.plan.steps[2].tool`)."""
+    if not body.strip():
+        raise BadRequest(f"the body is empty: {_wanted(decoder.type)}", code="invalid_json", at="$")
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at `")
-        raise BadRequest(f"{place.rstrip('`') or '$'}: {text}", code="invalid_type", at=place.rstrip("`") or "$") from error
+        wrong = misshapen(error, decoder.type)
+        raise BadRequest(f"{wrong.place}: {wrong.text}", code="invalid_type", at=wrong.place) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json", at="$") from error
+
+
+def _wanted(shape: Any) -> str:
+    """What to send, by the fields of a struct."""
+    fields = msgspec.structs.fields(shape) if isinstance(shape, type) and issubclass(shape, msgspec.Struct) else ()
+    needed = [field.encode_name for field in fields if field.required]
+    names = ", ".join(needed or [field.encode_name for field in fields])
+    return (
+        f"send a JSON object with {names}"
+        if needed
+        else f"send a JSON object; its fields are {names}"
+        if names
+        else "send JSON"
+    )
 
 
 def error_body(code: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:

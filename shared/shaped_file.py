@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from shared.errors import SettingsError
+from shared.misshapen import misshapen
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -37,8 +38,9 @@ def shaped(text: str, shape: type[T], *, is_json: bool, called: Callable[[Any, s
     try:
         return msgspec.convert(plain, shape)
     except msgspec.ValidationError as error:
-        said, _, place = str(error).partition(" - at `$.")
-        raise BadFile(f"{place.rstrip('`') or 'the file'}{called(plain, place)}: {said}") from error
+        wrong = misshapen(error, shape)
+        place = wrong.place.removeprefix("$").removeprefix(".")
+        raise BadFile(f"{place or 'the file'}{called(plain, place)}: {wrong.text}") from error
 
 
 def loaded(setting: str, path: str, read: Read[T]) -> T:

@@ -17,6 +17,7 @@ from shared.errors import BadRequest, IntentionError, Unprocessable
 from shared.http import Json, decode
 from shared.logs import get_logger
 from shared.machine.status import TERMINAL, Status
+from shared.misshapen import misshapen
 from shared.openapi.operations import on
 from shared.redisdb.reader import hold_view
 from shared.search import Filter, search
@@ -50,8 +51,9 @@ def filter_of(request: Request) -> Filter:
     try:
         return msgspec.convert(said, Filter)
     except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at `$.")
-        raise BadRequest(f"{place.rstrip('`') or 'the query'}: {text}", at=place.rstrip("`") or "query") from error
+        place, text = misshapen(error, Filter)
+        name = place.removeprefix("$.").partition("[")[0]
+        raise BadRequest(f"{name}: {text}", at=name) from error
 
 
 async def approvals(request: Request) -> Response:
@@ -107,7 +109,9 @@ def _action(asked: BulkAction) -> Action | Again:
     try:
         found: Action | Again = msgspec.convert(asked.having, kind)
     except msgspec.ValidationError as error:
-        raise Unprocessable(f"$.with: {error}", code="bad_action", at="$.with") from error
+        place, text = misshapen(error, kind)
+        place = place.replace("$", "$.with", 1)
+        raise Unprocessable(f"{place}: {text}", code="bad_action", at=place) from error
     return found
 
 

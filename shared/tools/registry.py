@@ -19,6 +19,7 @@ from shared.machine.accept import Problem
 from shared.machine.decision import Start
 from shared.machine.events import Accepted, Done, NotSent, Outcome, Refused, Unanswered
 from shared.machine.plan import Contract, Cost, Effect, Limited, Retry, Undo
+from shared.misshapen import misshapen
 
 log = get_logger()
 
@@ -227,8 +228,8 @@ def _type_problem(value: Any, kind: Any, place: str) -> Iterator[Problem]:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        text, _, inner = str(error).partition(" - at `$")
-        yield Problem(place + inner.rstrip("`"), text)
+        wrong = misshapen(error, kind)
+        yield Problem(place + wrong.place.removeprefix("$"), wrong.text)
 
 
 def arguments_of(function: ToolFunction) -> type[msgspec.Struct]:

@@ -71,11 +71,11 @@ REFUSED: list[tuple[str, Any, int, str, str]] = [
     ),
     ("wrong type in the plan", {"plan": {"steps": [step("a", needs="b")]}}, 400, "$.plan.steps[0].needs", "array"),
     ("wrong type of userId", {"intent": "Book a table", "userId": 7}, 400, "$.userId", "Expected `str`"),
-    ("unknown field", {"intnt": "Book a table"}, 400, "$", "intnt"),
+    ("unknown field", {"intnt": "Book a table"}, 400, "$.intnt", "did you mean intent?"),
     ("nothing asked", {"userId": "ann"}, 400, "$", "exactly one of intent, input or plan"),
     ("two things asked", {"intent": "x", "plan": {"steps": [step("a")]}}, 400, "$", "exactly one"),
     ("another plan without a model", {"intent": "Book a table", "replan": {}}, 422, "$.replan", "no model is set here"),
-    ("too many other plans", {"intent": "Book a table", "replan": {"most": 9}}, 400, "$.replan.most", "<= 3"),
+    ("too many other plans", {"intent": "Book a table", "replan": {"most": 9}}, 400, "$.replan.most", "at most 3"),
     ("not an object", [1, 2], 400, "$", "Expected `object`"),
 ]
 

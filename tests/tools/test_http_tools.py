@@ -350,9 +350,9 @@ GOOD = {"name": "t", "summary": "s", "url": "https://x.example/{a}", "effect": "
     [
         ({"name": "Bad Name"}, "tool[0] (Bad Name).name: 'Bad Name' is no name"),
         ({"summary": " "}, "tool[0] (t).summary: say what the tool does"),
-        ({"effect": "safe"}, "tool[0].effect (t): Invalid enum value 'safe'"),
-        ({"methods": "GET"}, "tool[0] (t): Object contains unknown field `methods`"),
-        ({"method": "TRACE"}, "tool[0].method (t): Invalid enum value 'TRACE'"),
+        ({"effect": "safe"}, "tool[0].effect (t): 'safe' is none of these"),
+        ({"methods": "GET"}, "tool[0].methods (t): there is no field `methods` here (did you mean method?); allowed: name,"),
+        ({"method": "TRACE"}, "tool[0].method (t): 'TRACE' is none of these"),
         ({"version": "beta"}, "tool[0] (t).version: 'beta' is no version"),
         ({"timeout_ms": 0}, "timeout_ms is 1 to 60000"),
         ({"url": "https://{a}.example/"}, "tool[0] (t).url: arguments stand behind the host"),
@@ -361,7 +361,7 @@ GOOD = {"name": "t", "summary": "s", "url": "https://x.example/{a}", "effect": "
         ({"url": "ftp://x.example/{a}"}, "it does not begin with https:// or http://"),
         ({"url": "https://127.1/{a}"}, "its host is an address in an unusual form"),
         ({"url": "https://u:p@x.example/{a}"}, "a user or password in it is not taken"),
-        ({"args": {"a": {"type": "text"}}}, "tool[0].args[...].type (t): Invalid enum value 'text'"),
+        ({"args": {"a": {"type": "text"}}}, "tool[0].args[...].type (t): 'text' is none of these"),
         ({"args": {"a": {"type": "string", "minimum": 1}}}, "tool[0] (t).args.a: minimum and maximum are for numbers"),
         ({"args": {"a": {"type": "integer", "max_length": 1}}}, "lengths and patterns are for strings"),
         ({"args": {"a": {"type": "string", "pattern": "("}}}, "tool[0] (t).args.a.pattern: missing )"),
@@ -385,7 +385,7 @@ GOOD = {"name": "t", "summary": "s", "url": "https://x.example/{a}", "effect": "
         ({"undo": {"url": "https://x.example/undo"}}, ".undo.url: it finds the effect by its key"),
         ({"undo": {"url": "https://y.example/{key}"}}, ".undo.url: it goes where the tool goes"),
         ({"undo": {"url": "https://x.example/{a}/{key}"}}, ".undo.url: there is no argument 'a'"),
-        ({"undo": {"url": "https://x.example/{key}", "kind": "call"}}, "tool[0].undo.kind (t): Invalid enum value 'call'"),
+        ({"undo": {"url": "https://x.example/{key}", "kind": "call"}}, "tool[0].undo.kind (t): 'call' is none of these"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said_with_its_place(change: dict[str, Any], says_: str) -> None:
@@ -403,8 +403,8 @@ def test_what_is_wrong_with_a_file_is_said_with_its_place(change: dict[str, Any]
     [
         ("a.toml", "[[tool]\nname=", "it is no TOML: "),
         ("a.json", "{", "it is no JSON: "),
-        ("a.toml", "", "the file: Object missing required field `tool`"),
-        ("a.toml", "tools = []", "unknown field `tools`"),
+        ("a.toml", "", "tool: this field is missing"),
+        ("a.toml", "tools = []", "there is no field `tools` here (did you mean tool?)"),
         ("a.json", json.dumps({"tool": [GOOD, GOOD]}), "tool[1] (t): version 1 of t stands above, too"),
         ("a.json", json.dumps({"tool": [GOOD | {"headers": {"X": "${secret:NOT_SET}"}}]}), "set SECRET_NOT_SET"),
         ("a.json", json.dumps({"tool": [GOOD | {"args": {"a": {"type": "integer", "default": "x"}}}]}), "Expected `int`"),

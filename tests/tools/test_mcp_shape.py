@@ -55,7 +55,7 @@ def test_json_says_the_same() -> None:
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        ("", "the file"),
+        ("", "server: this field is missing"),
         ("[[server]]\nname = 'Desk'\nurl = 'https://d'", "server[0] (Desk).name"),
         ("[[server]]\nname = 'a.b'\nurl = 'https://d'", "server[0] (a.b).name"),
         ("[[server]]\nname = 'd'", "give either url or command"),

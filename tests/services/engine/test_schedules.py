@@ -295,7 +295,7 @@ async def test_the_rounds_of_the_resume_service_start_what_is_due(site: Site, re
         ({"intent": "x"}, 400, "$"),
         ({"plan": None}, 400, "$"),
         ({"plan": None, "intent": ""}, 400, "$.intent"),
-        ({"every": "day"}, 400, "$"),
+        ({"every": "day"}, 400, "$.every"),
         ({"plan": {"steps": [{"name": "a", "tool": "fly"}]}}, 422, "plan.steps[0].tool"),
         ({"plan": {"steps": [{"name": "a"}]}}, 422, "plan.steps[0].tool"),
         ({"plan": None, "intent": "Book a ride"}, 422, ""),
