@@ -38,6 +38,8 @@ from shared.watchdog import Watchdog
 
 PAGE_LIMIT = 500
 KEY_LIMIT = 255
+PLACES = frozenset({"before", "after"})
+"""Parameters that may be empty: the beginning."""
 EXECUTION_PLACE = re.compile(r"exe_[0-3][0-9a-f]_[0-9a-f]{32}")
 """How the `next` of a page of executions looks."""
 
@@ -87,13 +89,17 @@ def known(request: Request) -> tuple[Deps, str]:
 
 
 def _check_query(request: Request) -> None:
-    """BadRequest for a parameter that a route with parameters does not take: a mistyped filter would find everything."""
+    """BadRequest for a parameter that the route does not take, or that says nothing: a mistyped filter finds everything."""
     taken = request.scope["said"].query
-    unknown = next((name for name in request.query_params if name not in taken), None) if taken else None
-    if unknown is not None:
-        raise BadRequest(
-            f"{unknown[:40]!r} is no parameter here: {', '.join(taken)}", code="unknown_parameter", at=unknown[:40]
-        )
+    for name, value in request.query_params.multi_items():
+        if name not in taken:
+            raise BadRequest(
+                f"{name[:40]!r} is no parameter here: {', '.join(taken) or 'there are none'}",
+                code="unknown_parameter",
+                at=name[:40],
+            )
+        if name not in PLACES and not value.strip():
+            raise BadRequest(f"{name} is empty: give it a value, or leave it out", at=name)
 
 
 def actor(request: Request, tenant: str, said: str) -> str:
@@ -121,6 +127,15 @@ async def body(request: Request, limit: int) -> bytes:
     if raw:
         check_json(request)
     return raw
+
+
+def values(request: Request, name: str) -> list[str]:
+    """Of a parameter that may be given several times, or with commas; BadRequest if it is given and names none."""
+    given = request.query_params.getlist(name)
+    found = [part.strip() for text in given for part in text.split(",") if part.strip()]
+    if given and not found:
+        raise BadRequest(f"{name} is empty: give it a value, or leave it out", at=name)
+    return found
 
 
 def number(request: Request, name: str, default: int, most: int, *, least: int = 0) -> int:

@@ -43,7 +43,7 @@ def filter_of(request: Request) -> Filter:
     """Of the query string; `status` and `reason` may be given several times, or with commas."""
     said: dict[str, Any] = {}
     for name in ("status", "reason"):
-        if values := [part for text in request.query_params.getlist(name) for part in text.split(",") if part]:
+        if values := edge.values(request, name):
             said[name] = values
     said |= {
         name: request.query_params[name] for name in ("text", "createdAfter", "createdBefore") if name in request.query_params

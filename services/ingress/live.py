@@ -92,10 +92,7 @@ def _cursor(request: Request) -> Cursor | None:
 
 def _filter(request: Request) -> Filter:
     """Both may be given several times, or with commas."""
-    status, executions = (
-        frozenset(part for text in request.query_params.getlist(name) for part in text.split(",") if part)
-        for name in ("status", "execution")
-    )
+    status, executions = (frozenset(edge.values(request, name)) for name in ("status", "execution"))
     if unknown := status - set(Status):
         raise BadRequest(f"status={min(unknown)[:40]!r} is none: {', '.join(sorted(Status))}", at="status")
     if len(executions) > MOST_IDS:

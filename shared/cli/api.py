@@ -80,11 +80,12 @@ class Api:
         self._actor = actor
 
     def ask(self, method: str, path: str, body: Any = None, *, params: Any = None, key: str = "") -> dict[str, Any]:
-        """The answer; Failed with the error's own words."""
+        """The answer; Failed with the error's own words. Parameters that say nothing are not sent."""
+        given = {name: value for name, value in (params or {}).items() if value != ""}
         headers = {"X-Actor": self._actor} if self._actor else {}
         headers |= {"Idempotency-Key": key} if key else {}
         try:
-            answer = self._client.request(method, path, json=body, params=params, headers=headers)
+            answer = self._client.request(method, path, json=body, params=given, headers=headers)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if not answer.is_success:

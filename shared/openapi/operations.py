@@ -99,5 +99,5 @@ def _refusals(path: str, body: Any, query: Collection[str], guards: Collection[s
     if "qstash" in guards and "key" not in guards:  # what cannot be read is answered with 489, which each route says itself
         return found | {413}
     found |= {400, 413, 415} if body else set()
-    found |= {400} if query else set()
+    found |= {400} if query or "key" in guards else set()  # also for a parameter where none is taken
     return found | ({404} if "{" in path else set())

@@ -105,6 +105,58 @@ async def test_a_page_that_cannot_be_is_400_and_names_its_parameter(site: Site, 
     assert answer.json()["error"]["details"]["at"] == at
 
 
+OPEN = ("/openapi.json", "/metrics", "/healthz", "/readyz", "/api/waits/", PAGE[1])
+"""They ask nobody who calls, and take any parameter: scrapers, browsers and partners may add their own."""
+
+
+async def test_every_route_refuses_a_parameter_that_it_does_not_know(site: Site) -> None:
+    """Also those that take none, and those that change something: `?dryRun=true` does not belong there."""
+    seen = 0
+    for route in (await site.app("ingress")).routes:
+        assert isinstance(route, Route)
+        if route.path == "/" or route.path.startswith(OPEN):
+            continue
+        path = route.path_format.replace("{id}", NOBODY).replace("{", "").replace("}", "")
+        for method in (route.methods or set()) - {"HEAD"}:
+            auth = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+            answer = await site.call("ingress", method, f"{path}?dryRun=true", headers=auth)
+            error = answer.json()["error"]
+            assert (answer.status_code, error["code"], error["details"]) == (400, "unknown_parameter", {"at": "dryRun"}), path
+            seen += 1
+    assert seen > 40
+
+
+@pytest.mark.parametrize(
+    ("path", "at"),
+    [
+        ("executions?status=", "status"),
+        ("executions?status=,", "status"),
+        ("executions?status=FAILED&status=", "status"),
+        ("executions/count?reason=%20", "reason"),
+        ("executions?text=%20%09", "text"),
+        ("executions?createdAfter=", "createdAfter"),
+        ("events?status=,%20,", "status"),
+        ("events?execution=", "execution"),
+        ("gates/audit?tool=", "tool"),
+        ("dlq?execution=", "execution"),
+    ],
+)
+async def test_a_parameter_that_says_nothing_is_no_filter_and_refused(site: Site, path: str, at: str) -> None:
+    """It would find everything."""
+    answer = await site.call("ingress", "GET", f"/api/{path}", headers={"Authorization": f"Bearer {KEY}"})
+
+    assert (answer.status_code, answer.json()["error"]["details"]) == (400, {"at": at}), answer.text
+
+
+async def test_blanks_between_several_values_do_not_matter(site: Site) -> None:
+    """As people write lists."""
+    answer = await site.call(
+        "ingress", "GET", "/api/executions?status=FAILED,%20COMPLETED,", headers={"Authorization": f"Bearer {KEY}"}
+    )
+
+    assert answer.status_code == 200, answer.text
+
+
 async def test_pages_go_on_where_the_one_before_ended(site: Site) -> None:
     """The list and the history, one row at a time; what is asked from anywhere is answered from there."""
     executions = [await site.execution() for _ in range(5)]
