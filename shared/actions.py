@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from shared.api.bodies import Action, Approve, Compensate, Edit, Reject, Retry, Settle, Skip
+from shared.api.bodies import Action, Approve, Compensate, Confirm, Edit, Reject, Retry, Settle, Skip
 from shared.api.executions import Acted
 from shared.errors import BadRequest, Conflict, NotFound, TooLarge, TooMany, Unprocessable
 from shared.logs import get_logger
@@ -21,7 +21,7 @@ from shared.machine.draft import Draft
 from shared.machine.reopening import NotReopened
 from shared.machine.signals import TAKEN, Misfit, absorb
 from shared.machine.state import Execution, Signal
-from shared.machine.status import TERMINAL, Cell, Reason, Status
+from shared.machine.status import REOPENINGS, TERMINAL, Cell, Reason, Status
 from shared.policies import NO_POLICIES, Policies
 from shared.ports import Accepted, NotAccepted, Store
 from shared.redisdb.snapshots import Snapshot
@@ -32,6 +32,7 @@ log = get_logger()
 MAX_OUTPUT_BYTES: Final = 262_144
 """Of an output that a person supplies: what a tool may give too."""
 ACTOR_MOST: Final = 100
+STEPS_SHOWN: Final = 10
 
 
 def name_of(action: Action) -> str:
@@ -74,7 +75,10 @@ class Schemas(Protocol):
 
 
 def deed_of(found: Snapshot, action: Action, by: str) -> Deed:
-    """What `action` becomes. Conflict: it has nothing to act upon, or another version was seen."""
+    """What `action` becomes. Conflict: it has nothing to act upon, or another version was seen.
+
+    What never fits is said before a version is asked for: none would help.
+    """
     x = found.execution
     if action.version is not None and action.version != found.ver:
         raise Conflict(
@@ -82,18 +86,42 @@ def deed_of(found: Snapshot, action: Action, by: str) -> Deed:
         )
     if x.header.status not in TERMINAL:
         return _signal(found, action, by)
+    try:
+        changes = _reopened(x, action, by, found.now_ms)
+    except NotReopened as error:
+        raise _moot(found, action, error) from error
     if action.version is None:
         raise Unprocessable(
             f"it is {x.header.status}: say which version you saw (`version` of GET /api/executions/{x.header.id})",
             code="version_required",
             **_place(found, action),
         )
-    try:
-        changes = _reopened(x, action, by, found.now_ms)
-    except NotReopened as error:
-        raise Conflict(str(error), code="moot", **_place(found, action)) from error
     target = changes.header.status if changes.header else x.header.status
     return ToReopen(origin=x.header.status, changes=changes, will=_will_reopen(action, target, changes))
+
+
+def _moot(found: Snapshot, action: Action, error: Exception) -> Conflict:
+    """In the machine's own words, and with where to look or what to do instead."""
+    remedy = _remedy(found.execution, action)
+    return Conflict(f"{error}: {remedy}" if remedy else str(error), code="moot", **_place(found, action))
+
+
+def _remedy(x: Execution, action: Action) -> str:
+    step = getattr(action, "step", "")
+    if step and x.cell_of(step) is None:
+        names = [one.name for one in x.blueprint.plan.steps[:STEPS_SHOWN]]
+        return f"its first steps are {', '.join(names)}" if names else "it has no plan yet"
+    if x.header.status in TERMINAL:
+        again = isinstance(action, Retry | Edit | Skip) and Status.EXECUTING not in REOPENINGS.get(x.header.status, ())
+        return _AGAIN if again and x.header.plan and x.notes.parent is None else ""
+    if isinstance(action, Approve | Reject) and step:
+        return "GET /api/approvals lists what is asked, each with its argsHash"
+    if isinstance(action, Confirm):
+        return f"GET /api/executions/{x.header.id}/why has the planHash, if it waits for a yes"
+    return ""
+
+
+_AGAIN: Final = "`restart` runs its plan anew, `fork` does from a step on"
 
 
 def _place(found: Snapshot, action: Action) -> dict[str, Any]:
@@ -114,7 +142,7 @@ def _signal(found: Snapshot, action: Action, by: str) -> ToSignal:
     try:
         TAKEN[kind](draft, payload, Signal(position=0, kind=kind, payload=payload))
     except Misfit as error:
-        raise Conflict(str(error), code="moot", **_place(found, action)) from error
+        raise _moot(found, action, error) from error
     later = " once the running invocation looks" if found.held else ""
     will = _WILL_END if isinstance(action, Reject) and not action.step else _WILL[kind].format(step=getattr(action, "step", ""))
     return ToSignal(kind=kind, payload=payload, will=will + later)

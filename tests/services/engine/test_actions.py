@@ -102,7 +102,9 @@ async def test_what_has_nothing_to_act_upon_is_refused_with_the_place(site: Site
     refused = (await act(site, execution, "retry", 409, step="a"))["error"]
     assert refused["message"] == "a waits for no next attempt"
     assert refused["details"] == {"status": "PLANNED", "reason": None, "version": 0, "step": "a", "stepStatus": "READY"}
-    assert (await act(site, execution, "skip", 409, step="zz"))["error"]["message"] == "there is no step 'zz'"
+    assert (await act(site, execution, "skip", 409, step="zz"))["error"][
+        "message"
+    ] == "there is no step 'zz': its first steps are a"
     assert (await act(site, execution, "pause", 409, version=7))["error"]["code"] == "version_conflict"
     assert await stage.events(execution) == before
 
@@ -160,6 +162,7 @@ async def test_a_failed_execution_is_retried_by_whoever_saw_it(site: Site, stage
     assert (await act(site, execution, "retry", 422, step="a"))["error"]["code"] == "version_required"
     assert (await act(site, execution, "retry", 409, step="a", version=version - 1))["error"]["code"] == "version_conflict"
     assert "FAILED" in (await act(site, execution, "pause", 409, version=version))["error"]["message"]
+    assert (await act(site, execution, "pause", 409))["error"]["code"] == "moot"
     answer = await act(site, execution, "retry", step="a", version=version)
     assert answer["will"] == "it is EXECUTING again (retry: a)"
     stage.tools.acts.clear()
