@@ -38,6 +38,7 @@ class Callers:
                 return matches[0]
             raise Unauthorized("this API key is not known: check the Authorization: Bearer header")
         if self.trusted(request):
+            _check_page(request)
             return LOCAL_TENANT
         raise Unauthorized("send an API key: Authorization: Bearer <key> (setting API_KEYS)")
 
@@ -55,3 +56,19 @@ class Callers:
         except ValueError:
             return False
         return any(address in network for network in self._networks)
+
+
+def _check_page(request: Request) -> None:
+    """Unauthorized for a change that a page of another site asks for: the browser on a trusted machine has its address.
+
+    A form needs no leave for it, only what is JSON does. Browsers say where a request comes from, and pages cannot change that.
+    """
+    if request.method not in {"GET", "HEAD"} and _foreign(request):
+        raise Unauthorized("a page of another site asks for this: without an API key only this site's own pages may")
+
+
+def _foreign(request: Request) -> bool:
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:  # also behind a proxy that changes the Host
+        return site not in {"same-origin", "none"}
+    return origin is not None and origin.partition("://")[2] != request.headers.get("Host")

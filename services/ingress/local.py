@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.ingress import site
+from services.ingress import edge, site
 from services.ingress.edge import Deps
 from shared.circuit import Breaker
 from shared.errors import Forbidden, NotFound
-from shared.http import Json, check_json, decode, read_body
+from shared.http import Json, decode
 from shared.local import control
 from shared.local.control import Command, Drop, Kill, Look, Mend, Outage, Report, What
 from shared.machine.status import TERMINAL, Status
@@ -35,6 +35,7 @@ LOOK_AT: Final = 500
 LINES: Final = 50
 ANSWER_S: Final = 2.0
 MOST_S: Final = 600
+BODY_LIMIT: Final = 1_000
 WAYS: Final = {"overdue": "watchdog", "resumed": "ably"}
 """What woke an execution, by the cause of its segment; everything else came as a message."""
 
@@ -138,8 +139,7 @@ async def kill(request: Request) -> Response:
 async def drop(request: Request) -> Response:
     """A channel refuses what it is given and loses what it has, for `seconds` or until it is mended."""
     deps, tenant = _operator(request)
-    check_json(request)
-    wish = decode(_dropping, await read_body(request, 1_000))
+    wish = decode(_dropping, await edge.body(request, BODY_LIMIT) or b"{}")
     return await _done(request, deps, tenant, Drop(_what(request), wish.seconds))
 
 
@@ -166,10 +166,9 @@ def _operator(request: Request) -> tuple[Deps, str]:
 
 
 async def _asked(request: Request) -> tuple[Deps, str]:
-    """A page of another site can post a form, but no JSON: so a body is asked for although it says nothing."""
+    """There is nothing to say; what is said all the same is read and left alone."""
     deps, tenant = _operator(request)
-    check_json(request)
-    await read_body(request, 1_000)
+    await edge.body(request, BODY_LIMIT)
     return deps, tenant
 
 

@@ -250,10 +250,12 @@ async def test_nobody_else_can_break_anything(dev: Dev) -> None:
     """A form of another site is refused; so is a channel that is none, and a time that is no time."""
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert (await dev.client.post("/api/local/executor/kill", content=b"a=b", headers=form)).status_code == 415
-    assert (await dev.client.post("/api/local/executor/kill")).status_code == 415
+    for page in ({"Origin": "https://example.com"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert (await dev.client.post("/api/local/executor/kill", headers=page)).status_code == 401
+        assert (await dev.client.post("/api/local/qstash/drop", json={}, headers=page)).status_code == 401
     assert (await dev.client.post("/api/local/moon/drop", json={})).status_code == 404
     for seconds in (0, -1, 601, "x"):
         assert (await dev.client.post("/api/local/qstash/drop", json={"seconds": seconds})).status_code == 400
-    assert (await dev.client.post("/api/local/qstash/mend", json={})).status_code == 409
+    assert (await dev.client.post("/api/local/qstash/mend")).status_code == 409
     ably = base64.b64encode(b"somebody:else").decode()
     assert (await dev.client.get("/api/local", headers={"Authorization": f"Basic {ably}"})).status_code == 401

@@ -59,6 +59,33 @@ async def test_only_the_sockets_own_address_makes_a_caller_trusted(site: Site, a
     assert (await site.call("ingress", "GET", "/api/tools", address="::1")).status_code == 200
 
 
+ELSEWHERE = [
+    {"Origin": "https://example.com"},
+    {"Origin": "null"},
+    {"Origin": "http://localhost:5173", "Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "cross-site"},
+]
+
+
+@pytest.mark.parametrize("page", ELSEWHERE)
+async def test_a_page_of_another_site_changes_nothing_in_a_browser_on_this_machine(site: Site, page: dict[str, str]) -> None:
+    """A form may post to any address; the browser says from where. With a key it is the caller that counts."""
+    refused = await site.call("ingress", "POST", "/api/tenant/pause", address="127.0.0.1", headers=page)
+    assert (refused.status_code, "another site" in refused.json()["error"]["message"]) == (401, True)
+    assert (await site.call("ingress", "GET", "/api/gates", address="127.0.0.1", headers=page)).json()["gates"] == []
+    keyed = await site.call("ingress", "POST", "/api/tenant/pause", headers=page | {"Authorization": f"Bearer {KEY}"})
+    assert keyed.status_code == 200, keyed.text
+
+
+async def test_the_consoles_own_page_needs_no_key_in_a_browser_on_this_machine(site: Site) -> None:
+    """Also behind a proxy that changes the host, and what is no browser."""
+    host = (await site.call("ingress", "GET", "/api/gates", address="127.0.0.1")).request.headers["Host"]
+    behind = {"Origin": "https://forwarded.example", "Sec-Fetch-Site": "same-origin"}
+    for page in ({"Origin": f"http://{host}"}, behind, {"Sec-Fetch-Site": "none"}, {}):
+        answer = await site.call("ingress", "POST", "/api/tenant/resume", address="127.0.0.1", headers=page)
+        assert answer.status_code == 200, answer.text
+
+
 async def test_a_key_names_a_tenant_and_a_tenant_sees_its_own_only(site: Site) -> None:
     """Another's execution is as good as none: reading, cancelling, waking, history, list."""
     execution = await site.execution()
