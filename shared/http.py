@@ -2,12 +2,13 @@
 
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from shared.errors import BadRequest, IntentionError, SettingsError, TooLarge, UnsupportedMedia
@@ -16,6 +17,9 @@ from shared.misshapen import misshapen
 
 log = get_logger()
 T = TypeVar("T")
+DOCUMENT: Final = "/openapi.json"
+UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
+"""Charsets in which JSON may say that it is written; the last one is a part of the others."""
 
 
 class Json(Response):
@@ -43,9 +47,12 @@ def check_json(request: Request) -> None:
 
     A web page may post plain text to any address, also to a service on its reader's own machine; JSON it may not.
     """
-    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    kind, *parameters = (part.strip().lower() for part in request.headers.get("Content-Type", "").split(";"))
     if kind != "application/json":
         raise UnsupportedMedia(f"Content-Type is {kind or 'missing'}: send application/json", at="Content-Type")
+    charset = next((one.partition("=")[2].strip('"') for one in parameters if one.startswith("charset=")), "utf-8")
+    if charset not in UTF8:
+        raise UnsupportedMedia(f"Content-Type says charset={charset[:40]}: send JSON in UTF-8", at="Content-Type")
 
 
 def decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
@@ -94,12 +101,27 @@ async def on_crash(_: Request, error: Exception) -> Response:
     return Json(error_body("internal", "something broke here; the log of this service has the details"), status_code=500)
 
 
-async def on_refusal(_: Request, error: Exception) -> Response:
+async def on_refusal(request: Request, error: Exception) -> Response:
     """What the routing itself refuses: an unknown path, a method that a path does not take."""
     if not isinstance(error, HTTPException):
         raise error
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-    return Json(error_body(code, error.detail), status_code=error.status_code, headers=error.headers)
+    method, path = request.method[:20], request.url.path[:100]
+    match error.status_code:
+        case 404:
+            told = any(isinstance(one, Route) and one.path == DOCUMENT for one in request.app.routes)
+            text = f"there is nothing at {path}" + (f": GET {DOCUMENT} lists what is taken here" if told else "")
+            return Json(error_body("not_found", text), status_code=404)
+        case 405:
+            allowed = ", ".join(_methods(request))
+            body = error_body("method_not_allowed", f"{path} does not take {method}: it takes {allowed}", {"allowed": allowed})
+            return Json(body, status_code=405, headers={"Allow": allowed})
+    return Json(error_body("bad_request", error.detail), status_code=error.status_code, headers=error.headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Of all routes of the path: Starlette knows those of the first one only."""
+    routes = [one for one in request.app.routes if isinstance(one, Route) and one.path_regex.match(request.url.path)]
+    return sorted({method for one in routes for method in one.methods or ()})
 
 
 async def on_hang_up(_: Request, __: Exception) -> Response:

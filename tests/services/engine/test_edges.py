@@ -244,15 +244,56 @@ async def test_a_body_that_cannot_be_read_is_a_4xx(site: Site, body: bytes) -> N
 
 
 async def test_what_is_not_there_has_the_one_error_shape_too(site: Site) -> None:
-    """An unknown path, and a method that a path does not take."""
+    """An unknown path, and a method that a path does not take: what is there instead is said."""
     for name in ("ingress", "step_executor", "resume"):
         unknown = await site.call(name, "GET", "/api/nothing")
         assert unknown.status_code == 404
         assert unknown.json()["error"]["code"] == "not_found"
+        assert "nothing at /api/nothing: GET /openapi.json" in unknown.json()["error"]["message"]
         wrong = await site.call(name, "POST", "/healthz")
         assert wrong.status_code == 405
         assert wrong.json()["error"]["code"] == "method_not_allowed"
-        assert "GET" in wrong.headers["Allow"]
+        assert wrong.json()["error"]["message"] == "/healthz does not take POST: it takes GET, HEAD"
+        assert wrong.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/schedules", "GET, HEAD, POST"),
+        ("POST", "/api/dlq/dlq_1", "DELETE, GET, HEAD"),
+        ("GET", f"/api/executions/{NOBODY}/cancel", "POST"),
+        ("DELETE", "/api/users/ann/profile", "GET, HEAD, PUT"),
+    ],
+)
+async def test_a_method_that_a_path_does_not_take_is_told_all_that_it_does(
+    site: Site, method: str, path: str, allowed: str
+) -> None:
+    """Also where several routes have the path."""
+    answer = await site.call("ingress", method, path)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+    assert answer.json()["error"]["details"] == {"allowed": allowed}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 422),
+        ("application/json; charset=utf-8", 422),
+        ('Application/JSON ; Charset="UTF-8"', 422),
+        ("application/json;charset=UTF8; x=y", 422),
+        ("application/json; charset=latin-1", 415),
+        ("application/json; charset=utf-16", 415),
+        ("text/plain", 415),
+        ("", 415),
+    ],
+)
+async def test_a_body_is_json_in_utf8_and_says_so(site: Site, kind: str, status: int) -> None:
+    """Another charset would be read wrongly without a word."""
+    body = b'{"action": "cancel", "filter": {}}'
+    answer = await site.call("ingress", "POST", "/api/executions/bulk", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == status, answer.text
+    assert status != 415 or answer.json()["error"]["details"] == {"at": "Content-Type"}
 
 
 async def test_a_caller_that_hangs_up_is_not_our_crash(redis: Redis, valkey: Valkey, caplog: pytest.LogCaptureFixture) -> None:
