@@ -32,12 +32,7 @@ def bulk(
     dry_run: bool,
 ) -> None:  # fmt: skip
     """One action upon all executions that fit. Try it with --dry-run first."""
-    chosen: dict[str, Any] = {
-        "status": status,
-        "reason": reason,
-        "text": text.strip(),
-        "ids": [shell.api.resolve(one) for one in ids],
-    }
+    chosen: dict[str, Any] = {"status": status, "reason": reason, "text": text, "ids": [shell.api.resolve(one) for one in ids]}
     chosen |= {"createdAfter": created_after, "createdBefore": created_before}
     wanted = {name: value for name, value in chosen.items() if value}
     body = {"action": action, "filter": wanted, "dryRun": dry_run, "with": having or {}, "before": before}

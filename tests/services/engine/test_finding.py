@@ -3,12 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from redis.asyncio import Redis
 
 from shared.machine.status import Status
-from shared.search import PAGE, Filter, Found, count, fits, search
+from shared.search import PAGE, Filter, Found, count, search
 from tests.services.engine.site import NOBODY, Site
 from tests.services.engine.support import Stage, really
 from tests.services.engine.test_actions import ANNA, OTHER, act, again, get, refusing, run, started, work
