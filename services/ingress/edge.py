@@ -156,7 +156,7 @@ def place(text: str, form: re.Pattern[str], at: str) -> re.Match[str] | None:
         return None
     found = form.fullmatch(text)
     if found is None:
-        raise BadRequest(f"{at}={text[:40]!r} is no place in the list: give the `next` of the page before", at=at)
+        raise BadRequest(f"{at}={text[:40]!r}: this is no place in the list; give the `next` of the page before", at=at)
     return found
 
 
