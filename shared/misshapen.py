@@ -53,7 +53,9 @@ def _no_kind(found: re.Match[str], place: str, shape: Any) -> Misshapen:
 def _unknown_field(found: re.Match[str], place: str, shape: Any) -> Misshapen:
     allowed = list(dict.fromkeys(field.encode_name for one in _at(shape, place) if _is_struct(one) for field in one.fields))
     name = found[1][:SHOWN]
-    return Misshapen(f"{place}.{name}", f"there is no field `{name}` here{_near(name, allowed)}; allowed: {', '.join(allowed)}")
+    return Misshapen(
+        f"{place}.{name}", f"there is no field `{name}` here{_near(name, allowed)}; allowed: {', '.join(allowed) or 'none'}"
+    )
 
 
 def _missing(found: re.Match[str], place: str, _: Any) -> Misshapen:

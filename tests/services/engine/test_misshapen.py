@@ -34,6 +34,10 @@ class Circle(msgspec.Struct, tag="circle", forbid_unknown_fields=True):
     radius: int
 
 
+class Blank(msgspec.Struct, forbid_unknown_fields=True):
+    """Takes nothing."""
+
+
 class Picture(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """Everything that shapes have."""
 
@@ -140,3 +144,8 @@ def test_all_bodies_name_the_fields_that_they_take(shape: Any) -> None:
     place, text = told({"qqqqq": 1}, shape)
     assert place == "$.qqqqq"
     assert all(field.encode_name in text for field in msgspec.structs.fields(shape))
+
+
+def test_a_shape_without_fields_allows_none() -> None:
+    """It is said as such."""
+    assert told({"x": 1}, Blank) == ("$.x", "there is no field `x` here; allowed: none")
