@@ -30,7 +30,7 @@ class Usual(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     """How many calls this was read off: the latest hundred at most."""
     at_ms: int = 0
-    """Unix ms: when it was told, ten seconds after the latest call at most."""
+    """Unix ms: when it was told, ten seconds after the latest call at most, and at an orderly stop."""
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):

@@ -104,7 +104,7 @@ async def execute_step(request: Request) -> Response:
     )
     if deps.watchdog.lazy:
         deps.background.start(deps.watchdog.lazily())
-    deps.background.start(deps.measures.share())
+    deps.measures.share()
     run = deps.interpreter.run(delivery, started_ms=started_ms)
     if request.state.caller == "internal" and request.headers.get("Prefer") == "respond-async":
         deps.background.start(run)

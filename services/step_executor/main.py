@@ -143,10 +143,13 @@ def create(settings: Settings) -> Starlette:
             registry = await open_registry(settings, stack, qstash=qstash, redis=engine.redis)
             clock = SystemClock()
             segments = interpreter(engine, registry, clock, stack, open_progress(engine, stack), await _owners(engine))
+            measures = Measures(segments.estimates, Latencies(engine.redis), engine.background)
+            stack.push_async_callback(measures.tell)
+            stack.push_async_callback(engine.background.close)  # before it: segments that run there are measured, too
             deps = Deps(
                 settings=settings,
                 interpreter=segments,
-                measures=Measures(segments.estimates, Latencies(engine.redis)),
+                measures=measures,
                 watchdog=engine.watchdog,
                 called=engine.called,
                 reader=Reader(engine.redis),

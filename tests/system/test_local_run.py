@@ -80,7 +80,7 @@ def ask(environ: dict[str, str], path: str, body: object = None) -> httpx.Respon
 
 
 def test_ctrl_c_stops_every_process_and_the_data_survives_a_restart(tmp_path: Path) -> None:
-    """One command up, Ctrl-C down, up again: the execution is still there."""
+    """One command up, Ctrl-C down, up again: the execution is still there, and what was measured of its calls."""
     environ = environment(tmp_path)
     with running(environ, tmp_path / "first.log") as process:
         children = pids(environ)
@@ -94,6 +94,8 @@ def test_ctrl_c_stops_every_process_and_the_data_survives_a_restart(tmp_path: Pa
     with running(environ, tmp_path / "second.log"):
         found = ask(environ, f"/api/executions/{taken['id']}").json()
         assert found["status"] == "COMPLETED"
+        states = {tool["name"]: tool["latency"] for tool in ask(environ, "/api/tools/state").json()["tools"]}
+        assert all(states[name]["calls"] == 1 for name in ("find_table", "reserve_table", "send_message"))
 
 
 def ended(environ: dict[str, str], execution: str) -> bool:

@@ -1,15 +1,21 @@
 """How tools do, and what is on record of their gates: for operators, and for everybody else."""
 
 import time
+from contextlib import AsyncExitStack
 from typing import Any
+
+import pytest
+from redis.asyncio import Redis
 
 from services.ingress.edge import Deps
 from shared.forecast import Usual
 from shared.gate_ports import circuit
 from shared.machine.plan import Effect
 from shared.tools.registry import Call
-from tests.services.engine.site import Site
+from tests.services.engine.site import Site, variables
+from tests.services.engine.support import configured
 from tests.services.engine.test_gates import ACME, LOCAL, OTHER, ask
+from tests.support.valkey import Valkey
 
 
 async def state(site: Site, tool: str, who: dict[str, str] = ACME) -> dict[str, Any]:
@@ -53,6 +59,22 @@ async def test_latencies_are_those_that_an_executor_has_told(site: Site) -> None
     assert found["at"] is not None
     found = (await state(site, "post_letter"))["latency"]
     assert (found["p50Ms"], found["p95Ms"], found["p99Ms"], found["at"]) == (7, None, None, None)
+
+
+@pytest.mark.parametrize("prefer", ["", "respond-async"], ids=["a segment that was answered", "a segment in the background"])
+async def test_an_executor_that_ends_tells_what_it_has_measured(redis: Redis, valkey: Valkey, prefer: str) -> None:  # noqa: ARG001 - it empties the store
+    """Before its ten seconds are up, with the calls that it ends only now."""
+    settings = configured(**variables(valkey), TOOLS="tests.tools.own_tools", SECRET_CRM_TOKEN="crm-token-42")
+    async with AsyncExitStack() as outer, AsyncExitStack() as inner:
+        site, ending = Site(settings, outer), Site(settings, inner)
+        plan = {"steps": [{"name": "a", "tool": "buy_bread", "args": {}}]}
+        taken = await ask(site, "POST", "/api/execute", ACME, {"plan": plan})
+        body = {"executionId": taken["id"], "segment": 0, "reason": "start"}
+        answer = await ending.signed("step_executor", "/api/engine/execute-step", body, internal=True, prefer=prefer)
+        assert answer.status_code == (202 if prefer else 200), answer.text
+        assert (await state(site, "buy_bread"))["latency"] is None
+        await inner.aclose()
+        assert (await state(site, "buy_bread"))["latency"]["calls"] == 1
 
 
 async def test_failures_count_up_until_the_circuit_opens_and_a_good_probe_closes_it(site: Site) -> None:
