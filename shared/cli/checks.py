@@ -11,6 +11,7 @@ import msgspec
 from shared.cli import api, judge
 from shared.cli import doctor as doctors
 from shared.cli.findings import Finding, show
+from shared.cli.numbers import Seconds
 from shared.cli.setup import FIELDS, Refused, Setup
 from shared.environment import merged
 from shared.errors import SettingsError
@@ -61,7 +62,7 @@ def setup(env_file: Path, *, non_interactive: bool, no_check: bool, **given: str
 @click.command()
 @_ENV_FILE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
-@click.option("--wait", "wait_s", type=click.FloatRange(0.1, 600), default=15.0, show_default=True, metavar="SECONDS",
+@click.option("--wait", "wait_s", type=Seconds(0.1, 600), default=15.0, show_default=True, metavar="SECONDS",
               help="How long a message may take through QStash.")  # fmt: skip
 @click.option("--ingress-url", metavar="URL", help="Where ingress is; otherwise INGRESS_PORT on this machine.")
 def doctor(env_file: Path, *, as_json: bool, wait_s: float, ingress_url: str | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from shared.cli.numbers import Number
 from shared.deploys import Break, breaks
 from shared.environment import merged
 from shared.errors import SettingsError, Unavailable
@@ -37,7 +38,7 @@ def deploy() -> None:
 @deploy.command()
 @click.option("--env-file", type=click.Path(dir_okay=False, path_type=Path), default=Path(".env"), show_default=True,
               help="The file to read settings from.")  # fmt: skip
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Findings to show at most.")
+@click.option("--limit", type=Number(1, 10_000), default=50, show_default=True, help="Findings to show at most.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 def check(*, env_file: Path, limit: int, as_json: bool) -> None:
     """List executions in flight that the tools of this code would break.

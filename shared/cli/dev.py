@@ -8,6 +8,7 @@ import click
 
 from shared.cli.api import Failed
 from shared.cli.grids import Part
+from shared.cli.numbers import Seconds
 from shared.cli.verbs import Shell, verb
 
 CHANNELS: Final = {"qstash": "QStash", "ably": "Ably"}
@@ -28,7 +29,7 @@ def dev(context: click.Context) -> None:
 @verb(
     "break",
     click.argument("what", type=click.Choice(["executor", *CHANNELS])),
-    click.option("--seconds", type=click.FloatRange(0.1, 600), help="How long a channel is dropped; otherwise until mended."),
+    click.option("--seconds", type=Seconds(0.1, 600), help="How long a channel is dropped; otherwise until mended."),
     group=dev,
 )
 def break_(shell: Shell, *, what: str, seconds: float | None) -> None:

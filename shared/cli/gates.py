@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from shared.cli import lists
+from shared.cli.numbers import Number
 from shared.cli.verbs import Shell, verb
 
 TOOL: Final = click.option(
@@ -28,7 +29,7 @@ def list_(shell: Shell) -> None:
 @verb(
     "audit",
     click.option("--tool", default="", help="Of this one only."),
-    click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Lines at most."),
+    click.option("--limit", type=Number(1, 500), default=50, show_default=True, help="Lines at most."),
     click.option("--before", default="", help="The `next` of the page before."),
     group=gates,
 )

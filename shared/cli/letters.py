@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from shared.cli import completion, lists
+from shared.cli.numbers import Number
 from shared.cli.verbs import Shell, verb
 
 LETTER: Final = click.argument("letter", metavar="ID", shell_complete=completion.ids("dlq"))
@@ -23,7 +24,7 @@ def dlq() -> None:
     click.option(
         "--execution", default="", metavar="ID", shell_complete=completion.ids("executions"), help="Of this one only."
     ),
-    click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True),
+    click.option("--limit", type=Number(1, 500), default=20, show_default=True),
     click.option("--before", default="", help="The `next` of the page before."),
     group=dlq,
 )

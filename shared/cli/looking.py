@@ -12,6 +12,7 @@ import msgspec
 
 from shared.cli import lists, shown
 from shared.cli.api import Failed, opened
+from shared.cli.numbers import Number, Seconds
 from shared.cli.profiles import Target
 from shared.cli.verbs import ID, PLAN, STATUS, Shell, plan_of, verb
 
@@ -42,7 +43,7 @@ def plan_(shell: Shell, *, words: str | None, plan: Any, user: str, timezone: st
     STATUS,
     click.option("--reason", multiple=True, help="Why it is suspended; may be given several times."),
     click.option("--text", default="", help="Part of the words, the summary or the user."),
-    click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True),
+    click.option("--limit", type=Number(1, 500), default=20, show_default=True),
     click.option("--before", default="", help="The `next` of the page before."),
 )
 def list_(shell: Shell, *, status: tuple[str, ...], reason: tuple[str, ...], text: str, limit: int, before: str) -> None:
@@ -77,9 +78,7 @@ def why(shell: Shell, *, execution: str) -> None:
 @verb(
     "watch",
     ID,
-    click.option(
-        "--for", "for_s", type=click.FloatRange(0.1), metavar="SECONDS", help="No longer than this; exit code 20 then."
-    ),
+    click.option("--for", "for_s", type=Seconds(0.1), metavar="SECONDS", help="No longer than this; exit code 20 then."),
 )
 def watch(shell: Shell, *, execution: str, for_s: float | None) -> None:
     """Follow an execution to its end; the exit code is the outcome. Ctrl-C leaves it running."""

@@ -5,14 +5,15 @@ import sys
 
 import click
 
+from shared.cli.numbers import Number
 from shared.simulation import campaign
 
 
 @click.command()
-@click.option("--seeds", type=click.IntRange(1), default=1_000, show_default=True, metavar="N", help="How many seeds to play.")
-@click.option("--from", "first", type=click.IntRange(0), default=0, show_default=True, metavar="K", help="The first of them.")
-@click.option("--seed", type=click.IntRange(0), metavar="K", help="Play this one only, and tell its story.")
-@click.option("--jobs", type=click.IntRange(1), default=max(1, min(2, os.cpu_count() or 1)), show_default=True, metavar="J",
+@click.option("--seeds", type=Number(1), default=1_000, show_default=True, metavar="N", help="How many seeds to play.")
+@click.option("--from", "first", type=Number(0), default=0, show_default=True, metavar="K", help="The first of them.")
+@click.option("--seed", type=Number(0), metavar="K", help="Play this one only, and tell its story.")
+@click.option("--jobs", type=Number(1), default=max(1, min(2, os.cpu_count() or 1)), show_default=True, metavar="J",
               help="Processes to spread the seeds over.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Durable barriers in every seed, as with DURABILITY=strict.")
 def sim(*, seeds: int, first: int, seed: int | None, jobs: int, strict: bool) -> None:

@@ -7,6 +7,7 @@ import click
 
 from shared.cli import completion, lists
 from shared.cli.looking import USER, WORDS, asked
+from shared.cli.numbers import Number
 from shared.cli.verbs import PLAN, WAIT, Shell, verb
 
 SCHEDULE: Final = click.argument("schedule", metavar="ID", shell_complete=completion.ids("schedules"))
@@ -19,7 +20,7 @@ def schedule() -> None:
 
 @verb(
     "list",
-    click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True),
+    click.option("--limit", type=Number(1, 500), default=20, show_default=True),
     click.option("--before", default="", help="The `next` of the page before."),
     group=schedule,
 )

@@ -12,6 +12,7 @@ import msgspec
 from shared.cli import completion, screen, shown
 from shared.cli.api import Api, opened
 from shared.cli.grids import Part
+from shared.cli.numbers import Number, Seconds
 from shared.cli.profiles import Target, target
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -104,10 +105,10 @@ COMMON: Final = (
     ENV_FILE,
 )
 WAIT: Final = click.option(
-    "--wait", "wait_s", type=click.FloatRange(0.1, 86_400), flag_value=300.0, is_flag=False, default=None, metavar="[SECONDS]",
+    "--wait", "wait_s", type=Seconds(0.1, 86_400), flag_value=300.0, is_flag=False, default=None, metavar="[SECONDS]",
     help="Wait for the end (300 s unless said); the exit code is the outcome.",
 )  # fmt: skip
-VERSION: Final = click.option("--version", type=int, help="The version that you saw; refused if it has moved on.")
+VERSION: Final = click.option("--version", type=Number(0), help="The version that you saw; refused if it has moved on.")
 ID: Final = click.argument("execution", metavar="ID", shell_complete=completion.ids("executions"))
 STATUS: Final = click.option("--status", multiple=True, shell_complete=completion.statuses, help="May be given several times.")
 PLAN: Final = click.option("--plan", type=click.File("rb"), help="A plan as JSON instead of words; - reads it from a pipe.")

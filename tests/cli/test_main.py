@@ -6,6 +6,7 @@ import sys
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from shared.cli.late import LateGroup
 from shared.cli.main import intention
@@ -41,3 +42,20 @@ def test_a_verb_loads_what_it_needs(words: tuple[str, ...], heavy: set[str]) -> 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert set(json.loads(done.stdout.splitlines()[-1])) & heavy == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["list", "--limit", "abc"], "--limit': 'abc': give a number from 1 to 500"),
+        (["list", "--limit", "0"], "--limit': '0': give a number from 1 to 500"),
+        (["sim", "--seeds", "x"], "--seeds': 'x': give a number from 1 on"),
+        (["watch", "last", "--for", "x"], "--for': 'x': give seconds, from 0.1 on"),
+        (["cancel", "last", "--wait=soon"], "--wait': 'soon': give seconds, from 0.1 to 86400"),
+    ],
+)
+def test_a_number_that_is_none_is_told_which_there_are(words: list[str], says: str) -> None:
+    """Before anybody is asked."""
+    found = CliRunner().invoke(intention, words)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert says in found.stderr
