@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from shared.cli.late import VerbGroup
 from shared.cli.numbers import Number
 from shared.deploys import Break, breaks
 from shared.environment import merged
@@ -30,7 +31,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """As many as were asked for."""
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def deploy() -> None:
     """Ask before new code takes over from old."""
 

@@ -8,6 +8,7 @@ import click
 
 from shared.cli.api import Failed
 from shared.cli.grids import Part
+from shared.cli.late import VerbGroup
 from shared.cli.numbers import Seconds
 from shared.cli.verbs import Shell, verb
 
@@ -15,7 +16,7 @@ CHANNELS: Final = {"qstash": "QStash", "ably": "Ably"}
 ELSEWHERE: Final = "only what `intention dev` (`make run`) runs in local mode can be broken on purpose"
 
 
-@click.group("dev", invoke_without_command=True)
+@click.group("dev", cls=VerbGroup, invoke_without_command=True)
 @click.pass_context
 def dev(context: click.Context) -> None:
     """Run the whole system on this machine. Ctrl-C stops it; the data under .intention/ stays."""

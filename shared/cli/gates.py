@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from shared.cli import lists
+from shared.cli.late import VerbGroup
 from shared.cli.numbers import Number
 from shared.cli.verbs import Shell, verb
 
@@ -14,7 +15,7 @@ TOOL: Final = click.option(
 REASON: Final = click.option("--reason", default="", help="For the record.")
 
 
-@click.group("gates")
+@click.group("gates", cls=VerbGroup)
 def gates() -> None:
     """Tools that are paused, or that fail so often that nobody calls them."""
 

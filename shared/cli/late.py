@@ -1,10 +1,15 @@
-"""Commands that are imported when they are asked for: `intention list` need not load what `intention doctor` does."""
+"""Groups of commands: options that all verbs have may stand before a verb, and some commands are imported when they are
+asked for: `intention list` need not load what `intention doctor` does."""
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import click
+
+VALUED: Final = ("--url", "--key", "--profile", "--actor", "--env-file")
+FLAGS: Final = ("--json",)
+"""What may also stand before a verb. A verb that does not have one refuses it, wherever it stands."""
 
 
 class Late(NamedTuple):
@@ -15,7 +20,26 @@ class Late(NamedTuple):
     about: str
 
 
-class LateGroup(click.Group):
+class VerbGroup(click.Group):
+    """A group whose verbs are handed the common options that stand before them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See click. Where no verb follows, the options are the group's own, if it does something without one."""
+        front, rest = _split(args)
+        if rest and not rest[0].startswith("-"):
+            return super().parse_args(ctx, [rest[0], *front, *rest[1:]])
+        return super().parse_args(ctx, args if self.invoke_without_command else rest)
+
+
+def _split(args: list[str]) -> tuple[list[str], list[str]]:
+    """The common options that stand in front, and what follows them."""
+    end = 0
+    while end < len(args) and args[end].partition("=")[0] in (*VALUED, *FLAGS):
+        end += 2 if args[end] in VALUED else 1
+    return args[:end], args[end:]
+
+
+class LateGroup(VerbGroup):
     """A group whose commands are loaded one by one."""
 
     def __init__(self, *args: Any, late: Mapping[str, Late] | None = None, **more: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from shared.cli import completion, lists
+from shared.cli.late import VerbGroup
 from shared.cli.numbers import Number
 from shared.cli.verbs import Shell, verb
 
@@ -14,7 +15,7 @@ LETTERS: Final = click.argument("letters", metavar="[ID]...", nargs=-1, shell_co
 ALL: Final = click.option("--all", "everything", is_flag=True, help="Every dead letter.")
 
 
-@click.group("dlq")
+@click.group("dlq", cls=VerbGroup)
 def dlq() -> None:
     """Messages that QStash gave up, and executions that nothing comes of."""
 

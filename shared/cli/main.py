@@ -71,7 +71,8 @@ def _version(context: click.Context, _: click.Parameter, asked: bool) -> None:  
 def intention() -> None:
     """Plan, run, watch and steer durable executions.
 
-    An ID may be shortened to its beginning or end; `last` is the newest. Exit codes: docs/cli.md.
+    An ID may be shortened to its beginning or end; `last` is the newest. --url, --key, --profile, --actor, --env-file and
+    --json stand before the verb or behind it. Exit codes: docs/cli.md.
     """
     # python-dotenv logs lines it cannot read; `intention doctor` tells them with their number and a remedy.
     logging.getLogger("dotenv.main").setLevel(logging.CRITICAL)

@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from shared.cli.api import Failed, api_key, ingress_url
+from shared.cli.late import VerbGroup
 
 _ADDRESS: Final = ("INTENTION_URL", "INGRESS_HOST", "INGRESS_PORT")
 
@@ -136,7 +137,7 @@ def _profile(environ: Mapping[str, str], named: str | None) -> Profile | None:
     return found
 
 
-@click.group("profile")
+@click.group("profile", cls=VerbGroup)
 def profiles() -> None:
     """Addresses and keys of several engines."""
 

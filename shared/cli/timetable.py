@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from shared.cli import completion, lists
+from shared.cli.late import VerbGroup
 from shared.cli.looking import USER, WORDS, asked
 from shared.cli.numbers import Number
 from shared.cli.verbs import PLAN, WAIT, Shell, verb
@@ -13,7 +14,7 @@ from shared.cli.verbs import PLAN, WAIT, Shell, verb
 SCHEDULE: Final = click.argument("schedule", metavar="ID", shell_complete=completion.ids("schedules"))
 
 
-@click.group("schedule")
+@click.group("schedule", cls=VerbGroup)
 def schedule() -> None:
     """Words or a plan, again and again."""
 

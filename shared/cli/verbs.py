@@ -129,15 +129,24 @@ def verb(name: str, *options: Callable[[Any], Any], group: click.Group | None = 
                 given |= {of: api.resolve(given[of], KINDS[of]) for of in KINDS if given.get(of)}
                 function(Shell(api, aim, as_json=as_json), **given)
 
-        command: Any = body
-        for option in reversed((*options, *COMMON)):
-            command = option(command)
-        found = click.command(name)(command)
+        found = click.command(name)(optioned(common(body), *options))
         if group is not None:
             group.add_command(found)
         return found
 
     return made
+
+
+def optioned(command: Any, *options: Callable[[Any], Any]) -> Any:
+    """The function with these options, which the help lists in this order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def common(command: Any) -> Any:
+    """The function with the options that all verbs have."""
+    return optioned(command, *COMMON)
 
 
 def plan_of(file: Any) -> Any:

@@ -8,9 +8,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from shared.cli.late import LateGroup
+from shared.cli.late import FLAGS, VALUED, LateGroup
 from shared.cli.main import intention
 from shared.cli.tools import tools
+from shared.cli.verbs import common
+from tests.support.valkey import free_port
 from tests.system.harness import ROOT
 
 
@@ -59,3 +61,33 @@ def test_a_number_that_is_none_is_told_which_there_are(words: list[str], says: s
     found = CliRunner().invoke(intention, words)
     assert (found.exit_code, found.stdout) == (2, "")
     assert says in found.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--url {url} list", "--url {other} list --url {url}", "--json --actor ann --url={url} get last"),
+        ("--url {url} schedule list", "schedule --url {url} list", "--url {other} schedule --url {url} list"),
+        ("tools --url {url}", "--url {url} tools", "--url {other} --json tools --url {url} state", "--url {url} dev broken"),
+    ],
+)
+def test_common_options_stand_before_the_verb_or_behind_it(words: tuple[str, ...]) -> None:
+    """The last one said counts."""
+    for line in words:
+        url, other = f"http://127.0.0.1:{free_port()}", "http://nobody.invalid"
+        found = CliRunner().invoke(intention, line.format(url=url, other=other).split())
+        assert (found.exit_code, f"{url} does not answer" in found.stderr) == (3, True), (line, found.output)
+
+
+@pytest.mark.parametrize("words", ["--url http://x doctor", "--url http://x dev", "profile --url http://x list"])
+def test_a_verb_that_has_no_such_option_refuses_it_wherever_it_stands(words: str) -> None:
+    """Rather than ask somebody else than was said."""
+    found = CliRunner().invoke(intention, words.split())
+    assert (found.exit_code, "No such option '--url'" in found.stderr) == (2, True)
+
+
+def test_what_may_stand_before_a_verb_is_what_all_verbs_have() -> None:
+    """Neither more nor less."""
+    options = [one for one in click.command()(common(lambda: None)).params if isinstance(one, click.Option)]
+    said = {one.opts[0]: one.is_flag for one in options}
+    assert said == dict.fromkeys(VALUED, False) | dict.fromkeys(FLAGS, True)
