@@ -10,6 +10,7 @@ import httpx
 
 from shared.cli.completion import about
 from shared.cli.grids import clean
+from shared.cli.shown import OUTCOMES
 from shared.client.errors import Refused, plain, refused
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Api:
         """The answer; Failed with the error's own words. Parameters that say nothing are not sent."""
         given = {name: value for name, value in (params or {}).items() if value != ""}
         headers = {"X-Actor": self._actor} if self._actor else {}
+        _check_header("--idempotency-key", key)
         headers |= {"Idempotency-Key": key} if key else {}
         try:
             answer = self._client.request(method, path, json=body, params=given, headers=headers)
@@ -112,7 +114,12 @@ class Api:
         return self.ask("GET", f"/api/executions/{execution}", params=page or None)
 
     def resolve(self, text: str, kind: str = "executions") -> str:
-        """The id that begins or ends so; `last` is the newest. Failed if there is none, or more than one."""
+        """The id that begins or ends so; `last` is the newest. Failed if there is none, or more than one.
+
+        UsageError for an empty one: it comes of a variable that was never set.
+        """
+        if not text.strip():
+            raise click.UsageError(f"the id of the {ONE[kind]} is empty: `intention {SHOWN[kind]}` shows those that there are")
         if _WHOLE.fullmatch(text):
             return text
         if text == "last":
@@ -166,13 +173,21 @@ def _candidates(found: list[dict[str, Any]]) -> Iterator[str]:
 @contextmanager
 def opened(aim: "Target", *, timeout_s: float = 30) -> Iterator[Api]:
     """A way to where the target says."""
+    _check_header("the key (--key, INTENTION_KEY, or of the profile)", aim.key)
+    _check_header("the name of who acts (--actor, INTENTION_ACTOR, or of the profile)", aim.actor)
     headers = {"Authorization": f"Bearer {aim.key}"} if aim.key else {}
     try:
         client = httpx.Client(base_url=aim.url, headers=headers, timeout=timeout_s)
     except (httpx.InvalidURL, UnicodeEncodeError) as error:
-        raise Failed(f"{aim.url!r} is no address, or the key has characters that no key has") from error
+        raise Failed(f"{aim.url!r} is no address (--url, INTENTION_URL, or of the profile)") from error
     with client:
         yield Api(client, aim.actor)
+
+
+def _check_header(what: str, text: str) -> None:
+    """Failed without the text: it may be a key."""
+    if not (text.isascii() and text.isprintable()):
+        raise Failed(f"{what} has characters that a header cannot carry: letters, digits and signs of ASCII only")
 
 
 def matches(whole: str, text: str) -> bool:
@@ -194,14 +209,21 @@ def refusal(error: Refused) -> str:
         for name in ("status", "reason", "step", "stepStatus", "version")
         if error.details.get(name)
     ]
-    if remedy := _REMEDIES.get(error.code):
+    if (remedy := _REMEDIES.get(error.code)) and (error.code != "moot" or _waits(error)):
         lines.append(f"  -> {remedy}")
     return "\n".join(clean(line) for line in lines)
+
+
+def _waits(error: Refused) -> bool:
+    """Whether there is something that it could wait for: what is over waits for nothing."""
+    status = error.details.get("status")
+    return bool(status) and status not in OUTCOMES
 
 
 _REMEDIES: Final = {
     "unauthorized": "give --key, set INTENTION_KEY, or use a profile that has the key",
     "version_conflict": "look again with `intention get`, and decide on what you see",
+    "version_required": "look at it with `intention get`, and say with --version what you saw",
     "effects_stand": "add --accept-effects if it may be done once more, or undo it first with `intention compensate`",
     "moot": "`intention why` says what it waits for",
 }

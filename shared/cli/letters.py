@@ -22,14 +22,12 @@ def dlq() -> None:
 
 @verb(
     "list",
-    click.option(
-        "--execution", default="", metavar="ID", shell_complete=completion.ids("executions"), help="Of this one only."
-    ),
+    click.option("--execution", metavar="ID", shell_complete=completion.ids("executions"), help="Of this one only."),
     click.option("--limit", type=Number(1, 500), default=20, show_default=True),
     click.option("--before", default="", help="The `next` of the page before."),
     group=dlq,
 )
-def list_(shell: Shell, *, execution: str, limit: int, before: str) -> None:
+def list_(shell: Shell, *, execution: str | None, limit: int, before: str) -> None:
     """Dead letters, newest first."""
     said = {"execution": execution, "before": before, "limit": str(limit)}
     found = shell.api.ask("GET", "/api/dlq", params={name: value for name, value in said.items() if value})

@@ -14,7 +14,7 @@ from shared.cli import lists, shown
 from shared.cli.api import Failed, opened
 from shared.cli.numbers import Number, Seconds
 from shared.cli.profiles import Target
-from shared.cli.verbs import ID, PLAN, STATUS, Shell, plan_of, verb
+from shared.cli.verbs import ID, PLAN, STATUS, STEP, Shell, plan_of, verb
 
 WORDS: Final = click.argument("words", required=False)
 USER: Final = click.option("--user", default="anonymous", show_default=True, help="For whom.")
@@ -61,7 +61,7 @@ def get(shell: Shell, *, execution: str) -> None:
     shell.show(found, shown.execution(found))
 
 
-@verb("logs", ID, click.argument("step"))
+@verb("logs", ID, STEP)
 def logs(shell: Shell, *, execution: str, step: str) -> None:
     """What the calls of a step have logged; of one item of a map: step.3."""
     found = shell.api.ask("GET", f"/api/executions/{shell.api.get(execution)['id']}/steps/{quote(step, safe='')}/logs")

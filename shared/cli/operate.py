@@ -1,15 +1,15 @@
 """`intention run|cancel|approve|...`: what people do to executions, each verb one question to ingress."""
 
 from typing import Any, Final
+from urllib.parse import quote
 
 import click
 
 from shared.cli import shown
 from shared.cli.looking import USER, WORDS, ZONE, asked
-from shared.cli.verbs import ID, PLAN, VERSION, WAIT, Json, Shell, verb
+from shared.cli.verbs import ID, ONE_STEP, PLAN, STEP, VERSION, WAIT, Json, Name, Shell, verb
 
 OUTPUT: Final = click.option("--output", type=Json(), help="What the step counts as having given.")
-STEP: Final = click.argument("step")
 
 # --- starting
 
@@ -102,10 +102,10 @@ def fork(shell: Shell, *, execution: str, step: str, accept_effects: bool, idemp
 # --- one step
 
 
-@verb("retry", ID, click.argument("step", required=False, default=""), VERSION, WAIT)
-def retry(shell: Shell, *, execution: str, step: str, version: int | None, wait_s: float | None) -> None:
+@verb("retry", ID, ONE_STEP, VERSION, WAIT)
+def retry(shell: Shell, *, execution: str, step: str | None, version: int | None, wait_s: float | None) -> None:
     """Try STEP again at once; of what is over, without STEP all that failed."""
-    shell.after(execution, shell.act(execution, "retry", {"step": step}, version), wait_s)
+    shell.after(execution, shell.act(execution, "retry", {"step": step or ""}, version), wait_s)
 
 
 @verb("skip", ID, STEP, OUTPUT, VERSION, WAIT)
@@ -130,24 +130,27 @@ def edit(shell: Shell, *, execution: str, step: str, args: dict[str, Any], versi
     click.option("--args-hash", help="Of the arguments that you saw; without it they are shown, and you are asked."),
     click.option("--note", default="", help="For the history."),
     click.option("--yes", is_flag=True, help="Do not ask."),
+    VERSION,
     WAIT,
 )
 def approve(
     shell: Shell, *, execution: str, step: str, args: dict[str, Any] | None, args_hash: str | None, note: str, yes: bool,
-    wait_s: float | None,
+    version: int | None, wait_s: float | None,
 ) -> None:  # fmt: skip
     """Say yes to exactly the arguments that STEP is to be called with."""
     if args_hash is None:
         args_hash = _seen(shell, execution, step, args, yes=yes)
     body = {"step": step, "argsHash": args_hash, "note": note} | ({} if args is None else {"args": args})
-    shell.after(execution, shell.api.ask("POST", f"/api/executions/{execution}/approve", body), wait_s)
+    shell.after(execution, shell.act(execution, "approve", body, version), wait_s)
 
 
 def _seen(shell: Shell, execution: str, step: str, edited: dict[str, Any] | None, *, yes: bool) -> str:
-    found = next((one for one in shell.api.get(execution)["steps"] if one["name"] == step), None)
-    hold = (found or {}).get("hold") or {}
+    found = shell.api.get(execution)
+    seen = next((one for one in found["steps"] if one["name"] == step), None)
+    hold = (seen or {}).get("hold") or {}
     if hold.get("kind") != "approval":
-        raise click.ClickException(f"{step} does not wait for approval: `intention why {execution}` says what it waits for")
+        remedy = f"it is {found['status']}" if found["endedAt"] else f"`intention why {execution}` says what it waits for"
+        raise click.ClickException(f"{step} does not wait for approval: {remedy}")
     if not yes:
         click.confirm(f"{step} with {shown.compact(edited if edited is not None else hold['args'])}?", abort=True, err=True)
     return str(hold["argsHash"])
@@ -158,14 +161,16 @@ def _seen(shell: Shell, execution: str, step: str, edited: dict[str, Any] | None
     ID,
     click.option("--plan-hash", help="Of the plan that you saw; without it the plan is shown, and you are asked."),
     click.option("--yes", is_flag=True, help="Do not ask."),
+    VERSION,
     WAIT,
 )
-def confirm(shell: Shell, *, execution: str, plan_hash: str | None, yes: bool, wait_s: float | None) -> None:
+def confirm(
+    shell: Shell, *, execution: str, plan_hash: str | None, yes: bool, version: int | None, wait_s: float | None
+) -> None:
     """Say yes to a plan: exactly that plan runs."""
     if plan_hash is None:
         plan_hash = _seen_plan(shell, execution, yes=yes)
-    told = shell.api.ask("POST", f"/api/executions/{execution}/confirm", {"planHash": plan_hash})
-    shell.after(execution, told, wait_s)
+    shell.after(execution, shell.act(execution, "confirm", {"planHash": plan_hash}, version), wait_s)
 
 
 def _seen_plan(shell: Shell, execution: str, *, yes: bool) -> str:
@@ -181,14 +186,15 @@ def _seen_plan(shell: Shell, execution: str, *, yes: bool) -> str:
 @verb(
     "reject",
     ID,
-    click.argument("step", required=False, default=""),
+    ONE_STEP,
     click.option("--note", default="", help="For the history."),
+    VERSION,
     WAIT,
 )
-def reject(shell: Shell, *, execution: str, step: str, note: str, wait_s: float | None) -> None:
+def reject(shell: Shell, *, execution: str, step: str | None, note: str, version: int | None, wait_s: float | None) -> None:
     """Say no to a step's arguments, or without STEP to the whole plan."""
-    told = shell.api.ask("POST", f"/api/executions/{execution}/reject", {"step": step, "note": note})
-    shell.after(execution, told, wait_s)
+    body = {"step": step or "", "note": note}
+    shell.after(execution, shell.act(execution, "reject", body, version), wait_s)
 
 
 @verb(
@@ -214,7 +220,7 @@ def settle(
 @verb(
     "signal",
     ID,
-    click.argument("name"),
+    click.argument("name", type=Name()),
     click.option("--data", type=Json(), help="What the event says."),
     click.option("--id", "event_id", default="", help="The same event again, under the same id, changes nothing."),
     click.option("--via", type=click.Choice(["http", "ably"]), default="http", show_default=True,
@@ -234,5 +240,5 @@ def signal(
         told: dict[str, Any] = {"name": name, "result": f"published on the channel of {tenant}", "message": message}
     else:
         said = {"data": data} | ({"id": event_id} if event_id else {})
-        told = shell.api.ask("POST", f"/api/executions/{execution}/events/{name}", said)
+        told = shell.api.ask("POST", f"/api/executions/{execution}/events/{quote(name, safe='')}", said)
     shell.after(execution, told | {"id": execution}, wait_s)

@@ -88,6 +88,18 @@ class Json(click.ParamType[Any]):
         return found
 
 
+class Name(click.ParamType[str]):
+    """A word that may not be empty: an unset variable would mean another thing, such as the whole instead of one step."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word as it is."""
+        if not value.strip():
+            self.fail("it is empty", param, ctx)
+        return value
+
+
 ENV_FILE: Final = click.option(
     "--env-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -110,6 +122,8 @@ WAIT: Final = click.option(
 )  # fmt: skip
 VERSION: Final = click.option("--version", type=Number(0), help="The version that you saw; refused if it has moved on.")
 ID: Final = click.argument("execution", metavar="ID", shell_complete=completion.ids("executions"))
+STEP: Final = click.argument("step", type=Name())
+ONE_STEP: Final = click.argument("step", required=False, type=Name())
 STATUS: Final = click.option("--status", multiple=True, shell_complete=completion.statuses, help="May be given several times.")
 PLAN: Final = click.option("--plan", type=click.File("rb"), help="A plan as JSON instead of words; - reads it from a pipe.")
 KINDS: Final = {"execution": "executions", "letter": "dlq", "schedule": "schedules"}
@@ -126,7 +140,7 @@ def verb(name: str, *options: Callable[[Any], Any], group: click.Group | None = 
         ) -> None:  # a command without its common options would be another command
             aim = target(env_file, url=url, key=key, profile=profile, actor=actor)
             with opened(aim) as api:
-                given |= {of: api.resolve(given[of], KINDS[of]) for of in KINDS if given.get(of)}
+                given |= {of: api.resolve(given[of], KINDS[of]) for of in KINDS if given.get(of) is not None}
                 function(Shell(api, aim, as_json=as_json), **given)
 
         found = click.command(name)(optioned(common(body), *options))

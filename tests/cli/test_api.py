@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from click.testing import CliRunner
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from starlette.routing import Route
 
 from shared.cli import shown
 from shared.cli.api import Failed, Unreachable, api_key, ingress_url, matches, opened, refusal
+from shared.cli.main import intention
 from shared.cli.profiles import Target
 from shared.client.errors import Refused
 from shared.machine.status import TERMINAL
@@ -67,6 +69,12 @@ def test_a_refusal_is_told_with_its_place_and_a_remedy() -> None:
     ]
 
 
+@pytest.mark.parametrize("details", [{"status": "COMPLETED"}, {"status": "COMPENSATED", "reason": None}, {}])
+def test_of_what_is_over_nobody_is_told_to_ask_what_it_waits_for(details: dict[str, str]) -> None:
+    """It waits for nothing."""
+    assert "intention why" not in refusal(Refused(409, "moot", "it is over", details))
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"error": "no"}'])
 async def test_an_answer_that_is_none_of_ingress_is_told_as_such(body: bytes) -> None:
     """Somebody else listens there. Without the password of a proxy."""
@@ -107,9 +115,39 @@ def test_a_password_in_an_address_is_not_shown() -> None:
     assert "a-key" not in told.value.message
 
 
-@pytest.mark.parametrize(("url", "key"), [("http://a\nb", ""), ("http://x", "k\u20acy")])
-def test_what_is_no_address_or_no_key_is_told_before_anybody_is_asked(url: str, key: str) -> None:
-    """Without the key."""
-    with pytest.raises(Failed, match="is no address, or the key has") as told, opened(Target(url, key, "", {})):
+@pytest.mark.parametrize(
+    ("aim", "says"),
+    [
+        (Target("http://a\nb", "", "", {}), r"'http://a\\nb' is no address \(--url"),
+        (Target("http://x", "k\u20acy", "", {}), r"^the key \(--key"),
+        (Target("http://x", "k\ny", "", {}), r"^the key \(--key"),
+        (Target("http://x", "", "Zo\u00eb", {}), r"^the name of who acts \(--actor"),
+    ],
+    ids=["address", "key", "key of two lines", "actor"],
+)
+def test_what_cannot_be_sent_is_told_before_anybody_is_asked(aim: Target, says: str) -> None:
+    """Which of them it is, and without the key."""
+    with pytest.raises(Failed, match=says) as told, opened(aim):
         pass
-    assert "\u20ac" not in told.value.message
+    assert not (aim.key and aim.key in told.value.message)
+
+
+@pytest.mark.parametrize("text", ["", " "])
+@pytest.mark.parametrize(
+    "words", ["get {}", "why {}", "cancel {}", "dlq show {}", "dlq resend {}", "schedule show {}", "dlq list --execution {}"]
+)
+def test_an_empty_id_is_a_wrong_command_line(text: str, words: str) -> None:
+    """An unset variable: nobody is asked, and it is said what is empty."""
+    command = [text if word == "{}" else word for word in words.split()]
+    found = CliRunner().invoke(intention, [*command, "--url", "http://127.0.0.1:9"])
+    assert (found.exit_code, "is empty" in found.stderr) == (2, True), found.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["reject last {}", "retry last {}", "logs last {}", "signal last {}", "gates pause --tool {}", "gates audit --tool {}"],
+)
+def test_an_empty_name_does_not_mean_the_whole(words: str) -> None:
+    """Neither the whole plan nor every tool."""
+    found = CliRunner().invoke(intention, ["" if word == "{}" else word for word in words.split()])
+    assert (found.exit_code, "it is empty" in found.stderr) == (2, True), found.output
