@@ -54,13 +54,9 @@ _HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def _version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click calls it so
     if not asked or context.resilient_parsing:
         return
-    from importlib.metadata import PackageNotFoundError, version
+    from shared.cli.versions import version
 
-    try:
-        told = version("intention-engine")
-    except PackageNotFoundError:  # run from its folder, as `make` does
-        told = "(not installed: run from its folder)"
-    click.echo(f"intention {told}")
+    click.echo(f"intention {version()}")
     context.exit()
 
 
