@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from shared.cli import shown
-from shared.cli.verbs import STATUS, Json, Shell, verb
+from shared.cli.verbs import STATUS, Json, Name, Shell, verb
 
 ACTIONS = ("cancel", "pause", "resume", "retry", "compensate", "restart")
+FILTERS = "--status, --reason, --text, --created-after, --created-before and --id"
 
 
 @verb(
@@ -16,9 +17,9 @@ ACTIONS = ("cancel", "pause", "resume", "retry", "compensate", "restart")
     click.argument("action", type=click.Choice(ACTIONS)),
     STATUS,
     click.option("--reason", multiple=True, help="May be given several times."),
-    click.option("--text", default="", help="Part of the words, the summary or the user."),
-    click.option("--created-after", default="", metavar="TIME", help="With its offset, as 2026-05-01T19:00:00Z."),
-    click.option("--created-before", default="", metavar="TIME", help="With its offset."),
+    click.option("--text", type=Name(), help="Part of the words, the summary or the user."),
+    click.option("--created-after", type=Name(), metavar="TIME", help="With its offset, as 2026-05-01T19:00:00Z."),
+    click.option("--created-before", type=Name(), metavar="TIME", help="With its offset."),
     click.option("--id", "ids", multiple=True, help="These; may be given several times."),
     click.option("--with", "having", type=Json(dict), help="What the action takes."),
     click.option("--all", "everything", is_flag=True, help="All that fit now, however many; without it, 200 at most."),
@@ -27,14 +28,16 @@ ACTIONS = ("cancel", "pause", "resume", "retry", "compensate", "restart")
     click.option("--dry-run", is_flag=True, help="Only say what would be done."),
 )
 def bulk(
-    shell: Shell, *, action: str, status: tuple[str, ...], reason: tuple[str, ...], text: str, created_after: str,
-    created_before: str, ids: tuple[str, ...], having: dict[str, Any] | None, everything: bool, yes: bool, before: str,
-    dry_run: bool,
+    shell: Shell, *, action: str, status: tuple[str, ...], reason: tuple[str, ...], text: str | None,
+    created_after: str | None, created_before: str | None, ids: tuple[str, ...], having: dict[str, Any] | None,
+    everything: bool, yes: bool, before: str, dry_run: bool,
 ) -> None:  # fmt: skip
     """One action upon all executions that fit. Try it with --dry-run first."""
     chosen: dict[str, Any] = {"status": status, "reason": reason, "text": text, "ids": [shell.api.resolve(one) for one in ids]}
     chosen |= {"createdAfter": created_after, "createdBefore": created_before}
     wanted = {name: value for name, value in chosen.items() if value}
+    if not wanted:
+        raise click.UsageError(f"say which: without a filter it would be everything. Filters are {FILTERS}")
     body = {"action": action, "filter": wanted, "dryRun": dry_run, "with": having or {}, "before": before}
     if everything:
         found = _all(shell, body, yes=yes or dry_run)
@@ -48,8 +51,6 @@ def bulk(
 
 def _all(shell: Shell, body: dict[str, Any], *, yes: bool) -> dict[str, Any]:
     """What came of all that fit now, page by page; what begins meanwhile is left alone."""
-    if not body["filter"]:
-        raise click.UsageError("say which: --all is all that fit a filter")
     if "ids" not in body["filter"]:
         total, until = _counted(shell, body)
         body = body | {"filter": body["filter"] | {"createdBefore": until}}

@@ -120,9 +120,19 @@ def test_what_broke_off_is_gone_on_with(url: str) -> None:
     assert [body["before"] for body in Ingress.asked] == ["c"]
 
 
-def test_all_without_a_filter_is_a_mistake(url: str) -> None:
-    """It would mean everything."""
-    done = called(url, "--all", "--yes")
+@pytest.mark.parametrize("words", [("--all", "--yes"), ("--dry-run",)])
+def test_without_a_filter_is_a_mistake(url: str, words: tuple[str, ...]) -> None:
+    """It would mean everything; the options that are filters are named."""
+    done = called(url, *words)
     assert done.exit_code == 2
-    assert "all that fit a filter" in done.stderr
+    assert "--status, --reason, --text, --created-after, --created-before and --id" in done.stderr
+    assert Ingress.asked == []
+
+
+@pytest.mark.parametrize("option", ["--text", "--created-after", "--created-before"])
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_filter_that_is_blank_is_a_mistake(url: str, option: str, blank: str) -> None:
+    """Left out, it would widen what the others choose."""
+    done = called(url, "--status", "FAILED", option, blank)
+    assert (done.exit_code, f"{option}': it is empty" in done.stderr) == (2, True)
     assert Ingress.asked == []
