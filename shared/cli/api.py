@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import httpx
 
+from shared.cli import places
 from shared.cli.completion import about
 from shared.cli.grids import clean
 from shared.cli.shown import OUTCOMES
@@ -203,7 +204,7 @@ def _failed(answer: httpx.Response) -> Failed:
 
 def refusal(error: Refused) -> str:
     """What was refused and why, with what helps."""
-    lines = [f"{error.message} [{error.code}]"]
+    lines = [f"{places.said(error.message, error.details.get('at'), _options())} [{error.code}]"]
     lines += [
         f"  {name}: {error.details[name]}"
         for name in ("status", "reason", "step", "stepStatus", "version")
@@ -212,6 +213,12 @@ def refusal(error: Refused) -> str:
     if (remedy := _REMEDIES.get(error.code)) and (error.code != "moot" or _waits(error)):
         lines.append(f"  -> {remedy}")
     return "\n".join(clean(line) for line in lines)
+
+
+def _options() -> set[str]:
+    """What the verb that runs takes; nothing where none does (`intention mcp` asks in threads)."""
+    context = click.get_current_context(silent=True)
+    return {name for one in (context.command.params if context else ()) for name in one.opts}
 
 
 def _waits(error: Refused) -> bool:
