@@ -1,5 +1,6 @@
 """`intention run|cancel|approve|...`: what people do to executions, each verb one question to ingress."""
 
+import sys
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -10,6 +11,9 @@ from shared.cli.looking import USER, WORDS, ZONE, asked
 from shared.cli.verbs import ID, ONE_STEP, PLAN, STEP, VERSION, WAIT, Json, Name, Shell, verb
 
 OUTPUT: Final = click.option("--output", type=Json(), help="What the step counts as having given.")
+
+OVER: Final = "is over already; nothing was cancelled"
+"""What ingress says of one that has ended by itself. Of one that was cancelled it says so: asking twice is no mistake."""
 
 # --- starting
 
@@ -49,10 +53,12 @@ def run(
     WAIT,
 )
 def cancel(shell: Shell, *, execution: str, reason: str, no_undo: bool, wait_s: float | None) -> None:
-    """Stop, and undo what was done."""
+    """Stop, and undo what was done. Exit code 1 if it was over before, uncancelled."""
     body = {"reason": reason, "undo": not no_undo}
     told = shell.api.ask("POST", f"/api/executions/{execution}/cancel", body)
     shell.after(execution, told, wait_s)
+    if told["result"] == OVER:
+        sys.exit(1)
 
 
 def _simple(name: str, about: str) -> click.Command:

@@ -163,7 +163,9 @@ def approvals(found: list[dict[str, Any]]) -> Iterator[Part]:
 
 
 def acted(found: dict[str, Any]) -> str:
-    """What an action came to."""
+    """What an action came to; with the status where that says why it came to nothing."""
+    if "will" not in found and "result" in found and "status" in found:
+        return f"{found['id']}: {found['result']} ({found['status']})"
     return f"{found['id']}: {found.get('will') or found.get('result') or 'accepted'}"
 
 
