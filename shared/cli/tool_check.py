@@ -33,7 +33,7 @@ _ENV_FILE: Final = click.option(
 
 @click.command()
 @click.argument("name")
-@click.option("--args", "args", required=True, metavar="JSON", help="Arguments with which the tool has its effect every time.")
+@click.option("--args", "args", metavar="JSON", help="Arguments with which the tool has its effect every time.")
 @click.option("--other-args", metavar="JSON", help="Different ones that work as well; otherwise some are derived.")
 @click.option("--from", "source", metavar="MODULE:FUNCTION",
               help="A function that takes a Registry, registers tools, and may return a coroutine function that says how many "
@@ -42,18 +42,28 @@ _ENV_FILE: Final = click.option(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
 @click.option("--yes", is_flag=True, help="Do not ask before the tool is called.")
 def check(
-    name: str, *, args: str, other_args: str | None, source: str | None, env_file: Path, as_json: bool, yes: bool
+    name: str, *, args: str | None, other_args: str | None, source: str | None, env_file: Path, as_json: bool, yes: bool
 ) -> None:
     """Try whether a tool keeps what its effect class promises.
 
     The calls are real, under keys of their own, and what can be undone is undone afterwards. Exit code 0 if every point is
     kept, 1 if one is broken or could not be tried, 2 if nothing could be asked.
     """
+    if args is None:
+        asyncio.run(_look_for(name, source, env_file))
+        raise click.UsageError(f"say with --args what {name} is called with, as one JSON object")
     given = _object("--args", args)
     other = None if other_args is None else _object("--other-args", other_args)
     if not (yes or click.confirm(f"{name} is called for real, several times. Go on?", err=True)):
         raise click.Abort
     sys.exit(asyncio.run(_check(name, given, other, source, env_file, as_json=as_json)))
+
+
+async def _look_for(name: str, source: str | None, env_file: Path) -> None:
+    """UsageError unless there is such a tool: of one that is not there nobody can say the arguments."""
+    async with AsyncExitStack() as stack:
+        registry, _ = await _tools(source, env_file, stack)
+        _check_name(registry, name)
 
 
 async def _check(
@@ -63,6 +73,7 @@ async def _check(
         registry, standing = await _tools(source, env_file, stack)
         if source is None and not _is_towns(registry, name):
             standing = None
+        _check_name(registry, name)
         _look_at(registry, name, "--args", args)
         if other is not None:
             _look_at(registry, name, "--other-args", other)
@@ -111,9 +122,12 @@ def _function(source: str) -> Callable[[Registry], Standing | None]:
     return found  # type: ignore[no-any-return]  # what it takes shows when it is called
 
 
-def _look_at(registry: Registry, name: str, option: str, args: dict[str, Any]) -> None:
+def _check_name(registry: Registry, name: str) -> None:
     if registry.get(name) is None:
         raise click.UsageError(f"there is no tool {name}; there are {', '.join(sorted(registry.contracts())) or 'none'}")
+
+
+def _look_at(registry: Registry, name: str, option: str, args: dict[str, Any]) -> None:
     if problems := [f"{problem.at}: {problem.message}" for problem in registry.check_args(name, args, option)]:
         raise click.UsageError("\n".join(problems))
 

@@ -92,6 +92,18 @@ def test_what_is_wrong_with_the_command_is_said(tool: str, args: Any, more: tupl
     assert said in found.output
 
 
+@pytest.mark.parametrize(
+    ("tool", "said"), [("teleport", "there is no tool teleport"), ("do_work", "say with --args what do_work is called with")]
+)
+def test_a_tool_is_looked_for_before_its_arguments(tool: str, said: str) -> None:
+    """What is not there takes none."""
+    environ = {"TOWN_URL": "http://127.0.0.1:9", "INTENTION_MODE": "local"}
+    found = CliRunner(env=environ).invoke(intention, ["tools", "check", tool, "--env-file", "/dev/null"])
+
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert said in found.output
+
+
 def test_a_town_that_is_not_there_is_said() -> None:
     """Not a traceback."""
     found = check("do_work", {"label": "x"}, "--yes", town_url=f"http://127.0.0.1:{free_port()}")
