@@ -136,14 +136,17 @@ def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_what_the_readme_has_one_try_goes_on_after_a_kill(tmp_path: Path) -> None:
-    """Its blocks in their order; in the end all is done that was asked for."""
-    tried = [block.text for block in blocks(README) if block.language == "bash" and "make run" not in block.text]
-    assert [text.split()[0] for text in tried] == ["curl", "curl", "export", "curl"]
+    """Its blocks in their order, the program too; in the end all is done that was asked for."""
+    tried = [block for block in blocks(README) if block.language in {"bash", "python"} and "make run" not in block.text]
+    assert [block.text.split()[0] for block in tried] == ["curl", "curl", "export", "curl", "import"]
+    printed = ""
     with desk(tmp_path) as found:
-        for text in tried:
+        for block in tried:
+            text = f"python - <<'END'\n{block.text}END" if block.language == "python" else block.text
             code, printed = found.run("\n".join(line for line in text.splitlines() if not line.startswith("export PATH")))
             assert code == 0, printed
-        wait_for(lambda: _statuses(found) == ["COMPLETED"] * 4, within=WITHIN_S * 2, describe=f"{_statuses(found)}")
+        assert printed.strip() == "COMPLETED"
+        wait_for(lambda: _statuses(found) == ["COMPLETED"] * 5, within=WITHIN_S * 2, describe=f"{_statuses(found)}")
 
 
 def _statuses(desk: Desk) -> list[str]:
