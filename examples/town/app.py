@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from examples.town.deps import Deps
+from examples.town.errors import NoSuchRestaurant
 from examples.town.knobs import Faults
 from examples.town.routes import effects, forward, knobs, lists, pages, simulated
 from shared.http import ERROR_HANDLERS, Json, error_body
@@ -19,8 +20,16 @@ def build_app(deps: Deps) -> Starlette:
     return Starlette(
         routes=found,
         middleware=[Middleware(Faults, board=deps.board)],
-        exception_handlers={**ERROR_HANDLERS, HTTPException: _on_http_error},
+        exception_handlers={**ERROR_HANDLERS, HTTPException: _on_http_error, NoSuchRestaurant: _on_unknown_restaurant},
     )
+
+
+async def _on_unknown_restaurant(request: Request, error: Exception) -> Response:
+    """With the address of the list, as the caller reaches it: people read this where they do not see the town."""
+    if not isinstance(error, NoSuchRestaurant):
+        raise error
+    message = f"{error.message}: {request.base_url}restaurants lists those that are"
+    return Json(error_body(error.error_code, message), status_code=error.status)
 
 
 async def _on_http_error(_: Request, error: Exception) -> Response:

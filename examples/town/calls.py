@@ -70,7 +70,7 @@ class Reservation(msgspec.Struct, frozen=True):
         party_size(self.party_size)
         _text("name", self.name, 200)
         if (restaurant := named(self.restaurant)) is None:
-            raise NoSuchRestaurant(f"{self.restaurant!r} is not in town: GET /restaurants lists those that are")
+            raise NoSuchRestaurant(f"{self.restaurant!r} is not in town")
         row = msgspec.structs.asdict(self) | {"restaurant": restaurant.name, "slot": moment.slot}
         seating = Seating(restaurant, moment.slot, self.party_size)
         return Call(RESERVATION, key, body_hash(self), row, seating, past(moment.date, now))

@@ -49,6 +49,18 @@ async def test_what_cannot_be_reserved(town: Town, change: dict[str, Any], expec
     assert (await town.post("/reservations", TABLE | {"date": "2030-04-30"}, "k")).status_code == 201
 
 
+async def test_who_names_no_restaurant_of_the_town_is_told_where_they_are_listed(town: Town) -> None:
+    """By an address that can be opened, for reservations and searches alike."""
+    async with town.client() as client:
+        looked = await client.get("/tables", params={"restaurant": "Nowhere", "date": "2030-05-02", "time": "19:00"})
+        for answer in (await town.post("/reservations", TABLE | {"restaurant": "Nowhere"}, "k"), looked):
+            told = answer.json()["error"]["message"]
+            assert told == f"'Nowhere' is not in town: {town.base_url}/restaurants lists those that are"
+            [url] = [word for word in told.split() if word.startswith("http")]
+            listed = (await client.get(url)).json()["restaurants"]
+            assert "Luigi's" in {one["name"] for one in listed}
+
+
 async def test_a_party_comes_at_any_minute_and_occupies_the_slot_that_holds_it(town: Town) -> None:
     """Luigi's is full from 19:10 on as it is from 19:00 on: who comes at 20:29 finds no seat, who comes at 21:00 does."""
     booked = await town.post("/reservations", TABLE | {"time": "19:10", "party_size": 20}, "k1")

@@ -64,7 +64,7 @@ class Tables:
 def _candidates(request: Request) -> list[Restaurant]:
     cuisine, area, restaurant = (request.query_params.get(name, "") for name in ("cuisine", "area", "restaurant"))
     if restaurant and named(restaurant) is None:
-        raise NoSuchRestaurant(f"{restaurant!r} is not in town: GET /restaurants lists those that are")
+        raise NoSuchRestaurant(f"{restaurant!r} is not in town")
     return matching(cuisine=cuisine, area=area, restaurant=restaurant)
 
 
