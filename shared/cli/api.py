@@ -204,7 +204,7 @@ def _failed(answer: httpx.Response) -> Failed:
 
 def refusal(error: Refused) -> str:
     """What was refused and why, with what helps."""
-    lines = [f"{places.said(error.message, error.details.get('at'), _options())} [{error.code}]"]
+    lines = [f"{places.said(error.message, _options())} [{error.code}]"]
     lines += [
         f"  {name}: {error.details[name]}"
         for name in ("status", "reason", "step", "stepStatus", "version")

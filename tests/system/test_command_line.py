@@ -152,6 +152,12 @@ async def _suspended(system: System, execution: str) -> bool:
         (["list", "--profile", "nobody"], 1, "no profile 'nobody'"),
         (["export", "exe_00_" + "0" * 32, "-o", "x.json"], 1, "there is no execution"),
         (["gates", "pause", "--tool", "nothing"], 1, "there is no tool"),
+        (["gates", "audit", "--tool", "nothing"], 1, "there is no tool 'nothing'"),
+        (["bulk", "cancel"], 2, "Filters are --status"),
+        (["bulk", "cancel", "--reason", "bogus"], 1, "Error: --reason: "),
+        (["schedule", "list", "--before", "abc"], 1, "Error: --before='abc'"),
+        (["schedule", "add", "x", "--cron", "bad"], 1, "Error: --cron: 'bad' is no cron expression"),
+        (["run", "book a table", "--timezone", "Mars/Base"], 1, "Error: --timezone: "),
     ],
 )
 async def test_what_goes_wrong_is_said_with_a_remedy(
@@ -172,6 +178,30 @@ async def test_an_id_that_is_not_enough_names_those_that_it_could_be(system: Sys
     assert all(f"{one}  SUSPENDED approval" in done.err for one in several)
     short = await run("get", several[0][-8:], cwd=tmp_path, environ=around(system))
     assert short.out.startswith(several[0])
+
+
+async def test_what_is_over_is_told_to_be_over(system: System, tmp_path: Path) -> None:
+    """The version that was seen goes along by itself, and nobody is sent to ask what it waits for."""
+    execution = await system.run_plan(work(1, 0.0))
+    await system.ended(execution, within=30)
+    for words in (("reject", "{}"), ("approve", "{}", "a", "--args-hash", "0a1b"), ("confirm", "{}", "--plan-hash", "0a1b")):
+        done = await run(*(word.format(execution) for word in words), cwd=tmp_path, environ=around(system))
+        assert (done.code, done.out, "[moot]" in done.err) == (1, "", True), done
+        assert "intention why" not in done.err
+
+
+async def test_cancelling_what_has_ended_by_itself_ends_with_1(system: System, tmp_path: Path) -> None:
+    """Nothing was cancelled. Of what was cancelled, to ask twice is no mistake."""
+    execution = await system.run_plan(work(1, 0.0))
+    await system.ended(execution, within=30)
+    done = await run("cancel", execution, cwd=tmp_path, environ=around(system))
+    assert (done.code, done.out.strip()) == (1, f"{execution}: is over already; nothing was cancelled (COMPLETED)")
+    told = await run("cancel", execution, "--json", cwd=tmp_path, environ=around(system))
+    assert (told.code, json.loads(told.out)["status"]) == (1, "COMPLETED")
+    stopped = await waiting(system)
+    assert [(await run("cancel", stopped, cwd=tmp_path, environ=around(system))).code for _ in range(2)] == [0, 0]
+    await system.ended(stopped, within=30)
+    assert (await run("cancel", stopped, cwd=tmp_path, environ=around(system))).code == 0
 
 
 async def test_words_that_repeat_are_shown_as_a_schedule(system: System, tmp_path: Path) -> None:
