@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
 from shared.redisdb.connect import connect
@@ -13,6 +14,9 @@ from tests.support.valkey import Cluster, Valkey
 
 if TYPE_CHECKING:
     from tests.town.support import Host, Town
+
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")  # how long an example takes is the machine's, and says nothing of what is tested
 
 
 @pytest.fixture(scope="session")

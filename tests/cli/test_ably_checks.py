@@ -112,7 +112,7 @@ async def test_an_ably_that_is_away_or_something_else_is_told_apart(ably: Server
 async def test_messages_that_do_not_arrive_are_found(ably: Server) -> None:
     """They are taken, and lost on the way."""
     await ably.fault({"kind": "lose"})
-    found = await examined(ably.url, within_s=1)
+    found = await examined(ably.url, within_s=3)
     assert wrong(found) == {"ably round trip": "fail"}
     assert "did not come" in found["ably round trip"].message
 
@@ -120,7 +120,7 @@ async def test_messages_that_do_not_arrive_are_found(ably: Server) -> None:
 async def test_websockets_that_are_refused_are_found(ably: Server) -> None:
     """By a firewall, say."""
     await ably.fault({"kind": "refuse_connections"})
-    found = await examined(ably.url, within_s=1)
+    found = await examined(ably.url, within_s=3)
     assert wrong(found) == {"ably round trip": "fail"}
     assert "webhook" in found["ably round trip"].remedy
 

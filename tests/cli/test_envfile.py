@@ -94,7 +94,7 @@ def is_ours(line: str) -> bool:
     return line.strip().removeprefix("export ").startswith(tuple(f"{name}=" for name in NAMES)) and "=not mine" not in line
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(text=files, new=wanted)
 def test_a_shell_that_sources_the_file_reads_what_python_dotenv_reads(tmp_path: Path, text: str, new: dict[str, str]) -> None:
     """`. ./.env` in sh."""

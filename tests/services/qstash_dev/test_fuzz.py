@@ -20,7 +20,9 @@ pytestmark = pytest.mark.our_server
 
 NOW = 1_700_000_000_000
 CALLER = publish.Caller("msg_1", NOW, "127.0.0.1")
-OVER_HTTP = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+OVER_HTTP = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 OPTIONS = (
     "Method Retries Retry-Delay Timeout Delay Not-Before Callback Failure-Callback Callback-Method Callback-Retries "
