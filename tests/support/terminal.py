@@ -78,14 +78,15 @@ class Terminal:
         """Type a line."""
         os.write(self._own, text.encode() + b"\n")
 
-    def interrupt(self, *, within: float = 15.0) -> int:
-        """Ctrl-C, and again while nothing happens, as people do; the exit code.
+    def interrupt(self, *, within: float = 30.0) -> int:
+        """Ctrl-C, and again while nothing happens, as patient people do; the exit code.
 
         Once is not always enough: a signal that comes between Python's look at its signals and the read is kept until a key.
+        A second one while a process ends would end it by that signal: on a busy machine that takes a while.
         """
         deadline = time.monotonic() + within
         os.write(self._own, b"\x03")
-        while not self._is_over(time.monotonic() + 0.5):
+        while not self._is_over(time.monotonic() + 4):
             assert time.monotonic() < deadline, f"it does not end; the screen ends: {self.screen[-1500:]}"
             os.write(self._own, b"\x03")
         return self._process.wait(10)
