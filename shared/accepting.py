@@ -22,7 +22,7 @@ from shared.numbers import counted
 from shared.planner import Clarification, Planned, Profile, Repeated, plan_text
 from shared.planner.scan import tidy
 from shared.policies import NO_POLICIES, Mark, Policies, Verdict
-from shared.ports import Birth, Created, Exists, KeyConflict, Stopped, Store, Words
+from shared.ports import Birth, Exists, KeyConflict, Made, Stopped, Store, Words
 from shared.profiles import Profiles
 from shared.quota import Demand, demand_of
 from shared.quota_keeper import Keeper
@@ -151,13 +151,10 @@ class Acceptor:
         moment = at or request.context.now or datetime.now(UTC)
         found = await self._found(tenant, request, moment)
         if isinstance(found, Words):
-            born, want = self._birth_of_words(tenant, request, found, fingerprint, key), UNPLANNED
+            birth, want = self._birth_of_words(tenant, request, found, fingerprint, key), UNPLANNED
         else:
-            born, want = self._birth(tenant, request, found, moment, fingerprint, key), demand_of(found.plan)
-        birth = await self._admitted(born, want, request)
-        stored = await self._store.create(birth)
-        if not isinstance(stored, Created) and self._quota and birth.allowance:
-            self._background.start(self._quota.check(tenant, birth.header.id))
+            birth, want = self._birth(tenant, request, found, moment, fingerprint, key), demand_of(found.plan)
+        stored = await self._stored(birth, want, low=request.priority == "low")
         if isinstance(stored, KeyConflict):
             raise _conflict(key)
         if isinstance(stored, Exists):
@@ -184,13 +181,11 @@ class Acceptor:
             return words
         return words if self._planners == "llm" else drafted
 
-    async def _admitted(self, birth: Birth, want: Demand, request: Execute) -> Birth:
-        """With what its messages may cost; TooMany if its tenant has no more."""
+    async def _stored(self, birth: Birth, want: Demand, *, low: bool) -> Made:
+        """Paid for, where somebody counts; TooMany if its tenant has no more."""
         if self._quota is None:
-            return birth
-        header, low = birth.header, request.priority == "low"
-        given = await self._quota.admit(header.tenant, header.id, want, low=low)
-        return msgspec.structs.replace(birth, allowance=given)
+            return await self._store.create(birth)
+        return await self._quota.create(birth, want, low=low)
 
     async def _known(self, tenant: str, key: str, fingerprint: str) -> Accepted | None:
         found = await self._store.made_by(tenant, key)

@@ -25,7 +25,7 @@ from shared.machine.plan import Blueprint, Step
 from shared.machine.state import Execution, Header, Notes, Result
 from shared.machine.status import SETTLED, Cell
 from shared.policies import NO_POLICIES, Policies
-from shared.ports import Birth, Created, Exists, KeyConflict, Store
+from shared.ports import Birth, Created, Exists, KeyConflict, Made, Store
 from shared.quota import demand_of
 from shared.quota_keeper import Keeper
 from shared.redisdb import keys
@@ -188,10 +188,7 @@ class Repeater:
         self, x: Execution, new: New, stands: list[str], fields: dict[str, str], key: str, origin: dict[str, Any]
     ) -> dict[str, Any]:
         birth = _birth(x, new, fields, key, origin | {"standing": stands[:100]})
-        birth = await self._admitted(birth)
-        made = await self._store.create(birth)
-        if not isinstance(made, Created) and self._quota and birth.allowance:
-            self._background.start(self._quota.check(x.header.tenant, birth.header.id))
+        made = await self._stored(birth)
         if isinstance(made, KeyConflict):
             raise Conflict(f"the Idempotency-Key {key[:80]!r} was used for another request", code="idempotency_conflict")
         execution = made.execution if isinstance(made, Exists) else birth.header.id
@@ -202,13 +199,11 @@ class Repeater:
         told = {"id": execution, "executionId": execution, "repeated": isinstance(made, Exists)}
         return told | origin | {"standing": stands[:100], "given": given[:100]}
 
-    async def _admitted(self, birth: Birth) -> Birth:
-        """With what its messages may cost; TooMany if its tenant has no more."""
+    async def _stored(self, birth: Birth) -> Made:
+        """Paid for, where somebody counts; TooMany if its tenant has no more."""
         if self._quota is None:
-            return birth
-        header, plan = birth.header, Blueprint(birth.plan).plan
-        given = await self._quota.admit(header.tenant, header.id, demand_of(plan), low=False)
-        return msgspec.structs.replace(birth, allowance=given)
+            return await self._store.create(birth)
+        return await self._quota.create(birth, demand_of(Blueprint(birth.plan).plan))
 
 
 def _facts(origin: dict[str, Any]) -> dict[str, Any]:

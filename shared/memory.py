@@ -24,6 +24,7 @@ from shared.places import outlived
 from shared.ports import (
     MESSAGE,
     REST_MS,
+    WATCH_MS,
     Accepted,
     Birth,
     Commit,
@@ -40,6 +41,7 @@ from shared.ports import (
     Letter,
     LetterPage,
     Lost,
+    Made,
     No,
     NoLease,
     NotAccepted,
@@ -51,7 +53,7 @@ from shared.ports import (
 )
 from shared.quota import TAIL_MS, Account
 from shared.redisdb import keys, wire
-from shared.redisdb.store import HEARD_MS, INBOX_BYTES, INBOX_LIMIT, LAG_LIVES_MS, LARGE_BYTES, LONGEST_DELAY_MS, WATCH_MS
+from shared.redisdb.store import HEARD_MS, INBOX_BYTES, INBOX_LIMIT, LAG_LIVES_MS, LARGE_BYTES, LONGEST_DELAY_MS
 
 _encode = msgspec.json.Encoder().encode
 _BUSY: Final = frozenset(b"ibsuwg")
@@ -433,7 +435,7 @@ class MemoryStore:
         """See the port."""
         return self._known(keys.spread(f"{tenant}/{key}"), tenant, key)
 
-    async def create(self, birth: Birth) -> Created | Exists | KeyConflict:
+    async def create(self, birth: Birth) -> Made:
         """See the port."""
         now, part = self._enter("create", birth.header.id)
         header, key = birth.header, birth.idempotency_key

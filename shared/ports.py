@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -15,6 +15,8 @@ from shared.quota import Account, Allowance
 
 REST_MS = 24 * 3_600_000
 """What only a person moves is looked at once a day: nothing non-terminal is without a due time."""
+WATCH_MS: Final = 2_000
+"""How long after a message should have come the watchdog looks."""
 MESSAGE = "message"
 """The kind of an outbox entry that goes to QStash; every other kind is a command (see `shared.commands`)."""
 
@@ -115,6 +117,9 @@ class Exists(msgspec.Struct, frozen=True, kw_only=True):
 
 class KeyConflict(msgspec.Struct, frozen=True):
     """Another request used this Idempotency-Key."""
+
+
+Made: TypeAlias = Created | Exists | KeyConflict
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -315,7 +320,7 @@ class Store(Protocol):
         """What an Idempotency-Key made: (execution, request hash); None if it is new."""
         ...
 
-    async def create(self, birth: Birth) -> Created | Exists | KeyConflict:
+    async def create(self, birth: Birth) -> Made:
         """Durable when it returns Created: the execution, its outbox entry, its due time."""
         ...
 

@@ -11,11 +11,12 @@ from typing import Any, Final
 import msgspec
 
 from shared.background import Background
+from shared.births import Births, OneByOne
 from shared.callers import LOCAL_TENANT
 from shared.errors import TooMany, Unavailable
 from shared.executor_client import ExecutorClient
 from shared.logs import get_logger
-from shared.ports import Entry, Queue, Receipt, Store
+from shared.ports import Birth, Created, Entry, Made, Queue, Receipt, Store
 from shared.quota import (
     PROFILES,
     Account,
@@ -59,9 +60,12 @@ def tenants_of(settings: Settings) -> tuple[str, ...]:
 class Keeper:
     """One for a process. Nobody is counted while there is no limit."""
 
-    def __init__(self, *, ledger: Ledger, store: Store, settings: Settings, background: Background) -> None:
-        """`background` settles what has ended after its invocation was answered."""
+    def __init__(
+        self, *, ledger: Ledger, store: Store, settings: Settings, background: Background, births: Births | None = None
+    ) -> None:
+        """`background` settles what has ended after its invocation was answered. `births` None: one by one."""
         self._ledger = ledger
+        self._births = births or OneByOne(store, ledger)
         self._store = store
         self._background = background
         self.limits = limits_of(settings)
@@ -74,16 +78,21 @@ class Keeper:
         """How scarce messages are, as of the latest answer that this process got."""
         return self._levels.get(tenant, Level.NORMAL)
 
-    async def admit(self, tenant: str, execution: str, want: Demand, *, low: bool) -> Allowance | None:
-        """Reserve what a new execution may cost; None if nobody counts. TooMany says when it may fit."""
+    async def create(self, birth: Birth, want: Demand, *, low: bool = False) -> Made:
+        """Reserve what it may cost, and store it; TooMany says when it may fit. `low`: its work stops earlier.
+
+        A reserve for what was there already, or never will be, is given back behind this.
+        """
         if not self.limits:
-            return None
-        bounds, given = lines(self.limits, low=low), self._allowance(tenant, want)
-        answer = await self._ledger.admit(tenant, execution, given.units, bounds)
-        self._note(tenant, answer.book)
-        if answer.full:
-            raise self._refusal(tenant, answer, given.units, bounds)
-        return given
+            return await self._store.create(birth)
+        bounds, given = lines(self.limits, low=low), self._allowance(birth.header.tenant, want)
+        answer, made = await self._births.admitted(msgspec.structs.replace(birth, allowance=given), bounds)
+        self._note(birth.header.tenant, answer.book)
+        if made is None:
+            raise self._refusal(birth.header.tenant, answer, given.units, bounds)
+        if not isinstance(made, Created):
+            self._background.start(self.check(birth.header.tenant, birth.header.id))
+        return made
 
     async def adopt(self, tenant: str, execution: str, want: Demand) -> Allowance | None:
         """A child is accepted work: it is never refused. If there is nothing for it, it goes on without messages, or waits."""

@@ -25,6 +25,7 @@ from shared.http_client import HttpClient
 from shared.qstash import QStashQueue
 from shared.quota_keeper import Keeper, Paid
 from shared.redaction import Scrubber, secrets_of
+from shared.redisdb.births import RedisBirths
 from shared.redisdb.connect import check_layout, connect, fsync_of
 from shared.redisdb.quota import RedisLedger
 from shared.redisdb.store import RedisStore
@@ -93,7 +94,8 @@ async def open_engine(settings: Settings, stack: AsyncExitStack, service: str) -
     direct = executor if settings.resume_direct else None
     background = Background()
     ledger = RedisLedger(redis, strict=settings.durability == "strict")
-    quota = Keeper(ledger=ledger, store=store, settings=settings, background=background)
+    births = RedisBirths(redis, store, ledger, strict=settings.durability == "strict")
+    quota = Keeper(ledger=ledger, store=store, settings=settings, background=background, births=births)
     queue = Commands(Paid(qstash, direct, quota, store), store, acks)
     Children(store, quota).register(queue)
     channel: Hints | None = None

@@ -31,6 +31,7 @@ from shared.ports import Birth, Created, Entry, Receipt
 from shared.quota import TAIL_MS, demand_of
 from shared.quota_keeper import Keeper
 from shared.redisdb import keys
+from shared.redisdb.births import RedisBirths
 from shared.redisdb.quota import RedisLedger
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Sender
@@ -158,7 +159,10 @@ class Stage:
         configured = settings.load(
             {"INTENTION_MODE": "local", "QUOTA_DAY": many, "QUOTA_MONTH": many, "QUOTA_CONCURRENT": many}
         )
-        self._keeper = Keeper(ledger=self._ledger, store=self.store, settings=configured, background=self._background)
+        self._births = RedisBirths(redis, self.store, self._ledger, now_ms=NOW)
+        self._keeper = Keeper(
+            ledger=self._ledger, store=self.store, settings=configured, background=self._background, births=self._births
+        )
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Stage":
@@ -171,7 +175,7 @@ class Stage:
 
     def forward(self, ms: int) -> None:
         """Let `ms` pass."""
-        self.store.now_ms = self._ledger.now_ms = (self.store.now_ms or NOW) + ms
+        self.store.now_ms = self._ledger.now_ms = self._births.now_ms = (self.store.now_ms or NOW) + ms
 
     async def born(self, shape: Shape, *, key: str = "") -> str:
         """Admitted and created, as ingress does it; its first message is taken."""
@@ -183,7 +187,6 @@ class Stage:
         execution = new_execution_id(keys.spread(f"{TENANT}/{key}") if key else self._partition)
         if key:
             await self.store.made_by(TENANT, key)
-        given = await self._keeper.admit(TENANT, execution, demand_of(plan), low=False)
         header = Header(id=execution, tenant=TENANT, plan=blueprint.hash, status=Status.PLANNED, trace=secrets.token_hex(16))
         fields = {"user": "ann", "text": "Do these jobs, one after the other", "summary": f"{shape.steps} jobs"}
         birth = Birth(
@@ -193,9 +196,8 @@ class Stage:
             fields=fields,
             request_hash=secrets.token_hex(32),
             idempotency_key=key,
-            allowance=given,
         )
-        made = await self.store.create(birth)
+        made = await self._keeper.create(birth, demand_of(plan))
         assert isinstance(made, Created)
         assert made.entry is not None
         await self._sender().send(made.entry, "the first step")

@@ -40,17 +40,25 @@ class Commanding:
     async def _run(self, name: str, names: list[str], args: Sequence[Any], *, barrier: bool = False, timed: bool = True) -> Any:
         """`timed`: the script's first argument is the clock. `barrier`: in strict mode the answer waits for the disk."""
         self.calls[name] += 1
-        full = [*([("" if self.now_ms is None else self.now_ms)] if timed else []), *args]
-        script = self._scripts[name]
+        full, script = self._timed(args) if timed else [*args], self._scripts[name]
         try:
             if not (barrier and self._strict):
                 return await script.run_on(self._line, names, full)
             reply, synced = await script.run_durably(self._redis, names, full)
         except (RedisError, OSError) as error:
-            raise _away(error) from error
+            raise away(error) from error
         if not synced:
             raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that the write is on disk; try again")
         return reply
+
+    def _timed(self, args: Sequence[Any]) -> list[Any]:
+        """With the clock before them; empty: the server's."""
+        return ["" if self.now_ms is None else self.now_ms, *args]
+
+    def _as_command(self, name: str, names: Sequence[str], args: Sequence[Any]) -> tuple[Word, ...]:
+        """A script for whoever sends it along with others. NoScriptError where the server does not know it."""
+        self.calls[name] += 1
+        return self._scripts[name].words(names, self._timed(args))
 
     async def _read(self, *words: Word) -> Any:
         """The raw reply to a command that only reads."""
@@ -78,8 +86,9 @@ class Commanding:
         try:
             return await call
         except (RedisError, OSError) as error:
-            raise _away(error) from error
+            raise away(error) from error
 
 
-def _away(error: Exception) -> Unavailable:
+def away(error: Exception) -> Unavailable:
+    """What is told of a Redis that does not answer."""
     return Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable")

@@ -4,6 +4,7 @@ Every script must bear being applied twice: redis-py re-sends by itself after a 
 """
 
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -40,6 +41,10 @@ class Script:
         self.text = read(package, name)
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
+    def words(self, keys: Sequence[str], args: Sequence[Any]) -> tuple[Any, ...]:
+        """The command, for a server that knows the script."""
+        return ("EVALSHA", self.digest, len(keys), *keys, *args)
+
     async def run(self, redis: Redis, keys: list[str], args: list[Any]) -> Any:
         """The script's raw reply, over the line of a client."""
         return await self.run_on(line_of(redis), keys, args)
@@ -47,7 +52,7 @@ class Script:
     async def run_on(self, line: Line, keys: list[str], args: list[Any]) -> Any:
         """The script's raw reply, over the line that a process's commands share."""
         try:
-            return await line.ask("EVALSHA", self.digest, len(keys), *keys, *args)
+            return await line.ask(*self.words(keys, args))
         except NoScriptError:
             return await line.ask("EVAL", self.text, len(keys), *keys, *args)
 

@@ -8,28 +8,27 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from shared import dead_letters as dead
-from shared.errors import Conflict, Unavailable
+from shared.errors import Unavailable
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Header, Notes
 from shared.machine.status import TERMINAL, Status
 from shared.ports import (
     REST_MS,
+    WATCH_MS,
     Accepted,
     Birth,
     Commit,
     Committed,
-    Created,
     Entry,
-    Exists,
     Flags,
     Going,
     Heard,
     Hinted,
-    KeyConflict,
     Lease,
     Letter,
     LetterPage,
     Lost,
+    Made,
     No,
     NoLease,
     NotAccepted,
@@ -42,14 +41,13 @@ from shared.ports import (
 from shared.quota import Account
 from shared.redisdb import keys, wire
 from shared.redisdb.base import Commanding
+from shared.redisdb.creation import Creation
 from shared.redisdb.line import Word
 from shared.redisdb.lua import BARRIER_MS, wait_for_disk
 
 _TERMINAL: Final = f",{','.join(sorted(TERMINAL))},"
-WATCH_MS: Final = 2_000
 LAG_LIVES_MS: Final = 10_000
 """A lag that nobody has measured for so long is none: messages do not flow, and what is overdue is sent again."""
-"""How long after a message should have come the watchdog looks."""
 LONGEST_DELAY_MS: Final = 7 * 86_400_000
 """Of a message on QStash's free plan."""
 HEARD_MS: Final = 600_000
@@ -140,70 +138,29 @@ class RedisStore(Commanding):
     async def made_by(self, tenant: str, key: str) -> tuple[str, str] | None:
         """See the port."""
         name = keys.idempotency(keys.spread(f"{tenant}/{key}"), tenant, key)
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.hmget(name, ["id", "hash"])
-        if self._strict:  # who made it may not have been answered yet
-            wait_for_disk(pipe, name)
-        (execution, request_hash), *waited = await self._plain(pipe.execute())
-        if waited and not waited[-1][0]:
-            raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that its writes are on disk; try again")
+        if self._strict:
+            execution, request_hash = await self._made_durably(name)
+        else:
+            execution, request_hash = await self._read("HMGET", name, "id", "hash")
         return (execution.decode(), request_hash.decode()) if execution else None
 
-    async def create(self, birth: Birth) -> Created | Exists | KeyConflict:
+    async def _made_durably(self, name: str) -> tuple[bytes, bytes]:
+        """Who made it may not have been answered yet."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hmget(name, ["id", "hash"])
+        wait_for_disk(pipe, name)
+        found, *waited = await self._plain(pipe.execute())
+        if not waited[-1][0]:
+            raise Unavailable(f"Redis did not confirm within {BARRIER_MS} ms that its writes are on disk; try again")
+        execution, request_hash = found
+        return execution, request_hash
+
+    async def create(self, birth: Birth) -> Made:
         """See the port."""
-        header = birth.header
-        pp = keys.partition_of(header.id)
-        fields = wire.header_fields(header, birth=True) | wire.notes_text(birth.notes) | birth.fields
-        fields |= wire.words_text(birth.words)
-        fields |= wire.allowance_fields(birth.allowance) | wire.given(birth.given)
-        lines = [b'{"event":"execution.created"}', *(wire.line(line) for line in birth.lines)]
-        commands = wire.queue_entries(header, birth.commands)
-        reply = await self._run(
-            "create",
-            [
-                keys.record(header.id),
-                keys.cells(header.id),
-                keys.plan(header.id),
-                keys.history(header.id),
-                keys.due(pp),
-                keys.outbox_times(pp),
-                keys.outbox_entries(pp),
-                keys.listing(pp, header.tenant),
-                keys.idempotency(pp, header.tenant, birth.idempotency_key),
-                keys.news(pp),
-                keys.tally(pp, header.tenant),
-                keys.waiting(pp, header.tenant),
-            ],
-            [
-                header.id,
-                birth.request_hash,
-                "1" if birth.idempotency_key else "0",
-                WATCH_MS,
-                secrets.token_hex(6),
-                header.id.rpartition("_")[2],
-                birth.plan,
-                birth.cells,
-                header.trace,
-                birth.timeout_ms,
-                REST_MS if header.status is Status.AWAITING_CONFIRMATION else "",
-                len(fields),
-                *(part for pair in fields.items() for part in pair),
-                len(lines),
-                *lines,
-                len(commands),
-                *wire.queue_texts(commands),
-            ],
-            barrier=True,
-        )
-        match reply[0]:
-            case 0:
-                return Created(entry=wire.entry(reply[1]) if reply[1] else None, commands=commands)
-            case 1:
-                return Exists(execution=reply[1].decode())
-            case 2:
-                return KeyConflict()
-            case _:
-                raise Conflict(f"{header.id} was cancelled before it was created", code="buried")
+        creation = Creation(birth)
+        made = creation.made(await self._run("create", creation.names, creation.args, barrier=True))
+        assert made is not None  # noqa: S101 - only what must be paid can be unpaid
+        return made
 
     async def acquire(self, execution: str, *, owner: str, lease_ms: int, segment: int, cause: str) -> Lease | NoLease:
         """See the port."""

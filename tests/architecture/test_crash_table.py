@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from shared import quota, relay, watchdog
-from shared.redisdb import schedules, store
+from shared import ports, quota, relay, watchdog
+from shared.redisdb import schedules
 from shared.settings import Settings
 from tests.support.project import ROOT
 
@@ -36,7 +36,7 @@ def test_a_row_says_who_dies_what_is_stored_who_goes_on_and_what_it_costs(cells:
     ("dies", "says", "said_ms", "is_ms"),
     [
         ("ingress before `create`", "two minutes", 120_000, quota.PENDING_MS),
-        ("ingress after `create`", "2 s", 2_000, store.WATCH_MS),
+        ("ingress after `create`", "2 s", 2_000, ports.WATCH_MS),
         ("whoever publishes", "2 s", 2_000, relay.BACKOFF_MS[0]),
         ("executor after the end", "five minutes", 300_000, quota.LOOK_MS),
         ("who had claimed", "30 s", 30_000, schedules.CLAIM_MS),

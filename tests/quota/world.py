@@ -9,15 +9,19 @@ from shared.errors import TooMany
 from shared.machine.decision import Changes
 from shared.machine.status import Status
 from shared.memory import MemoryStore
-from shared.ports import Accepted, Birth, Committed, Created, Entry, Going, Lease, Receipt
+from shared.ports import Accepted, Birth, Committed, Created, Entry, Going, Lease, Made, Receipt
 from shared.qstash import item
-from shared.quota import DAY_MS, TAIL_MS, Demand, day_of, month_of
+from shared.quota import DAY_MS, TAIL_MS, Answer, Demand, Limits, day_of, month_of
 from shared.quota_keeper import Keeper, Paid
 from shared.quota_memory import MemoryLedger
 from shared.settings import Settings
 from tests.support.executions import NOTHING, NOW, RETENTION_MS, birth, execution_id, leaves, standing, suspends
 
 TENANT = "local"
+
+
+class DiedError(Exception):
+    """Ingress is gone."""
 
 
 @dataclass
@@ -51,9 +55,10 @@ class World:
     messages: list[Message] = field(default_factory=list)
     executions: list[str] = field(default_factory=list)
     refused: int = 0
+    dies: bool = False
 
     def __post_init__(self) -> None:
-        self.keeper = Keeper(ledger=self.ledger, store=self.store, settings=self.settings, background=Background())
+        self.keeper = Keeper(ledger=self.ledger, store=self.store, settings=self.settings, background=Background(), births=self)
         self.paid = Paid(self, None, self.keeper, self.store)
         self.number = 0
 
@@ -129,19 +134,25 @@ class World:
     async def take(self, *, steps: int, undoable: int, lost: bool) -> None:
         """A request arrives; `lost`: ingress dies between the admission and the create."""
         self.number += 1
-        execution = execution_id(self.number)
+        execution, self.dies = execution_id(self.number), lost
         try:
-            given = await self.keeper.admit(TENANT, execution, Demand(steps=steps, undoable=undoable), low=False)
+            wanted = birth(execution, tenant=TENANT, status=Status.EXECUTING)
+            stored = await self.keeper.create(wanted, Demand(steps=steps, undoable=undoable))
         except TooMany:
             self.refused += 1
-            return
-        if lost:
-            return
-        made: Birth = birth(execution, tenant=TENANT, allowance=given, status=Status.EXECUTING)
-        stored = await self.store.create(made)
-        assert isinstance(stored, Created)
-        self.executions.append(execution)
-        await self.send(stored.entry)
+        except DiedError:
+            pass
+        else:
+            assert isinstance(stored, Created)
+            self.executions.append(execution)
+            await self.send(stored.entry)
+
+    async def admitted(self, birth: Birth, lines: Limits) -> tuple[Answer, Made | None]:
+        """One by one, so that ingress may die in between."""
+        answer = await self.ledger.admit(TENANT, birth.header.id, birth.allowance.units if birth.allowance else 0, lines)
+        if self.dies and not answer.full:
+            raise DiedError
+        return answer, None if answer.full else await self.store.create(birth)
 
     async def send(self, entry: Entry | None) -> None:
         """As the sender does. Where direct calls are on, the executor's own answer to one is played by `run`."""

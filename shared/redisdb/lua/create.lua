@@ -1,12 +1,12 @@
 -- Store a new execution, its first message and its place in the indexes; once for an id, once for an Idempotency-Key.
 -- KEYS: 1 record  2 cells  3 plan  4 history  5 due  6 outbox times  7 outbox entries  8 listing  9 idempotency  10 news  11 tally
---       12 waiting
+--       12 waiting  13 accounts of its tenant, if what it may cost was asked for in this very flight
 -- ARGV: 1 now ('' = server clock)  2 execution id  3 request hash  4 '1' if an Idempotency-Key was given
 --       5 base ms until the watchdog looks  6 nonce  7 listing member  8 plan bytes  9 cells  10 trace
 --       11 time-out of the whole in ms (0 = none)
 --       12 of one that a person must confirm first: ms until it is looked at; it gets no message ('' = it gets one, and begins)
 --       13... n, (field, value)*n of the header; then n, line*n of the history; then n, (id, entry)*n of commands for the outbox
--- Returns: {0 CREATED, entry or ''} | {1 EXISTS, execution id} | {2 CONFLICT} | {3 BURIED}
+-- Returns: {0 CREATED, entry or ''} | {1 EXISTS, execution id} | {2 CONFLICT} | {3 BURIED} | {4 UNPAID: it was not admitted}
 --@include clock
 --@include pay
 --@include outbox
@@ -27,6 +27,7 @@ if ARGV[4] == '1' then
 end
 if there[2] then return {3} end
 if there[1] then return {1, ARGV[2]} end
+if KEYS[13] and redis.call('HEXISTS', KEYS[13], ARGV[2]) == 0 then return {4} end
 local deadline, count, given = tonumber(ARGV[11]), tonumber(ARGV[13]), {}
 local fields = {'created_ms', now, 'updated_ms', now, 'ver', 0, 'fence', 0, 'epoch', 0, 'segment', 0, 'inbox', 0, 'seen', 0,
   'deadline_ms', deadline > 0 and now + deadline or 0}
