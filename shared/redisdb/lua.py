@@ -52,7 +52,7 @@ class Script:
     async def run_on(self, line: Line, keys: list[str], args: list[Any]) -> Any:
         """The script's raw reply, over the line that a process's commands share."""
         try:
-            return await line.ask(*self.words(keys, args))
+            return await line.ask("EVALSHA", self.digest, len(keys), *keys, *args)
         except NoScriptError:
             return await line.ask("EVAL", self.text, len(keys), *keys, *args)
 
