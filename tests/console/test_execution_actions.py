@@ -1,12 +1,13 @@
 """Everything that a person does to an execution from its page: offered where it fits, sent with the version seen."""
 
+import asyncio
 import json
 import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import Locator, Route, expect
 
 from tests.console.browsing import Tab
 from tests.system.harness import System, until, work
@@ -483,3 +484,25 @@ async def test_a_question_that_is_not_answered_changes_nothing(tab: Tab, system:
     assert sent == []
     await system.post(f"/api/executions/{execution}/cancel", {})
     await system.ended(execution, within=20)
+
+
+async def test_a_key_pressed_while_an_answer_is_awaited_is_not_lost(tab: Tab, system: System) -> None:
+    """The answer to a pause is slow: another deed waits for it, and the same one is a double click."""
+    execution = await system.run_plan(WAITS)
+    await shown(tab, execution, "Suspended")
+    answered, pauses = asyncio.Event(), asyncio.Queue[Route]()
+
+    async def slowly(route: Route) -> None:
+        pauses.put_nowait(route)
+        await answered.wait()
+        await route.continue_()
+
+    await tab.page.route("**/pause", slowly)
+    await tab.press("p", "p", "c")
+    await pauses.get()
+    await expect(tab.page.get_by_role("dialog")).to_have_count(0)
+    answered.set()
+    await expect(tab.page.get_by_role("dialog")).to_contain_text("Cancel this execution?")
+    assert pauses.empty()
+    await answer(tab, "Cancel it")
+    await becomes(tab, "Undone")

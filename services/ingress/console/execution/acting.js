@@ -134,27 +134,36 @@ const ANY_VERSION = new Set(["pause", "cancel"]);
  * Carries deeds out for one page.
  */
 export class Acting {
-  /** @param {{told: (fault: any, again: () => void) => void, quiet: () => void}} page `told`: it was refused, and `again` asks the same once more */
-  constructor({ told, quiet }) {
+  /** @param {{told: (fault: any, again: () => void) => void, quiet: () => void, signal: AbortSignal}} page `told`: it was refused, and `again` asks the same once more; `signal`: it is left */
+  constructor({ told, quiet, signal }) {
     this.told = told;
     this.quiet = quiet;
-    this.busy = false;
+    this.signal = signal;
+    /** @type {{deed: Deed, over: Promise<void>} | null} what is being sent */
+    this.underWay = null;
   }
 
-  /** @param {Source} source @param {Deed} deed @param {any} [step] @param {Record<string, any>} [before] what was typed when it was refused */
+  /**
+   * The same again while it is under way is a double click; another deed waits until the answer is there, and is not lost.
+   * @param {Source} source @param {Deed} deed @param {any} [step] @param {Record<string, any>} [before] what was typed when it was refused
+   */
   async act(source, deed, step = null, before = {}) {
-    if (this.busy || document.querySelector("dialog[open]")) return;
+    const sending = this.underWay?.deed;
+    if (sending?.name === deed.name && sending.step === deed.step) return;
+    await this.underWay?.over;
+    if (this.underWay || this.signal.aborted || document.querySelector("dialog[open]")) return;
     if (deed.name === "export") return this.exported(source);
     const { version } = source.execution; // what is seen while the question is asked
     const found = await ASKS[deed.name]?.(source, deed, step, before);
     if (!found) return;
     const body = ANY_VERSION.has(deed.name) ? found.request.body : { ...found.request.body, version };
-    await this.sent(source, deed, found, body);
+    const over = this.sent(source, deed, found, body).finally(() => { this.underWay = null; });
+    this.underWay = { deed, over: over.catch(() => {}) };
+    await over;
   }
 
   /** @param {Source} source @param {Deed} deed @param {{values: Record<string, any>, request: Request}} found @param {Record<string, any>} body */
   async sent(source, deed, { values, request }, body) {
-    this.busy = true;
     try {
       const told = await send(`api/executions/${encodeURIComponent(source.id)}/${request.path}`, body);
       this.quiet();
@@ -166,8 +175,6 @@ export class Acting {
       if (error.status === 409) await source.reload().catch(() => {});
       const step = deed.step ? source.steps.find(({ name }) => name === deed.step) : null;
       this.told(error, () => this.act(source, deed, step, values));
-    } finally {
-      this.busy = false;
     }
   }
 

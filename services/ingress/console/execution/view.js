@@ -59,7 +59,7 @@ export class View {
     this.lines = LINES;
     this.drawnOf = { why: "", strip: "", deeds: "", end: "", history: "" }; // what each part shows: it is touched only when that changes
     this.badge = statusBadge(source.execution.status);
-    this.acting = new Acting({ told: (error, again) => this.refused(error, again), quiet: () => fill(this.fault) });
+    this.acting = new Acting({ told: (error, again) => this.refused(error, again), quiet: () => fill(this.fault), signal });
     this.panel = new Panel({ close: () => this.close(), turned: (tab) => this.keep({ tab }), act: (of, deed, step) => this.acting.act(of, deed, step) });
     this.fall = new Waterfall({ source, signal, chosen: (entry) => this.chosen(entry) });
     this.node = this.built();
