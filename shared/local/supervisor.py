@@ -14,7 +14,8 @@ from typing import Final
 import httpx
 import msgspec
 
-RESTART_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+RESTART_S: Final = (0.0, 0.5, 1.0, 2.0, 5.0)
+"""How long before a process is started again: at once, unless it has ended soon after its start."""
 STOP_S: Final = 15.0
 CANNOT: Final = "cannot start: "
 """How a service begins the one line that says why it does not start."""
@@ -94,7 +95,7 @@ class Child:
                 raise StartFailed(f"{self.service.name}: {self._reason or f'ended with {code}; its lines above say why'}")
             failures = 0 if time.monotonic() - began > 10 else failures + 1
             wait = RESTART_S[min(failures, len(RESTART_S) - 1)]
-            self._say(f"ended with {code}; started again in {wait} s")
+            self._say(f"ended with {code}; started again {f'in {wait} s' if wait else 'at once'}")
             await asyncio.sleep(wait)
 
     def _is_stopping(self) -> bool:

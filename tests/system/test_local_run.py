@@ -1,5 +1,6 @@
 """`make run`: everything with one command, and nothing left behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -61,8 +62,11 @@ def wait_for(condition: Callable[[], bool], *, within: float, describe: str) -> 
 
 def pids(environ: dict[str, str]) -> dict[str, int]:
     """The running children, by service."""
-    folder = Path(environ["INTENTION_DATA"]) / "run"
-    return {file.stem: int(file.read_text()) for file in folder.glob("*.pid")}
+    found = {}
+    for file in (Path(environ["INTENTION_DATA"]) / "run").glob("*.pid"):
+        with contextlib.suppress(FileNotFoundError):  # it ended just now
+            found[file.stem] = int(file.read_text())
+    return found
 
 
 def alive(pid: int) -> bool:
