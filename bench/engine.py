@@ -22,7 +22,7 @@ from bench.syncs import countable
 from bench.usage import floor, milliseconds
 
 RECOVERY: Final = (
-    "a restarted executor takes over what it held at once; else QStash's retry (1 s), or the lease (11 s) and the sweep (1 s)"
+    "a restarted executor goes on with what it held at once; else QStash's retry (1 s), or the lease (11 s) and the sweep (1 s)"
 )
 
 R = TypeVar("R", shapes.Long, shapes.Burst)

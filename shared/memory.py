@@ -53,12 +53,19 @@ from shared.ports import (
 )
 from shared.quota import TAIL_MS, Account
 from shared.redisdb import keys, wire
-from shared.redisdb.store import HEARD_MS, INBOX_BYTES, INBOX_LIMIT, LAG_LIVES_MS, LARGE_BYTES, LONGEST_DELAY_MS
+from shared.redisdb.store import (
+    AFTER_LEASE_MS,
+    HEARD_MS,
+    INBOX_BYTES,
+    INBOX_LIMIT,
+    LAG_LIVES_MS,
+    LARGE_BYTES,
+    LONGEST_DELAY_MS,
+)
 
 _encode = msgspec.json.Encoder().encode
 _BUSY: Final = frozenset(b"ibsuwg")
 _RELAY_MS: Final = 2_000
-_AFTER_LEASE_MS: Final = 500
 _MARKS: Final = 16
 CHAINED_MS: Final = 2_000
 """A wait that ends within this is no link of a chain: it is slept out."""
@@ -86,6 +93,11 @@ class Times:
 
     def __len__(self) -> int:
         return len(self._at)
+
+    def between(self, first_ms: int, last_ms: int, limit: int) -> list[str]:
+        """The last `limit` members of these times, the latest first."""
+        found = [(at, member) for member, at in self._at.items() if first_ms <= at <= last_ms]
+        return [member for _, member in sorted(found, reverse=True)[:limit]]
 
     def until(self, now_ms: int, limit: int) -> list[str]:
         """The first `limit` members whose time has come, by time and then by name, as a sorted set gives them."""
@@ -484,7 +496,7 @@ class MemoryStore:
             record.fence, record.ver = record.fence + 1, record.ver + 1
             record.head(stalled=record.header.stalled + 1)
             record.owner, record.lease_until = owner, now + lease_ms
-            part.due.set(execution, record.lease_until + _AFTER_LEASE_MS)
+            part.due.set(execution, record.lease_until + AFTER_LEASE_MS)
             record.tell("segment.started", segment=record.header.segment, fence=record.fence, cause=cause)
         return _lease(record, owner, now)
 
@@ -708,6 +720,13 @@ class MemoryStore:
         now = self._now()
         return [one is None or not one.tries or one.lease_until > now or one.terminal for one in records]
 
+    async def left_behind(self, mine: str, *, lease_ms: int, limit: int, stalled: int) -> list[str]:
+        """See the port."""
+        now, latest = self._now(), self._now() + lease_ms + AFTER_LEASE_MS
+        looked_at = [one for pp in keys.all_partitions() for one in self._partitions[pp].due.between(now, latest, limit)]
+        found = [record for one in looked_at if (record := self._records.get(one)) and record.lease_until > now]
+        return [one.header.id for one in found if one.header.stalled <= stalled and outlived(one.owner, mine)]
+
     async def share_lag(self, ms: int) -> None:
         """See the port."""
         self._lag = (ms, self._now() + LAG_LIVES_MS)
@@ -797,7 +816,7 @@ class MemoryStore:
         if segment in range(header.segment):
             return Heard.STALE
         if record.lease_until > now:
-            _put_back(part, header.id, record.lease_until + _AFTER_LEASE_MS)
+            _put_back(part, header.id, record.lease_until + AFTER_LEASE_MS)
             return Heard.HELD
         sleeps = header.status is Status.SUSPENDED and record.wake_ms > now
         if record.caught_up and (_rests(header, now) or sleeps):

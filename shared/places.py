@@ -1,10 +1,11 @@
-"""Where an executor listens. Only one process can, so whoever listens there knows that those before it are dead.
+"""Where an executor listens. Only one process holds the place, so whoever does knows that those before it are dead.
 
-Their leases need not run out then: a killed executor that is started again goes on at once with what QStash delivers again. See
-docs/decisions/0019-a-restarted-executor-takes-over.md.
+Their leases need not run out then: a killed executor that is started again goes on at once with what they held. See
+docs/decisions/0019-a-restarted-executor-takes-over.md and 0031-a-restarted-executor-goes-on-unasked.md.
 """
 
 import hashlib
+import socket
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +23,30 @@ def here(host: str, port: int) -> str:
     return hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
+def held(place: str) -> socket.socket | None:
+    """What holds this place until it is closed, or its process ends, however it does; None while another process holds it.
+
+    An executor that is told to stop listens no more, and ends what it has begun: its address is free then, and its place is
+    not. The name lies in the network that `here` names, and in no file system.
+    """
+    own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        own.bind(f"\0intention-engine.{place}")
+    except OSError:
+        own.close()
+        return None
+    return own
+
+
 def owners(place: str, number: int) -> str:
     """What the names of a process's leases begin with. `number` rises with each process that listens there; 0: unknown."""
     return f"{place}.{number}." if place and number else ""
+
+
+def succeeds(mine: str) -> bool:
+    """Whether another process was in this place before the one whose leases' names begin so."""
+    parts = mine.split(".")
+    return len(parts) == 3 and int(parts[1]) > 1
 
 
 def outlived(holder: str, mine: str) -> bool:

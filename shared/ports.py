@@ -422,6 +422,15 @@ class Store(Protocol):
         """Of each that was re-sent: whether something came of it since, or somebody holds it, or it is over."""
         ...
 
+    async def left_behind(self, mine: str, *, lease_ms: int, limit: int, stalled: int) -> list[str]:
+        """Executions that are held by who was before us in our place (`shared.places`): candidates, `acquire` checks again.
+
+        `mine`: what the names of our leases begin with. `lease_ms`: how long a lease is. Of each partition `limit` of those are
+        looked at whose leases may run, the longest first. What has begun more than `stalled` segments of which nothing came is
+        left out.
+        """
+        ...
+
     async def share_lag(self, ms: int) -> None:
         """Messages take so long to be delivered. It is forgotten by itself when nobody says so any more."""
         ...

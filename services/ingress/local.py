@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from services.ingress import edge, site
 from services.ingress.edge import Deps
+from shared import left_behind
 from shared.circuit import Breaker
 from shared.errors import Forbidden, NotFound
 from shared.http import Json, decode
@@ -36,7 +37,7 @@ LINES: Final = 50
 ANSWER_S: Final = 2.0
 MOST_S: Final = 600
 BODY_LIMIT: Final = 1_000
-WAYS: Final = {"overdue": "watchdog", "resumed": "ably"}
+WAYS: Final = {"overdue": "watchdog", "resumed": "ably", left_behind.CAUSE: "executor"}
 """What woke an execution, by the cause of its segment; everything else came as a message."""
 
 
@@ -199,7 +200,7 @@ async def _next(deps: Deps, tenant: str, execution: str, killed_ms: int) -> dict
 
 
 def way(line: dict[str, Any]) -> str:
-    """Which way woke an execution: `watchdog`, `ably` or `qstash`."""
+    """Which way woke an execution: `watchdog`, `ably`, `qstash`, or the restarted `executor` itself."""
     return WAYS.get((line.get("detail") or {}).get("cause", ""), "qstash")
 
 

@@ -15,9 +15,11 @@ from shared.guards import SharedGuards, Watched
 from shared.http_client import HttpClient
 from shared.intake import plan_limits
 from shared.interpret import Interpreter
-from shared.invocation import Limits
+from shared.invocation import Delivery, Limits
+from shared.left_behind import take_up
+from shared.logs import get_logger
 from shared.machine.events import Patience
-from shared.places import here, owners
+from shared.places import held, here, owners
 from shared.planner.llm.planner import ModelPlanner
 from shared.planner.llm.said import Price
 from shared.ports import Progress as ProgressPort
@@ -35,6 +37,8 @@ from shared.telemetry import opening, scraping
 from shared.tools import installation
 from shared.tools.installation import open_registry
 from shared.tools.registry import Registry, Runner
+
+log = get_logger()
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -124,9 +128,14 @@ def interpreter(
     )
 
 
-async def _owners(engine: Engine) -> str:
-    """Asked once this process listens: nobody else does there any more."""
+async def _owners(engine: Engine, stack: AsyncExitStack) -> str:
+    """What the names of its leases begin with; asked once this process listens. Empty where it cannot know that it is alone."""
     place = here(engine.settings.executor_host, engine.settings.executor_port)
+    holding = held(place) if place else None
+    if holding is None:
+        log.info("place.unknown", held=bool(place), message="leases of an earlier process here run out by themselves")
+        return ""
+    stack.callback(holding.close)
     return owners(place, await next_number(engine.redis, place))
 
 
@@ -142,7 +151,8 @@ def create(settings: Settings) -> Starlette:
             qstash = await stack.enter_async_context(HttpClient())
             registry = await open_registry(settings, stack, qstash=qstash, redis=engine.redis)
             clock = SystemClock()
-            segments = interpreter(engine, registry, clock, stack, open_progress(engine, stack), await _owners(engine))
+            mine = await _owners(engine, stack)
+            segments = interpreter(engine, registry, clock, stack, open_progress(engine, stack), mine)
             measures = Measures(segments.estimates, Latencies(engine.redis), engine.background)
             stack.push_async_callback(measures.tell)
             stack.push_async_callback(engine.background.close)  # before it: segments that run there are measured, too
@@ -161,6 +171,11 @@ def create(settings: Settings) -> Starlette:
             app.state.deps = deps
             app.state.scraped = scraping.open_scraped(engine, scraping.counted(engine))
             engine.qstash.announce()
+
+            def start(delivery: Delivery) -> None:
+                engine.background.start(segments.run(delivery, started_ms=clock.monotonic_ms()))
+
+            engine.background.start(take_up(engine.store, mine, lease_ms=segments.limits.lease_ms, start=start))
             yield
 
     return build_app(settings, lifespan)

@@ -12,6 +12,7 @@ from shared.errors import Unavailable
 from shared.machine.decision import Changes, Line
 from shared.machine.state import Header, Notes
 from shared.machine.status import TERMINAL, Status
+from shared.places import outlived
 from shared.ports import (
     REST_MS,
     WATCH_MS,
@@ -46,6 +47,8 @@ from shared.redisdb.line import Word
 from shared.redisdb.lua import BARRIER_MS, wait_for_disk
 
 _TERMINAL: Final = f",{','.join(sorted(TERMINAL))},"
+AFTER_LEASE_MS: Final = 500
+"""How long after a lease the watchdog looks; acquire.lua and hint.lua say the same."""
 LAG_LIVES_MS: Final = 10_000
 """A lag that nobody has measured for so long is none: messages do not flow, and what is overdue is sent again."""
 LONGEST_DELAY_MS: Final = 7 * 86_400_000
@@ -424,6 +427,21 @@ class RedisStore(Commanding):
         return [
             not int(tries or 0) or int(until or 0) > now or (status or b"").decode() in TERMINAL
             for tries, until, status in found
+        ]
+
+    async def left_behind(self, mine: str, *, lease_ms: int, limit: int, stalled: int) -> list[str]:
+        """See the port. Three round trips, one if nothing is there. A live lease ends before the due time."""
+        now, some = await self._now_and_any(keys.everywhere(keys.due))
+        if not some:
+            return []
+        latest, window = now + lease_ms + AFTER_LEASE_MS, ("BYSCORE", "REV", "LIMIT", 0, limit)
+        pages = await self._read_all(("ZRANGE", keys.due(one), latest, now, *window) for one in keys.all_partitions())
+        names = [name.decode() for page in pages for name in page]
+        found = await self._read_all(("HMGET", keys.record(one), "owner", "lease_until", "stalled") for one in names)
+        return [
+            name
+            for name, (owner, until, begun) in zip(names, found, strict=True)
+            if int(until or 0) > now and int(begun or 0) <= stalled and outlived((owner or b"").decode(), mine)
         ]
 
     async def share_lag(self, ms: int) -> None:

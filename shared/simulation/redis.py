@@ -30,7 +30,9 @@ FORGETS_MS: Final = 1_000
 _BARRIERS: Final = frozenset({"create", "signal", "reopen"})
 _Command: TypeAlias = tuple[Any, str, tuple[Any, ...], dict[str, Any]]
 """Whose, its name, its arguments."""
-_READS: Final = frozenset({"made_by", "load_results", "load_order", "load_plan", "load_words", "overdue", "overdue_everywhere"})
+_READS: Final = frozenset(
+    {"made_by", "load_results", "load_order", "load_plan", "load_words", "overdue", "overdue_everywhere", "left_behind"}
+)
 
 
 class Server:

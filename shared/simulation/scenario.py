@@ -172,7 +172,8 @@ def _ladder(dice: random.Random, seed: int) -> Scenario:
     names = "abc"[: dice.choice((1, 2, 3))]
     tools = [dice.choice(("pure", "idem", "idem_settled", "idem_stands")) for _ in names]
     steps = tuple(StepDraft(name=name, tool=tool) for name, tool in zip(names, tools, strict=True))
-    crash = Fault(stream="step", kind="kill", at=dice.randrange(1, 16), ms=dice.choice((50, 900)))
+    at, away_ms = dice.randrange(1, 16), dice.choice((50, 900, 30_000))  # soon, or after its lease: then another meets that
+    crash = Fault(stream="step", kind="kill", at=at, ms=away_ms)
     return Scenario(seed=seed, plans=(PlanDraft(steps=steps),), setting=Setting(watchdog=False, direct=False), faults=(crash,))
 
 

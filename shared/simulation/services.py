@@ -17,6 +17,7 @@ from shared.executor_client import ExecutorClient, Reach
 from shared.guards import NoGuards
 from shared.interpret import Interpreter
 from shared.invocation import Answer, Delivery, Limits
+from shared.left_behind import take_up
 from shared.machine.decision import Ask, Line
 from shared.machine.state import Header
 from shared.mesh import Hint
@@ -165,12 +166,12 @@ class Executor(Place):
         self._planner = planner
         self._limits = limits
         self._clock = Clock(offset_ms)
-        self._place, self._boots = name.encode().hex(), 0
+        self._place = name.encode().hex()
         self.boot()
 
     def fresh(self) -> None:
-        """A new interpreter: it remembers nothing."""
-        self._boots += 1
+        """A new interpreter: it remembers nothing, and goes on with what the one before it held."""
+        mine = owners(self._place, self._boots)
         self.parts = self._parts()
         self.interpreter = Interpreter(
             store=self.parts.store,
@@ -181,8 +182,12 @@ class Executor(Place):
             guards=SlotGuards(self.parts.slots),
             lag=self.parts.watchdog.lag,
             planner=self._planner,
-            owners=owners(self._place, self._boots),
+            owners=mine,
         )
+        self.scope.start(take_up(self.parts.store, mine, lease_ms=self._limits.lease_ms, start=self._go_on))
+
+    def _go_on(self, delivery: Delivery) -> None:
+        outside(self._invoke(delivery, asyncio.get_running_loop().time() * 1000))
 
     async def post(self, delivery: Delivery, *, issued_ms: float) -> Answer | None:
         """A delivery by QStash, answered when the segment is over; None if the connection broke."""

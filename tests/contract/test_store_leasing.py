@@ -20,6 +20,7 @@ from tests.support.executions import (
     created,
     done,
     ended,
+    execution_id,
     fault,
     intent,
     later,
@@ -85,6 +86,59 @@ async def test_a_lease_of_any_other_process_is_not(store: Clocked, other: str) -
     await created(store)
     await leased(store, owner="ab12.7.aaaa")
     assert await ask(store, owner=other) == NoLease(why=No.HELD, ms=LEASE_MS)
+
+
+async def test_what_predecessors_in_the_same_place_hold_is_found(store: Clocked) -> None:
+    """On every partition, and nothing that anybody else holds, or that nobody does."""
+    holders = ["ab12.7.aaaa", "ab12.9.aaaa", "ab12.10.aaaa", "ab12.11.aaaa", "cd34.7.aaaa", "aaaa"]
+    names = [execution_id(number, partition=pp) for number, pp in enumerate(("00", "0a", "0a", "0a", "0a", "3f"), 1)]
+    for execution, owner in zip(names, holders, strict=True):
+        await created(store, execution)
+        await leased(store, execution, owner=owner)
+    await created(store, execution_id(7))
+
+    assert await left_behind(store) == names[:2]
+    later(store, LEASE_MS - 1)
+    assert await left_behind(store) == names[:2]
+    later(store, 1)
+    assert await left_behind(store) == [], "a lapsed lease is the sweep's"
+
+
+async def test_what_is_left_behind_is_looked_for_among_the_latest_leases(store: Clocked) -> None:
+    """So many of a partition, and those that would be waited for the longest."""
+    names = [execution_id(number) for number in range(1, 5)]
+    for execution in names:
+        await created(store, execution)
+        await leased(store, execution, owner="ab12.7.aaaa")
+        later(store, 10)
+
+    assert await left_behind(store, limit=2) == [names[3], names[2]]
+
+
+async def test_what_sleeps_is_not_held_though_it_was(store: Clocked) -> None:
+    """Its due time lies where those of leases may."""
+    await created(store)
+    lease = await leased(store, owner="ab12.7.aaaa")
+    await store.commit(lease, ver=lease.ver, seen=0, kept=NOTHING, going=suspends(lease, wake_ms=NOW + 5_000))
+    assert await left_behind(store) == []
+
+
+async def test_what_nothing_comes_of_is_left_to_others(store: Clocked) -> None:
+    """It may be what the process dies of. With a result it is taken again."""
+    await created(store)
+    for number in (7, 8):
+        await leased(store, owner=f"ab12.{number}.aaaa")
+    assert await left_behind(store, stalled=2) == [EXE]
+    third = await leased(store, owner="ab12.9.aaaa")
+    assert third.header.stalled == 3
+    assert await left_behind(store, stalled=2) == []
+    await store.commit(third, ver=third.ver, seen=0, kept=done(), going=starts(1))
+    assert await left_behind(store, stalled=2) == [EXE]
+
+
+async def left_behind(store: Clocked, *, limit: int = 50, stalled: int = 2) -> list[str]:
+    """By those before the tenth process in a place."""
+    return await store.left_behind("ab12.10.", lease_ms=LEASE_MS, limit=limit, stalled=stalled)
 
 
 async def test_a_lapsed_lease_is_a_new_one_for_its_owner_too(store: Clocked) -> None:

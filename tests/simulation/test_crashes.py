@@ -14,6 +14,8 @@ IDEMPOTENT = draft("a idem", "b idem a", "c idem_settled a", "d pure b,c", "e id
 PROBEABLE = draft("a probe", "b probe a", "c probe b", "d probe c", "e probe d", "f probe e")
 UNSAFE = draft("a idem", "b unsafe a", "c idem b", "d unsafe_keyed c", "e probe d", "f idem e")
 ALONE = Setting(executors=1)
+UNASKED = Setting(executors=1, qstash=False, ably=False)
+LEASE_MS = 11_000
 BY_MESSAGES = Setting(steps_per_message=1, direct=False)
 
 
@@ -37,6 +39,16 @@ def test_one_crash_anywhere_changes_nothing(plan: PlanDraft, setting: Setting) -
 def test_one_crash_anywhere_stops_an_unsafe_step_for_a_person_at_worst() -> None:
     """Whether it happened is not known; nothing is called twice."""
     assert ends(crashes.singly(UNSAFE)) == {"COMPLETED", "SUSPENDED (unknown effect)"}
+
+
+def test_wherever_an_executor_dies_it_goes_on_when_it_is_back_though_nobody_asks_it() -> None:
+    """No QStash, no Ably, and a watchdog that waits for leases: by virtual time none runs out. An intent is no exception."""
+    outcomes = [play(one, kept=True) for one in crashes.singly(IDEMPOTENT, setting=UNASKED)]
+    taken_up = [one for one in outcomes if any("left_behind.taken_up" in line for line in one.timeline)]
+
+    assert {end for one in outcomes for end in one.ends} == {"COMPLETED"}
+    assert len(taken_up) > len(outcomes) * 0.8, "the others held nothing, or nothing any more"
+    assert max(float(one.timeline[-1].split()[0]) for one in outcomes) < LEASE_MS
 
 
 def test_there_are_many_places_to_crash_at() -> None:

@@ -1,5 +1,8 @@
 """Any process may die at any moment: the execution goes on by itself, and the town counts every effect exactly once."""
 
+import contextlib
+import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,56 @@ async def test_a_restarted_executor_takes_over_what_its_predecessor_held(tmp_pat
         first, second, *_ = [line for line in await system.history(execution) if line["event"] == "segment.started"]
         took_ms = int(second["id"].split("-")[0]) - int(first["id"].split("-")[0])
         assert took_ms < 31_000, "the first lease had run out"
+
+
+async def test_a_restarted_executor_goes_on_with_what_was_left_behind_though_nobody_asks_it(tmp_path: Path) -> None:
+    """QStash is dead, nobody sweeps, and the leases would run for half a minute."""
+    async with System(tmp_path, HARD_LIMIT_MS="30000", LOCK_TTL="40000") as system:
+        await system.kill("resume")
+        execution = await system.run_plan(work(STEPS, 0.1))
+        await system.done_steps(execution, 1, within=20)
+        await system.kill("qstash_dev")
+        for done in (4, 11):
+            await system.done_steps(execution, done, within=20)
+            await system.kill("step_executor")
+            await system.start("step_executor")
+
+        await check_all_once(system, execution, within=40)
+        causes = [line["detail"]["cause"] for line in await system.history(execution) if line["event"] == "segment.started"]
+        assert causes[1:] == ["left behind", "left behind"]
+
+
+async def test_an_executor_that_is_told_to_stop_keeps_what_it_holds_from_its_successor(tmp_path: Path) -> None:
+    """Its address is free while it ends its calls. Who listens there then finds the place held, and takes nothing up."""
+    async with System(tmp_path) as system:
+        port = system.ports["step_executor"]
+        successor = system.add("successor", "services.step_executor.main", port=port)
+        execution = await system.run_plan(work(1, 6))
+        await system.done_steps(execution, 0, within=20)
+        await until(lambda: _calls(system, execution), within=20, describe="the call is under way")
+        system.processes["step_executor"].signal(signal.SIGTERM)
+        await until(lambda: _free(port), within=20, describe="nobody listens there")
+        await system.start("successor")
+
+        assert system.processes["step_executor"].alive, "it had ended before there was a successor"
+        assert [line["held"] for line in system.events("successor", "place.unknown")] == [True]
+        found = await system.ended(execution, within=40)
+        started = [line for line in await system.history(execution) if line["event"] == "segment.started"]
+        assert (found["status"], len(started), await system.effects(execution)) == ("COMPLETED", 1, {"s0": 1})
+        assert successor.alive
+
+
+async def _calls(system: System, execution: str) -> bool:
+    return any(line["event"] == "step.intended" for line in await system.history(execution))
+
+
+async def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 async def test_a_killed_qstash_dev_delivers_what_it_had_accepted(tmp_path: Path) -> None:

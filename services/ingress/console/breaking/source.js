@@ -4,7 +4,7 @@
  * another page is looked at. Only `make run` in local mode has it; the page's own element says whether it is there.
  *
  * @typedef {"qstash" | "ably"} What
- * @typedef {"qstash" | "ably" | "watchdog"} By
+ * @typedef {"qstash" | "ably" | "watchdog" | "executor"} By
  * @typedef {{at: number, tone: import("../words.js").Tone, text: string, execution?: string}} Happened
  * @typedef {{here: boolean, dropped: boolean, since: string | null, until: string | null, endedAt: string | null, struck: number, there: boolean | null, error: string | null}} Channel
  * @typedef {{id: string, status: string, endedAt: string | null, wentOnAt: string | null, by: By | null}} Held
@@ -20,7 +20,7 @@ export const BREAKABLE = document.documentElement.hasAttribute("data-breakable")
 /** @type {Record<What, string>} */
 export const CHANNELS = { qstash: "QStash", ably: "Ably" };
 /** @type {Record<By, string>} */
-export const WAYS = { qstash: "a message of QStash", ably: "an event of Ably", watchdog: "the watchdog" };
+export const WAYS = { qstash: "a message of QStash", ably: "an event of Ably", watchdog: "the watchdog", executor: "the restarted executor" };
 const QUICK = 1_000; // between two looks while something is broken, or has been just now
 const SLOW = 5_000;
 const JUST_NOW = 30_000;
@@ -30,8 +30,9 @@ const MOST = 200; // lines of what happened
 let state = null;
 /** @type {Happened[]} the newest first */
 const happened = [];
+const NOBODY = { qstash: 0, ably: 0, watchdog: 0, executor: 0 };
 /** @type {Record<By, number>} */
-let counts = { qstash: 0, ably: 0, watchdog: 0 };
+let counts = { ...NOBODY };
 let fault = "";
 /** @type {Set<() => void>} */
 const watchers = new Set();
@@ -62,7 +63,7 @@ export const drop = (what, seconds) => act(`${what}/drop`, { seconds });
 export const mend = (what) => act(`${what}/mend`, {});
 /** Count anew who woke executions. */
 export function recount() {
-  counts = { qstash: 0, ably: 0, watchdog: 0 };
+  counts = { ...NOBODY };
   tell();
 }
 
@@ -134,7 +135,7 @@ function ofChannel(what, { [what]: before }, { [what]: now }) {
 }
 
 /** Who took an execution up, by the cause of its segment. @param {string} cause @returns {By} */
-const wayOf = (cause) => ({ overdue: /** @type {By} */ ("watchdog"), resumed: /** @type {By} */ ("ably") })[cause] ?? "qstash";
+const wayOf = (cause) => ({ overdue: /** @type {By} */ ("watchdog"), resumed: /** @type {By} */ ("ably"), "left behind": /** @type {By} */ ("executor") })[cause] ?? "qstash";
 
 /** @param {import("../feed.js").Happening} line */
 function heard({ executionId: execution, event, id, detail, status }) {
@@ -142,7 +143,7 @@ function heard({ executionId: execution, event, id, detail, status }) {
   if (event === "segment.started") {
     const by = wayOf(detail?.cause ?? "");
     counts[by] += 1;
-    note({ at, tone: by === "qstash" ? "rest" : by === "ably" ? "busy" : "wait", text: `woken by ${WAYS[by]}`, execution });
+    note({ at, tone: by === "watchdog" ? "wait" : by === "ably" ? "busy" : "rest", text: `woken by ${WAYS[by]}`, execution });
   } else if (event === "execution.ended") {
     note({ at, tone: statusTone(status ?? ""), text: statusText(status ?? "").toLowerCase(), execution });
   } else return;

@@ -132,7 +132,7 @@ function held() {
 
 /** @returns {Part} */
 function log() {
-  const ways = /** @type {const} */ (["qstash", "ably", "watchdog"]).map((name) => ({ name, count: h("span", { class: "number big" }, "0") }));
+  const ways = /** @type {const} */ (["qstash", "ably", "watchdog", "executor"]).map((name) => ({ name, count: h("span", { class: "number big" }, "0") }));
   const rows = h("ol", { class: "happened" });
   const none = h("p", { class: "soft" }, "Nothing yet. Start executions, then break something.");
   const counting = h("div", { class: "beside" }, ...ways.map(({ name, count }) => h("span", { class: "counted", data: { by: name } }, count, h("span", { class: "soft" }, `by ${WAYS[name]}`))),
