@@ -1,7 +1,8 @@
 """A thousand executors behind one address, and what it costs when some of them come, go or die.
 
 Nobody owns a partition: whoever is handed a message takes that execution's lease, and writes there for one segment. So nothing
-is handed over when executors come and go; what a dead one held is taken over lease by lease, by the rule of `shared.places`.
+is handed over when executors come and go; what a dead one held is taken over lease by lease: by its successor in the same
+place, which looks for it (`shared.left_behind`), or by anybody when the lease is over.
 """
 
 import heapq
@@ -11,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from shared.places import outlived, owners
+from shared.places import owners
 
 LEASE_S: Final = 11.0
 HARD_S: Final = 9.5
@@ -41,7 +42,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     orphaned: int
     """Of these, held by who is gone: each is taken over once."""
     at_once: int
-    """Taken over at once, because the message came to the successor in the same place."""
+    """Taken up at once, by the successor in the same place."""
     waited_s: float
     """How long the others' leases still ran, on average."""
 
@@ -73,8 +74,9 @@ class Fleet:
         """What is under way comes to its end."""
         self._settle(float("inf"))
 
-    def _run(self, at_s: float, segments: int) -> None:
-        who = self._names[int(self._dice.random() * len(self._names))]
+    def _run(self, at_s: float, segments: int, who: str = "") -> None:
+        """By `who`, or by whomever the address leads to."""
+        who = who or self._names[int(self._dice.random() * len(self._names))]
         took = min(HARD_S, self._dice.expovariate(1 / self._segment_s))
         heapq.heappush(self._flying, (at_s + took, at_s + LEASE_S, who, segments - 1))
         self.segments += 1
@@ -92,6 +94,7 @@ class Fleet:
         self._settle(at_s)
         count, leases = round(share * len(self._names)), len(self._flying)
         gone: set[str] = set()
+        back: list[str] = []
         if what == "join":
             self._names += [self._name(self._places + number, 1) for number in range(count)]
             self._places += count
@@ -100,7 +103,7 @@ class Fleet:
             back = [_next(name) for name in sorted(gone)] if what == "kill and restart" else []
             self._names = [name for name in self._names if name not in gone] + back
         orphans = [] if what == "drain" else self._orphans(gone)  # who is asked to stop ends what it holds
-        waits = [self._taken_over(at_s, *orphan) for orphan in orphans]
+        waits = [self._taken_over(at_s, *orphan, frozenset(back)) for orphan in orphans]
         waited = [wait for wait in waits if wait]
         return Event(
             what=what,
@@ -118,12 +121,14 @@ class Fleet:
         heapq.heapify(self._flying)
         return found
 
-    def _taken_over(self, at_s: float, lease_s: float, holder: str, more: int) -> float:
-        """Seconds until somebody goes on: the message is delivered again, to whomever the address leads."""
-        taker = self._names[int(self._dice.random() * len(self._names))]
-        wait = 0.0 if outlived(f"{holder}x", f"{taker}x") else lease_s - at_s
-        self._run(at_s + wait, more + 1)
-        return wait
+    def _taken_over(self, at_s: float, lease_s: float, holder: str, more: int, back: frozenset[str]) -> float:
+        """Seconds until somebody goes on: the successor of the holder, or whoever is handed the message after the lease."""
+        successor = _next(holder)
+        if successor in back:
+            self._run(at_s, more + 1, successor)
+            return 0.0
+        self._run(lease_s, more + 1)
+        return lease_s - at_s
 
 
 def _next(name: str) -> str:

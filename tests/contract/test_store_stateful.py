@@ -30,6 +30,7 @@ from tests.support.stores import Twice
 from tests.support.valkey import Valkey
 
 UNBORN = execution_id(3)
+PLACED = (f"ab12.7.{ANN}", f"ab12.8.{BOB}")
 executions = st.sampled_from(IDS)
 kinds = st.sampled_from("none intents leave sleep wait stuck pause fail end".split())
 TOLD = Changes(commands=[Command(id="tell", kind="signal", to=IDS[1], payload={"kind": "event"})])
@@ -95,12 +96,12 @@ class Twins(RuleBasedStateMachine):
     @rule(
         target=leases,
         execution=executions,
-        owner=st.sampled_from([ANN, BOB]),
+        owner=st.sampled_from([ANN, BOB, *PLACED]),
         segment=st.sampled_from([-1, -1, 0, 1]),
         free=st.booleans(),
     )
     def acquire(self, execution: str, owner: str, segment: int, *, free: bool) -> Any:
-        """By two owners, for old and current segments, of a free record or of one that is held."""
+        """By four owners, two of them in one place, for old and current segments, of a free record or of one that is held."""
         if free:
             self._pair.pass_time(LEASE_MS)
         answer = self._both(
@@ -251,6 +252,7 @@ class Twins(RuleBasedStateMachine):
         self._both(lambda store: store.overdue_everywhere(limit=limit, late_ms=limit * 500))
         self._both(lambda store: store.overdue_page(PP, first=limit, page=limit + 1, each=limit + 1, late_ms=limit * 500))
         self._both(lambda store: store.moved(IDS))
+        self._both(lambda store: store.left_behind("ab12.9.", lease_ms=LEASE_MS, limit=limit + 1, stalled=limit))
         self._both(lambda store: store.retire_page(PP, limit=limit))
         self._both(lambda store: store.waiting_entries())
 
