@@ -132,7 +132,7 @@ async def test_kill_executor_shows_when_it_died_and_came_back_and_what_it_held(p
     assert {one["id"] for one in found} <= set(executions)
     for one in found:
         row = held.locator(f"li[data-key={one['id']}]")
-        await expect(row).to_contain_text(re.compile(r"went on after .*, woken by "))
+        await expect(row).to_contain_text(re.compile(r"went on after .*, woken by (?:a|an|the) "))
         await expect(row.get_by_text("Completed")).to_be_visible(timeout=60_000)
     for execution in executions:
         await dev.completed_once(execution, len(steps))
