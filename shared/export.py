@@ -7,14 +7,15 @@ is stored has no secret in it (an address that a step is called back at stands a
 Something that runs may move on between two pages: `execution.version` is the version at the beginning, `endVersion` at the end.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from shared import views
-from shared.redisdb.reader import PAGE, Reader, StepView, View
+from shared.api.executions import Step
+from shared.redisdb.reader import PAGE, Reader, StepView, View, Whole
 
 VERSION: Final = 1
 """Counts up when a reader of the document must know; new members do not."""
@@ -28,39 +29,35 @@ async def export(reader: Reader, execution: str, tenant: str, *, why: Any = None
     return _Document(reader, execution, tenant).parts(first, plan, why)
 
 
+def document(one: Whole) -> bytes:
+    """The same document of what was read at once; nobody asks why it stands where it does."""
+    view = one.view
+    items = (_encode(name) + b":[" + _page(_shown(found, view.id, one.apart)) + b"]" for name, found in one.items.items())
+    pages = (_page(_shown(view.steps, view.id, one.apart)), b",".join(items), _page(one.history))
+    return _beginning(view, one.plan, None) + b'%s]},"items":{%s},"history":[%s]' % pages + _end(view.fields)
+
+
 class _Document:
-    """Writes one document."""
+    """Writes one document, page by page."""
 
     def __init__(self, reader: Reader, execution: str, tenant: str) -> None:
         self._reader = reader
         self._of = (execution, tenant)
 
     async def parts(self, first: View, plan: bytes, why: Any) -> AsyncIterator[bytes]:
-        execution, tenant = self._of
-        head = {"export": VERSION, "exportedAt": datetime.now(UTC).isoformat(timespec="milliseconds"), "id": execution}
-        head |= {"tenant": tenant, "plan": msgspec.Raw(plan), "why": why}
-        yield _open(head) + b',"execution":'
-        async for part in self._execution(first):
+        yield _beginning(first, plan, why)
+        async for part in _listed(self._steps(first)):
             yield part
-        yield b',"items":{'
+        yield b']},"items":{'
         for number, name in enumerate(_maps(first, plan)):
-            yield (b"," if number else b"") + _encode(name) + b":"
-            async for part in self._listed(self._items(name)):
+            yield (b"," if number else b"") + _encode(name) + b":["
+            async for part in _listed(self._items(name)):
                 yield part
-        yield b'},"history":'
-        async for part in self._listed(self._history()):
+            yield b"]"
+        yield b'},"history":['
+        async for part in _listed(self._history()):
             yield part
-        header = await self._reader.header(execution, tenant)
-        yield b',"endVersion":' + header["ver"].encode() + b"}"
-
-    async def _execution(self, first: View) -> AsyncIterator[bytes]:
-        """As `GET /api/executions/{id}` answers, with all steps on one page."""
-        header = msgspec.to_builtins(views.execution(msgspec.structs.replace(first, steps=(), next_step=None)))
-        del header["steps"]
-        yield _open(header) + b',"steps":'
-        async for part in self._listed(self._steps(first)):
-            yield part
-        yield b"}"
+        yield b"]" + _end(await self._reader.header(*self._of))
 
     async def _steps(self, view: View) -> AsyncIterator[list[Any]]:
         execution, tenant = self._of
@@ -84,23 +81,47 @@ class _Document:
             yield lines
             lines = await self._reader.history(execution, tenant, after=lines[-1]["id"])
 
-    async def _shown(self, steps: Sequence[StepView]) -> list[dict[str, Any]]:
-        """As the API shows them, and large outputs in their place: the path to one is of no use without the engine."""
+    async def _shown(self, steps: Sequence[StepView]) -> list[Any]:
         execution, tenant = self._of
-        found: list[dict[str, Any]] = msgspec.to_builtins(views.steps(list(steps), execution))
-        for step in found:
-            if step.pop("largeOutput", None):
-                step["output"] = msgspec.Raw(await self._reader.output(execution, tenant, step["name"]))
-        return found
+        names = [step.name for step in steps if step.large_output is not None]
+        return _shown(steps, execution, {name: await self._reader.output(execution, tenant, name) for name in names})
 
-    async def _listed(self, pages: AsyncIterator[list[Any]]) -> AsyncIterator[bytes]:
-        yield b"["
-        more = False
-        async for page in pages:
-            if page:
-                yield (b"," if more else b"") + _encode(page)[1:-1]
-                more = True
-        yield b"]"
+
+async def _listed(pages: AsyncIterator[list[Any]]) -> AsyncIterator[bytes]:
+    more = False
+    async for page in pages:
+        if page:
+            yield (b"," if more else b"") + _page(page)
+            more = True
+
+
+def _page(members: Sequence[Any]) -> bytes:
+    """Members of a list that is open."""
+    return _encode(members)[1:-1]
+
+
+def _beginning(view: View, plan: bytes, why: Any) -> bytes:
+    """All before the first step. The execution is as `GET /api/executions/{id}` answers, with all steps on one page."""
+    head = {"export": VERSION, "exportedAt": datetime.now(UTC).isoformat(timespec="milliseconds"), "id": view.id}
+    head |= {"tenant": view.fields["tenant"], "plan": msgspec.Raw(plan), "why": why}
+    execution = msgspec.to_builtins(views.execution(msgspec.structs.replace(view, steps=(), next_step=None)))
+    del execution["steps"]
+    return _open(head) + b',"execution":' + _open(execution) + b',"steps":['
+
+
+def _end(header: Mapping[str, str]) -> bytes:
+    return b',"endVersion":' + header["ver"].encode() + b"}"
+
+
+def _shown(steps: Sequence[StepView], execution: str, apart: Mapping[str, bytes]) -> list[Any]:
+    """As the API shows them, and large outputs in their place: the path to one is of no use without the engine."""
+    return [_with_output(one, apart) if one.large_output else one for one in views.steps(steps, execution)]
+
+
+def _with_output(step: Step, apart: Mapping[str, bytes]) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(step)
+    del shown["largeOutput"]
+    return shown | {"output": msgspec.Raw(apart[step.name])}
 
 
 def _open(members: dict[str, Any]) -> bytes:

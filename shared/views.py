@@ -87,8 +87,8 @@ def _questions(view: View) -> tuple[Question, ...] | None:
 
 
 def _step(step: StepView, execution: str) -> executions.Step:
-    path = f"/api/executions/{execution}/steps/{quote(step.name, safe='')}"
     large = step.large_output
+    path = f"/api/executions/{execution}/steps/{quote(step.name, safe='')}" if large or step.items else ""
     return executions.Step(
         name=step.name,
         tool=step.tool,
@@ -98,8 +98,8 @@ def _step(step: StepView, execution: str) -> executions.Step:
         output=step.output,
         attempts=step.attempts,
         key=step.key,
-        error=msgspec.convert(step.error, executions.StepFault | None),
-        undo=msgspec.convert(step.undo, executions.StepUndo | None),
+        error=msgspec.convert(step.error, executions.StepFault) if step.error else None,
+        undo=msgspec.convert(step.undo, executions.StepUndo) if step.undo else None,
         hold=executions.Hold(**held(step.hold)) if step.hold else None,
         items={**step.items, "path": f"{path}/items"} if step.items else None,
         child=executions.Child(id=step.child, path=f"/api/executions/{step.child}") if step.child else None,

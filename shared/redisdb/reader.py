@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 import msgspec
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from shared.errors import BadRequest, NotFound, Unavailable
@@ -14,11 +14,15 @@ from shared.machine.state import Hold, Layout, Notes, question
 from shared.machine.status import OVER, Cell, Reason
 from shared.numbers import whole
 from shared.redisdb import keys, wire
+from shared.redisdb.base import Commanding
 
 PAGE: Final = 500
 NAMED: Final = 500
 """Steps that a list of undos names at most; beyond that it says that there are more."""
+_Part: TypeAlias = Sequence[bytes | None]
+"""What is stored of a cell and of its undo, in the order of `_fields`."""
 _plan = msgspec.json.Decoder(Plan)
+_CELLS: Final = {ord(cell.value): cell for cell in Cell}
 
 
 class StepView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,12 +71,29 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Names of what was taken back and what was not; None while nothing is being undone."""
 
 
-class Reader:
-    """Reads records; a tenant sees its own only."""
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """What tells beforehand how much there is to read of an execution."""
 
-    def __init__(self, redis: Redis) -> None:
-        """`redis` answers bytes."""
-        self._redis = redis
+    plan_bytes: int
+    steps: int
+    """Items of maps among them."""
+
+
+class Whole(msgspec.Struct, frozen=True, kw_only=True):
+    """All of an execution that is no larger than a page."""
+
+    view: View
+    """With every step."""
+    plan: bytes
+    items: dict[str, tuple[StepView, ...]]
+    """Of each map that was spread."""
+    history: list[dict[str, Any]]
+    apart: dict[str, bytes]
+    """The JSON of each output that is too large for its record, by the name of its step or item."""
+
+
+class Reader(Commanding):
+    """Reads records; a tenant sees its own only. What is small comes over the line, pages and plans over the pool."""
 
     async def header(self, execution: str, tenant: str) -> dict[str, str]:
         """The record's header fields; NotFound for another tenant's."""
@@ -81,7 +102,7 @@ class Reader:
         except ValueError as error:
             raise NotFound(f"there is no execution {execution[:80]}") from error
         fields = ("tenant", *_SHOWN)
-        values = await self._ask(self._redis.hmget(name, list(fields)))
+        values = await self._read("HMGET", name, *fields)
         if values[0] is None or values[0].decode() != tenant:
             raise NotFound(f"there is no execution {execution[:80]}")
         found = dict(zip(fields, values, strict=True))
@@ -90,39 +111,23 @@ class Reader:
     async def view(self, execution: str, tenant: str, *, first: int = 0, count: int = PAGE) -> View:
         """The header and one page of steps."""
         header = await self.header(execution, tenant)
-        plan_bytes, cells = await self._ask(self._redis.mget(keys.plan(execution), keys.cells(execution)))
+        plan_bytes, cells = await self._plain(self._redis.mget(keys.plan(execution), keys.cells(execution)))
         if plan_bytes is None or cells is None:  # purged since its header was read
             raise NotFound(f"there is no execution {execution}")
         plan = _plan.decode(plan_bytes)
         size = len(plan.steps)
-        notes, output, origin = await self._beside(execution)
-        layout = Layout(size, notes.maps)
         wanted = range(min(first, size), min(first + count, size))
-        parts = await self._parts(execution, wanted, size)
-        steps = tuple(_step(plan.steps[n], n, layout, cells, part) for n, part in zip(wanted, parts, strict=True))
-        after = first + count
-        return View(
-            id=execution,
-            fields=header,
-            steps=steps,
-            total_steps=size,
-            done_steps=cells.count(b"d", 0, size),
-            next_step=after if after < size else None,
-            notes=notes,
-            output=output,
-            origin=origin,
-            undo=_undone(layout, cells, lambda cell: _named(plan, layout, cell)),
-        )
+        beside = await self._beside(execution)
+        return _view(header, plan, cells, beside, wanted, await self._parts(execution, wanted, size))
 
     async def _beside(self, execution: str) -> tuple[Notes, Any, Any]:
-        notes, *others = await self._ask(self._redis.hmget(keys.record(execution), ["notes", "output", "origin"]))
-        output, origin = (wire.anything(text) if text is not None else None for text in others)
-        return wire.notes(notes) if notes else Notes(), output, origin
+        notes, *others = await self._read("HMGET", keys.record(execution), *_BESIDE)
+        return _beside(notes, *others)
 
     async def items(self, execution: str, tenant: str, step: str, *, first: int, count: int) -> tuple[list[StepView], int]:
         """A page of the items of a map, each shown as a step, and how many there are; NotFound for what was not spread."""
         await self.header(execution, tenant)
-        plan_bytes, cells = await self._ask(self._redis.mget(keys.plan(execution), keys.cells(execution)))
+        plan_bytes, cells = await self._plain(self._redis.mget(keys.plan(execution), keys.cells(execution)))
         notes, _, _ = await self._beside(execution)
         plan = _plan.decode(plan_bytes) if plan_bytes else None
         number = next((n for n, one in enumerate(plan.steps) if one.name == step), -1) if plan else -1
@@ -132,34 +137,30 @@ class Reader:
             raise NotFound(f"{execution} has no items of a step {step[:80]!r}")
         wanted = range(region.start + min(first, region.count), region.start + min(first + count, region.count))
         parts = await self._parts(execution, wanted, region.count)
-        shown = [_step(plan.steps[number], cell, layout, cells, part) for cell, part in zip(wanted, parts, strict=True)]
-        named = [msgspec.structs.replace(one, name=_named(plan, layout, cell)) for cell, one in zip(wanted, shown, strict=True)]
-        return named, region.count
+        return _named_items(plan, layout, cells, wanted, parts), region.count
 
-    async def _parts(self, execution: str, wanted: range, size: int) -> list[Sequence[bytes | None]]:
+    async def _parts(self, execution: str, wanted: range, size: int) -> list[_Part]:
         pipe = self._redis.pipeline(transaction=False)
         for number in wanted:
-            undo = number + size
-            fields = [f"i:{number}", f"f:{number}", f"r:{number}", f"f:{undo}", f"r:{undo}", f"w:{number}", f"w:{undo}"]
-            pipe.hmget(keys.record(execution), fields)
-        found: list[Sequence[bytes | None]] = await self._ask(pipe.execute()) if wanted else []
+            pipe.hmget(keys.record(execution), _fields(number, number + size))
+        found: list[_Part] = await self._plain(pipe.execute()) if wanted else []
         return found
 
     async def output(self, execution: str, tenant: str, step: str) -> bytes:
         """The JSON of the output of one step or one item of a map (`step.7`), however large; NotFound while there is none."""
         await self.header(execution, tenant)
-        plan_bytes = await self._ask(self._redis.get(keys.plan(execution)))
+        plan_bytes = await self._plain(self._redis.get(keys.plan(execution)))
         notes, _, _ = await self._beside(execution)
         cell = _cell(_plan.decode(plan_bytes), notes, step) if plan_bytes else None
         if cell is None:
             raise NotFound(f"{execution} has no step {step[:80]!r}")
-        text = await self._ask(self._redis.hget(keys.record(execution), f"r:{cell}"))
+        text = await self._plain(self._redis.hget(keys.record(execution), f"r:{cell}"))
         if text is None:
             raise NotFound(f"step {step!r} of {execution} has no output yet")
         result = wire.result(text)
         if result.large is None:
             return msgspec.json.encode(result.output)
-        found = wire.output_of(result.large, await self._ask(self._redis.get(keys.large_value(execution, cell))))
+        found = wire.output_of(result.large, await self._plain(self._redis.get(keys.large_value(execution, cell))))
         if found is None:
             raise NotFound(f"the output of step {step!r} of {execution} is gone")
         return found
@@ -170,11 +171,11 @@ class Reader:
         if after != "-" and not LINE_ID.fullmatch(after):
             raise BadRequest(f"after={after[:40]!r} is no place in a history: give the `next` of the page before", at="after")
         start = after if after == "-" else f"({after}"
-        return lines(await self._ask(self._redis.xrange(keys.history(execution), min=start, count=count)))
+        return lines(await self._plain(self._redis.xrange(keys.history(execution), min=start, count=count)))
 
     async def tenant(self, execution: str) -> str:
         """Whose it is, for the archive; NotFound if it is gone."""
-        found = await self._ask(self._redis.hget(keys.record(execution), "tenant"))
+        found = await self._read("HGET", keys.record(execution), "tenant")
         if found is None:
             raise NotFound(f"there is no execution {execution}")
         return str(found.decode())
@@ -182,19 +183,52 @@ class Reader:
     async def plan(self, execution: str, tenant: str) -> bytes:
         """The accepted plan as JSON, as it was pinned; NotFound if it is gone."""
         await self.header(execution, tenant)
-        found = await self._ask(self._redis.get(keys.plan(execution)))
+        found = await self._plain(self._redis.get(keys.plan(execution)))
         if found is None:
             raise NotFound(f"there is no execution {execution}")
         return bytes(found)
 
+    async def sizes(self, executions: Sequence[str]) -> list[Size]:
+        """How large each of these is. One round trip."""
+        asked = [("STRLEN", name(execution)) for execution in executions for name in (keys.plan, keys.cells)]
+        found = await self._read_all(asked)
+        return [Size(plan_bytes=plan, steps=cells // 2) for plan, cells in zip(found[::2], found[1::2], strict=True)]
+
+    async def whole(self, executions: Sequence[str], *, apart: int) -> list[Whole | None]:
+        """All of each of these, whose `sizes` are known to be small; None for what is gone, and for what must be read in pages.
+
+        `apart`: bytes of outputs that are stored apart, of all of them together. One round trip, and another for these.
+        """
+        asked = [
+            command
+            for execution in executions
+            for command in (
+                ("HGETALL", keys.record(execution)),
+                ("MGET", keys.plan(execution), keys.cells(execution)),
+                ("XRANGE", keys.history(execution), "-", "+", "COUNT", PAGE),
+            )
+        ]
+        found = await self._read_all(asked)
+        wholes = [_whole(*parts) for parts in zip(found[::3], found[1::3], found[2::3], strict=True)]
+        for number, one in enumerate(wholes):
+            if one is not None and (pointers := _pointers(one)):
+                apart -= sum(pointer.bytes for _, _, pointer in pointers)
+                wholes[number] = await self._with_apart(one, pointers) if apart >= 0 else None
+        return wholes
+
+    async def _with_apart(self, one: Whole, pointers: Sequence[tuple[str, int, wire.Pointer]]) -> Whole | None:
+        texts = await self._read("MGET", *(keys.large_value(one.view.id, cell) for _, cell, _ in pointers))
+        found = {name: wire.output_of(pointer, text) for (name, _, pointer), text in zip(pointers, texts, strict=True)}
+        outputs = {name: text for name, text in found.items() if text is not None}
+        return msgspec.structs.replace(one, apart=outputs) if len(outputs) == len(found) else None
+
     async def listing(self, tenant: str, *, before: str = "", count: int = 50) -> list[str]:
         """Ids of a tenant's executions, newest first, behind the uuid `before`."""
-        pipe = self._redis.pipeline(transaction=False)
         top = f"({before}" if before else "+"
-        for partition in keys.all_partitions():
-            name = keys.listing(partition, tenant)
-            pipe.zrange(name, top, "-", bylex=True, desc=True, offset=0, num=count)
-        found = await self._ask(pipe.execute())
+        found = await self._read_all(
+            ("ZRANGE", keys.listing(partition, tenant), top, "-", "BYLEX", "REV", "LIMIT", 0, count)
+            for partition in keys.all_partitions()
+        )
         rows = [
             (unique.decode(), partition)
             for partition, some in zip(keys.all_partitions(), found, strict=True)
@@ -204,10 +238,7 @@ class Reader:
 
     async def headers(self, executions: Sequence[str]) -> list[dict[str, str]]:
         """Header fields of many, in one round trip; what was purged meanwhile is left out."""
-        pipe = self._redis.pipeline(transaction=False)
-        for execution in executions:
-            pipe.hmget(keys.record(execution), list(_SHOWN))
-        found = await self._ask(pipe.execute()) if executions else []
+        found = await self._read_all(("HMGET", keys.record(execution), *_SHOWN) for execution in executions)
         return [
             {field: value.decode() for field, value in zip(_SHOWN, values, strict=True) if value is not None}
             for values in found
@@ -216,11 +247,8 @@ class Reader:
 
     async def held(self, executions: Sequence[str]) -> list[str]:
         """Those that an invocation holds just now, by the server's clock. One round trip."""
-        pipe = self._redis.pipeline(transaction=False)
-        for execution in executions:
-            pipe.hget(keys.record(execution), "lease_until")
-        pipe.time()
-        *leases, (seconds, micros) = await self._ask(pipe.execute())
+        asked = [("HGET", keys.record(execution), "lease_until") for execution in executions]
+        *leases, (seconds, micros) = await self._read_all([*asked, ("TIME",)])
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         return [one for one, until in zip(executions, leases, strict=True) if int(until or 0) > now_ms]
 
@@ -229,14 +257,14 @@ class Reader:
         pipe = self._redis.pipeline(transaction=False)
         for execution in executions:
             pipe.get(keys.cells(execution))
-        cells = dict(zip(executions, await self._ask(pipe.execute()) if executions else [], strict=True))
+        cells = dict(zip(executions, await self._plain(pipe.execute()) if executions else [], strict=True))
         waiting = {one: [m.start() for m in re.finditer(b"w", text)][:NAMED] for one, text in cells.items() if text}
         waiting = {one: found for one, found in waiting.items() if found}
         pipe = self._redis.pipeline(transaction=False)
         for execution, found in waiting.items():
             pipe.hmget(keys.record(execution), [f"w:{cell}" for cell in found])
             pipe.get(keys.plan(execution))
-        parts = await self._ask(pipe.execute()) if waiting else []
+        parts = await self._plain(pipe.execute()) if waiting else []
         rows: list[tuple[str, str, str, Hold]] = []
         for execution, texts, plan in zip(waiting, parts[::2], parts[1::2], strict=True):
             rows += _approvals(execution, waiting[execution], texts, plan)
@@ -244,7 +272,7 @@ class Reader:
 
     async def ping(self) -> None:
         """Unavailable unless Redis answers and keeps everything: a store that evicts would lose executions."""
-        await self._ask(self._redis.ping())
+        await self._plain(self._redis.ping())
         try:
             found = await self._redis.config_get("maxmemory-policy")
         except RedisError:
@@ -253,16 +281,14 @@ class Reader:
         if policy != "noeviction":
             raise Unavailable(f"Redis evicts keys (maxmemory-policy {policy}): set noeviction", code="store_evicts")
 
-    async def _ask(self, call: Any) -> Any:
-        try:
-            return await call
-        except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not answer ({type(error).__name__})", code="store_unavailable") from error
-
 
 def lines(found: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[dict[str, Any]]:
     """Entries of a history's stream as every reader is shown them: in answers, and where progress is told."""
-    return [{"id": line_id.decode(), **wire.anything(fields[b"l"])} for line_id, fields in found]
+    return [_line(line_id, fields[b"l"]) for line_id, fields in found]
+
+
+def _line(line_id: bytes, text: bytes) -> dict[str, Any]:
+    return {"id": line_id.decode(), **wire.anything(text)}
 
 
 LINE_ID: Final = re.compile(r"[0-9]{1,15}(-[0-9]{1,15})?")
@@ -271,14 +297,16 @@ _SHOWN: Final = (
     "deadline_ms", "lease_until", "wake_ms", "tries", "stalled", "message", "trace", "plan", "text", "user", "sources",
     "summary",
 )  # fmt: skip
+_HEADER: Final = tuple((name, name.encode()) for name in ("tenant", *_SHOWN))
+_BESIDE: Final = ("notes", "output", "origin")
 
 
-def _step(step: Step, number: int, layout: Layout, cells: bytes, part: Sequence[bytes | None]) -> StepView:
+def _step(step: Step, number: int, layout: Layout, cells: bytes, part: _Part) -> StepView:
     intent = wire.intent(part[0]) if part[0] else None
     fault = wire.fault(part[1]) if part[1] else None
     result = wire.result(part[2]) if part[2] else None
     hold = wire.hold(part[5]) if part[5] else None
-    where = Cell(chr(cells[number]))
+    where = _CELLS[cells[number]]
     troubled = fault is not None and where is not Cell.DONE
     attempts = max(intent.attempt if intent else 0, result.attempt if result else 0)
     return StepView(
@@ -295,12 +323,86 @@ def _step(step: Step, number: int, layout: Layout, cells: bytes, part: Sequence[
         ended_ms=result.ended_ms if result else None,
         error={"code": fault.code, "message": fault.message, "at_ms": fault.at_ms} if fault and troubled else None,
         retry_at_ms=fault.retry_at_ms or None if fault and troubled else None,
-        undo=_undo(Cell(chr(cells[layout.undo_of(number)])), part[3], part[4], part[6]),
+        undo=_undo(_CELLS[cells[layout.undo_of(number)]], part[3], part[4], part[6]),
         hold=hold_view(hold, question(step, hold)) if hold and where in {Cell.WAITING, Cell.GRANTED} else None,
         items=_items(layout, number, cells),
         child=hold.child if hold else "",
         replaced=step.replaced,
     )
+
+
+def _beside(notes: bytes | None, *others: bytes | None) -> tuple[Notes, Any, Any]:
+    output, origin = (wire.anything(text) if text is not None else None for text in others)
+    return wire.notes(notes) if notes else Notes(), output, origin
+
+
+@lru_cache(maxsize=4_096)
+def _fields(number: int, undo: int) -> tuple[bytes, ...]:
+    """What a record keeps of a cell and of its undo, as `_step` takes it."""
+    names = (f"i:{number}", f"f:{number}", f"r:{number}", f"f:{undo}", f"r:{undo}", f"w:{number}", f"w:{undo}")
+    return tuple(name.encode() for name in names)
+
+
+def _view(
+    header: dict[str, str], plan: Plan, cells: bytes, beside: tuple[Notes, Any, Any], wanted: range, parts: Sequence[_Part]
+) -> View:
+    notes, output, origin = beside
+    size = len(plan.steps)
+    layout = Layout(size, notes.maps)
+    return View(
+        id=header["id"],
+        fields=header,
+        steps=tuple(_step(plan.steps[n], n, layout, cells, part) for n, part in zip(wanted, parts, strict=True)),
+        total_steps=size,
+        done_steps=cells.count(b"d", 0, size),
+        next_step=wanted.stop if wanted.stop < size else None,
+        notes=notes,
+        output=output,
+        origin=origin,
+        undo=_undone(layout, cells, lambda cell: _named(plan, layout, cell)),
+    )
+
+
+def _named_items(plan: Plan, layout: Layout, cells: bytes, wanted: range, parts: Sequence[_Part]) -> list[StepView]:
+    """Items of one map, by their cells."""
+    shown = [_step(plan.steps[layout.step(cell)], cell, layout, cells, part) for cell, part in zip(wanted, parts, strict=True)]
+    return [msgspec.structs.replace(one, name=_named(plan, layout, cell)) for cell, one in zip(wanted, shown, strict=True)]
+
+
+def _whole(fields: Any, texts: Sequence[bytes | None], history: Sequence[Any]) -> Whole | None:
+    record: dict[bytes, bytes] = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    plan_bytes, cells = texts
+    if b"tenant" not in record or plan_bytes is None or cells is None or len(history) >= PAGE:
+        return None
+    plan = _plan.decode(plan_bytes)
+    size = len(plan.steps)
+    beside = _beside(*(record.get(name.encode()) for name in _BESIDE))
+    header = {name: record[field].decode() for name, field in _HEADER if field in record}
+    view = _view(header, plan, cells, beside, range(size), _cut(record, range(size), size))
+    layout = Layout(size, view.notes.maps)
+    items = {
+        plan.steps[one.step].name: tuple(_named_items(plan, layout, cells, part, _cut(record, part, one.count)))
+        for one, part in ((one, range(one.start, one.start + one.count)) for one in layout.regions)
+    }
+    return Whole(
+        view=view,
+        plan=plan_bytes,
+        items=items,
+        history=[_line(line_id, text) for line_id, (_, text) in history],
+        apart={},
+    )
+
+
+def _cut(record: Mapping[bytes, bytes], wanted: range, undo: int) -> list[_Part]:
+    return [[record.get(name) for name in _fields(cell, cell + undo)] for cell in wanted]
+
+
+def _pointers(one: Whole) -> list[tuple[str, int, wire.Pointer]]:
+    """(step or item, cell, pointer) of each output that is stored apart."""
+    placed = [*enumerate(one.view.steps)]
+    for region, items in zip(one.view.notes.maps, one.items.values(), strict=True):
+        placed += enumerate(items, start=region.start)
+    return [(step.name, cell, step.large_output) for cell, step in placed if step.large_output is not None]
 
 
 def _approvals(
@@ -355,7 +457,7 @@ def _undone(layout: Layout, cells: bytes, name: Callable[[int], str]) -> dict[st
     more = asked = False
     for start, end in layout.forward():
         for cell in range(start, end):
-            where = Cell(chr(cells[layout.undo_of(cell)]))
+            where = _CELLS[cells[layout.undo_of(cell)]]
             if where is Cell.IDLE:
                 continue
             asked = True

@@ -46,8 +46,8 @@ def test_a_url_that_is_none_is_told_without_its_password(url: str) -> None:
 async def test_more_commands_at_once_than_connections_wait_for_one(valkey: Valkey) -> None:
     """A thousand executions in one loop turn: none is told that Redis is away."""
     async with connect(valkey.url) as client:
-        reader = Reader(client)
-        await asyncio.gather(*(reader.headers([f"exe_0a_{number:032x}"]) for number in range(1_000)))
+        store = RedisStore(client, retention_ms=RETENTION_MS)
+        await asyncio.gather(*(store.peek(f"exe_0a_{number:032x}", tenant="acme") for number in range(1_000)))
         count = await client.info("clients")
 
     assert count["connected_clients"] <= 300
