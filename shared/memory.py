@@ -24,6 +24,7 @@ from shared.places import outlived
 from shared.ports import (
     MESSAGE,
     REST_MS,
+    RETIRING_MS,
     WATCH_MS,
     Accepted,
     Birth,
@@ -119,6 +120,8 @@ class _Partition:
     """When each entry was put off whose channel was away."""
     entries: dict[str, Entry] = field(default_factory=dict)
     retire: Times = field(default_factory=Times)
+    retiring: tuple[str, int] = ("", 0)
+    """Whose it is to archive, and until when."""
     dead: dict[str, dict[str, Letter]] = field(default_factory=lambda: defaultdict(dict))
     """Dead letters by tenant and id, the latest death last."""
 
@@ -907,9 +910,16 @@ class MemoryStore:
         part.due.set(execution, now + WATCH_MS)
         return Reopened(entry=part.enqueue(now, record.entry(now, "reopened")), ver=record.ver)
 
-    async def retire_page(self, partition: str, *, limit: int) -> list[str]:
+    async def retire_page(self, partition: str, *, owner: str, limit: int) -> list[str]:
         """See the port."""
-        return self._partitions[partition].retire.until(self._now(), limit)
+        self.calls["retire_page"] += 1
+        now, part = self._now(), self._partitions[partition]
+        holder, until_ms = part.retiring
+        if holder != owner and until_ms > now:
+            return []
+        found = part.retire.until(now, limit)
+        part.retiring = (owner, now + RETIRING_MS) if found else ("", 0)
+        return found
 
     async def purge(self, execution: str) -> bool:
         """See the port."""

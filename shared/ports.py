@@ -17,6 +17,8 @@ REST_MS = 24 * 3_600_000
 """What only a person moves is looked at once a day: nothing non-terminal is without a due time."""
 WATCH_MS: Final = 2_000
 """How long after a message should have come the watchdog looks."""
+RETIRING_MS: Final = 60_000
+"""So long a partition is one archiver's: longer than a page takes, and what a dead one was at waits no longer."""
 MESSAGE = "message"
 """The kind of an outbox entry that goes to QStash; every other kind is a command (see `shared.commands`)."""
 
@@ -490,8 +492,11 @@ class Store(Protocol):
         """Leave a terminal status, for somebody who saw version `ver`."""
         ...
 
-    async def retire_page(self, partition: str, *, limit: int) -> list[str]:
-        """Finished executions whose retention is over, the longest finished first."""
+    async def retire_page(self, partition: str, *, owner: str, limit: int) -> list[str]:
+        """Finished executions whose retention is over, the longest finished first.
+
+        The partition is `owner`'s for RETIRING_MS from the latest page on, or until a page has nothing; others get nothing.
+        """
         ...
 
     async def purge(self, execution: str) -> bool:

@@ -137,6 +137,11 @@ def retire(partition: str) -> str:
     return f"ie:{{p{partition}}}:retire"
 
 
+def retiring(partition: str) -> str:
+    """String: which archiver takes that partition's finished executions away, and until when, unix ms. Has a TTL."""
+    return f"ie:{{p{partition}}}:retiring"
+
+
 def listing(partition: str, tenant: str) -> str:
     """Sorted set, all scores 0: a tenant's executions by `<uuid7>`, so that their order is the order of creation."""
     return f"ie:{{p{partition}}}:idx:{tenant}"

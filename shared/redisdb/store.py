@@ -15,6 +15,7 @@ from shared.machine.status import TERMINAL, Status
 from shared.places import outlived
 from shared.ports import (
     REST_MS,
+    RETIRING_MS,
     WATCH_MS,
     Accepted,
     Birth,
@@ -132,6 +133,7 @@ class RedisStore(Commanding):
             "dead_letter",
             "discard",
             "forbid",
+            "retire_page",
             "purge",
             "quota_count",
             "quota_allow",
@@ -622,11 +624,10 @@ class RedisStore(Commanding):
             return Reopened(entry=wire.entry(reply[1]), ver=reply[2])
         return NotAccepted(why={1: "illegal", 2: "conflict", 3: "absent"}[reply[0]])
 
-    async def retire_page(self, partition: str, *, limit: int) -> list[str]:
+    async def retire_page(self, partition: str, *, owner: str, limit: int) -> list[str]:
         """See the port. The candidates only; `purge` checks each again, atomically."""
-        now = await self.now()
-        found = await self._read(*_range(keys.retire(partition), now, limit))
-        return [name.decode() for name in found]
+        names = [keys.retire(partition), keys.retiring(partition)]
+        return [name.decode() for name in await self._run("retire_page", names, [owner, RETIRING_MS, limit])]
 
     async def purge(self, execution: str) -> bool:
         """See the port. What names the keys is read first: tenant, Idempotency-Key, outputs that are stored apart, logs."""

@@ -40,6 +40,7 @@ def test_a_row_says_who_dies_what_is_stored_who_goes_on_and_what_it_costs(cells:
         ("whoever publishes", "2 s", 2_000, relay.BACKOFF_MS[0]),
         ("executor after the end", "five minutes", 300_000, quota.LOOK_MS),
         ("who had claimed", "30 s", 30_000, schedules.CLAIM_MS),
+        ("an archiver", "a minute", 60_000, ports.RETIRING_MS),
         ("a relay", "10 s", 10_000, relay.CLAIM_MS),
         ("QStash, with the message", "2 s", 2_000, watchdog.BASE_MS),
         ("QStash, with the message", "up to 5 min", 300_000, watchdog.MOST_MS),

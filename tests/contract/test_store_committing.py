@@ -8,6 +8,7 @@ from shared.machine.state import Result
 from shared.machine.status import Cell, Status
 from shared.ports import Committed, Flags, Going, Lease, Lost, No, NoLease
 from tests.support.executions import (
+    ANN,
     BOB,
     EXE,
     LEASE_MS,
@@ -229,7 +230,7 @@ async def test_nothing_is_left_waited_for_or_ended_over_a_signal(store: Clocked,
     assert isinstance(await store.commit(lease, ver=lease.ver, seen=0, kept=done(0), going=going), Flags)
     same = await leased(store)
     assert (same.header.status, same.header.segment, same.fence) == (Status.EXECUTING, 0, lease.fence)
-    assert await store.retire_page(PP, limit=9) == []
+    assert await store.retire_page(PP, owner=ANN, limit=9) == []
 
 
 async def test_a_commit_without_continuation_does_not_look_into_the_inbox(store: Clocked) -> None:

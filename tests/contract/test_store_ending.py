@@ -4,8 +4,9 @@ import pytest
 
 from shared.machine.decision import Changes, Line
 from shared.machine.status import Status
-from shared.ports import Created, Heard, Hinted, Lost, No, NoLease, NotAccepted, Reopened
+from shared.ports import RETIRING_MS, Created, Heard, Hinted, Lost, No, NoLease, NotAccepted, Reopened
 from tests.support.executions import (
+    ANN,
     BOB,
     EXE,
     LEASE_MS,
@@ -51,7 +52,7 @@ async def test_a_reopened_execution_runs_again(store: Clocked) -> None:
     lease = await leased(store)
     assert (lease.header.status, lease.header.stalled, lease.fence) == (Status.EXECUTING, 1, 3)
     later(store, RETENTION_MS)
-    assert await store.retire_page(PP, limit=9) == []
+    assert await store.retire_page(PP, owner=ANN, limit=9) == []
     assert not await store.purge(EXE)
 
 
@@ -100,7 +101,7 @@ async def test_a_finished_execution_is_kept_for_the_retention_time(store: Clocke
     await created(store)
     await ended(store)
     later(store, RETENTION_MS - 1)
-    assert await store.retire_page(PP, limit=9) == []
+    assert await store.retire_page(PP, owner=ANN, limit=9) == []
     assert not await store.purge(EXE)
     assert await store.load_plan(EXE) == b"the plan"
 
@@ -112,10 +113,10 @@ async def test_after_that_it_can_be_deleted_once(store: Clocked) -> None:
     lease = await leased(store)
     await store.commit(lease, ver=lease.ver, seen=1, kept=done(), going=ends(lease))
     later(store, RETENTION_MS)
-    assert await store.retire_page(PP, limit=9) == [EXE]
+    assert await store.retire_page(PP, owner=ANN, limit=9) == [EXE]
     assert await store.purge(EXE)
     assert not await store.purge(EXE)
-    assert await store.retire_page(PP, limit=9) == []
+    assert await store.retire_page(PP, owner=ANN, limit=9) == []
     assert await ask(store) == NoLease(why=No.ABSENT)
     assert await store.load_plan(EXE) is None
     assert await store.load_results(EXE, [0]) == {}
@@ -158,9 +159,31 @@ async def test_the_longest_finished_go_first(store: Clocked) -> None:
         later(store, 10)
     await created(store, execution_id(4))
     later(store, RETENTION_MS)
-    assert await store.retire_page(PP, limit=2) == [execution_id(2), execution_id(3)]
-    assert await store.retire_page(PP, limit=9) == [execution_id(2), execution_id(3), execution_id(1)]
-    assert await store.retire_page("3f", limit=9) == []
+    assert await store.retire_page(PP, owner=ANN, limit=2) == [execution_id(2), execution_id(3)]
+    assert await store.retire_page(PP, owner=ANN, limit=9) == [execution_id(2), execution_id(3), execution_id(1)]
+    assert await store.retire_page("3f", owner=ANN, limit=9) == []
+
+
+async def test_two_archivers_are_at_different_partitions(store: Clocked) -> None:
+    """The second gets nothing of what the first was given, until that one finds nothing more, or is away for a while."""
+    other = execution_id(partition="0b")
+    for execution in (EXE, other):
+        await created(store, execution)
+        await ended(store, execution)
+    later(store, RETENTION_MS)
+    assert await store.retire_page(PP, owner=ANN, limit=9) == [EXE]
+    assert await store.retire_page(PP, owner=BOB, limit=9) == []
+    assert await store.retire_page("0b", owner=BOB, limit=9) == [other]
+    later(store, RETIRING_MS - 1)
+    assert await store.retire_page(PP, owner=BOB, limit=9) == []
+    later(store, 1)
+    assert await store.retire_page(PP, owner=BOB, limit=9) == [EXE]
+    assert await store.purge(EXE)
+    assert await store.retire_page(PP, owner=BOB, limit=9) == []
+    await created(store, execution_id(2))
+    await ended(store, execution_id(2))
+    later(store, RETENTION_MS)
+    assert await store.retire_page(PP, owner=ANN, limit=9) == [execution_id(2)]
 
 
 async def test_what_is_said_of_a_deleted_execution_harms_nobody(store: Clocked) -> None:

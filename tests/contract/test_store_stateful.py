@@ -253,7 +253,7 @@ class Twins(RuleBasedStateMachine):
         self._both(lambda store: store.overdue_page(PP, first=limit, page=limit + 1, each=limit + 1, late_ms=limit * 500))
         self._both(lambda store: store.moved(IDS))
         self._both(lambda store: store.left_behind("ab12.9.", lease_ms=LEASE_MS, limit=limit + 1, stalled=limit))
-        self._both(lambda store: store.retire_page(PP, limit=limit))
+        self._both(lambda store: store.retire_page(PP, owner=ANN, limit=limit))
         self._both(lambda store: store.waiting_entries())
 
     @rule(ms=st.sampled_from([1, 1_999, 2_000, 5_000, LEASE_MS, LEASE_MS + 500]))

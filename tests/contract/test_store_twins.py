@@ -144,7 +144,7 @@ class Pair:
         for step in (0, LEASE_MS, 400_000, RETENTION_MS):
             self.pass_time(step)
             await self.both(lambda store: store.overdue(PP, limit=9))
-            await self.both(lambda store: store.retire_page(PP, limit=9))
+            await self.both(lambda store: store.retire_page(PP, owner=ANN, limit=9))
             await self.both(lambda store: store.waiting_entries())
         await self.both(lambda store: store.relay_claim(PP, limit=999, claim_ms=1))
         await self.both(lambda store: store.letters("acme", limit=99))

@@ -11,6 +11,7 @@ from shared.ports import Committed, Created, Heard, Hinted
 from shared.redisdb import keys
 from shared.redisdb.store import HEARD_MS, LAG_LIVES_MS, RedisStore
 from tests.support.executions import (
+    ANN,
     DEAD,
     EXE,
     LEASE_MS,
@@ -440,6 +441,6 @@ async def test_an_empty_partition_has_nothing_to_do(store: Clocked, partition: s
     assert partition in keys.all_partitions()
     assert await store.relay_claim(partition, limit=9, claim_ms=1) == []
     assert await store.overdue(partition, limit=9) == []
-    assert await store.retire_page(partition, limit=9) == []
+    assert await store.retire_page(partition, owner=ANN, limit=9) == []
     await store.relay_ack([])
     await store.relay_later([])

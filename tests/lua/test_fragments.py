@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from shared.redisdb import keys
 from shared.redisdb.lua import INCLUDE, read
 from shared.redisdb.store import RedisStore
-from tests.support.executions import EXE, NONE, NOW, PP, RETENTION_MS, created, done, intends, leased, leaves, signalled
+from tests.support.executions import ANN, EXE, NONE, NOW, PP, RETENTION_MS, created, done, intends, leased, leaves, signalled
 from tests.support.stores import Twice, everything
 
 SCRIPTS = {Path(item.name).stem for item in (resources.files("shared.redisdb") / "lua").iterdir()}
@@ -62,7 +62,7 @@ async def test_without_an_override_the_servers_clock_counts(redis: Redis) -> Non
     assert before - 1 <= int(found) <= time.time() * 1000 + 1
     assert await store.overdue(PP, limit=9) == []
     assert await store.waiting_entries() == []
-    assert await store.retire_page(PP, limit=9) == []
+    assert await store.retire_page(PP, owner=ANN, limit=9) == []
 
 
 async def test_an_entry_is_relayed_two_seconds_after_it_was_written(store: Twice) -> None:

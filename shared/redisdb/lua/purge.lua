@@ -4,7 +4,8 @@
 -- ARGV: 1 now  2 execution id  3 tenant (the listing is that tenant's)  4 listing member  5 terminal statuses
 --       6 what the ids of its dead letters begin with  7 the cells whose outputs are among KEYS, as the record names them
 --       8 the cells whose logs are, likewise
--- Returns: {0 PURGED} | {1 NOT_DUE} (or it has other outputs by now) | {2 RUNNING, status} (reopened meanwhile) | {3 ABSENT} (nothing to delete; never a tombstone)
+-- Returns: {0 PURGED} | {1 NOT_DUE} (or it has other outputs by now) | {2 RUNNING, status} (reopened meanwhile, or a failover kept
+--   the index and not the end: it leaves the index, and comes back with its end) | {3 ABSENT} (nothing to delete; never a tombstone)
 --@include clock
 --@include tally
 local r = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'large', 'logs')
@@ -13,7 +14,10 @@ if not r[2] then
   return {3}
 end
 if r[1] ~= ARGV[3] then return {3} end
-if not string.find(ARGV[5], ',' .. r[2] .. ',', 1, true) then return {2, r[2]} end
+if not string.find(ARGV[5], ',' .. r[2] .. ',', 1, true) then
+  redis.call('ZREM', KEYS[7], ARGV[2])
+  return {2, r[2]}
+end
 local at = redis.call('ZSCORE', KEYS[7], ARGV[2])
 if not at or tonumber(at) > clock(ARGV[1]) or (r[3] or '') ~= ARGV[7] or (r[4] or '') ~= ARGV[8] then return {1} end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])

@@ -1,5 +1,7 @@
 """One execution as one document, on a real store: whole, bounded, the same for a person and for the archive."""
 
+import re
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -8,21 +10,22 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from shared.archive import Archiver
+from shared.archive import STEPS, Archiver
 from shared.errors import NotFound
 from shared.export import export
 from shared.machine.decision import Start
 from shared.machine.events import Done, Outcome
+from shared.machine.plan import Each
 from shared.redisdb import keys
 from shared.redisdb.reader import PAGE
 from tests.services.engine.site import NOBODY, Site
 from tests.services.engine.support import TENANT, Stage, chain, really, staged, step
 from tests.services.engine.test_actions import ANNA, OTHER, act, get, refusing, run, started, work
-from tests.services.test_archive import archive
+from tests.services.test_archive import file_of
 from tests.support.executions import RETENTION_MS
 
 LARGE = {"text": "\u00e9" * 50_000}
-OF_THE_MOMENT = {"exportedAt", "why"}
+WRITTEN_AT = re.compile(rb'"exportedAt":"[^"]+"')
 
 
 @pytest.fixture
@@ -117,20 +120,46 @@ async def test_what_breaks_off_is_no_json(redis: Redis) -> None:
         msgspec.json.decode(got.getvalue())
 
 
-async def test_the_archive_keeps_the_same_document(redis: Redis, tmp_path: Path) -> None:
-    """A line of the archive is an export; nobody asks any more why it waits."""
+def undone() -> list[Any]:
+    """Steps of which the last is refused."""
+    return [step("a"), step("b", "a")]
+
+
+def spread() -> list[Any]:
+    """A map, of which one item has a large output, and a step that has one."""
+    return [step("m", map=Each(over=[1, 2, 3])), step("big", "m"), step("b", "big")]
+
+
+SHAPES: dict[str, tuple[Callable[[], list[Any]], int]] = {
+    "undone": (undone, 0),
+    "a map, and outputs apart": (spread, 0),
+    "more steps than are read together": (lambda: [*chain(STEPS), step("b")], 0),
+    "more lines than a page": (undone, PAGE),
+}
+"""Steps, and lines of the history beside their own."""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_the_archive_keeps_the_same_document(redis: Redis, tmp_path: Path, shape: str) -> None:
+    """A line of the archive is an export, to the byte; nobody asks any more why it waits."""
     stage = staged(redis)
-    stage.tools.acts["b"] = refusing()
-    execution = await stage.create([step("a"), step("b", "a")])
+    steps, more = SHAPES[shape]
+    stage.tools.acts |= {"b": refusing(), "m.1": large, "big": large}
+    execution = await stage.create(steps())
     await stage.run(execution)
-    own = msgspec.json.decode(b"".join([part async for part in await export(stage.reader, execution, TENANT)]))
+    for number in range(more):
+        await redis.xadd(keys.history(execution), {"l": b'{"event":"a line","at_ms":%d}' % number})
+    own = b"".join([part async for part in await export(stage.reader, execution, TENANT)])
     stage.hand.forward(RETENTION_MS)
     await Archiver(stage.store, stage.reader, tmp_path).run_once()
 
-    [line] = archive(tmp_path)
-    assert {name for name in own if line[name] != own[name]} <= OF_THE_MOMENT
-    assert line["why"] is None
-    assert line["execution"]["status"] == "COMPENSATED"
+    line = file_of(tmp_path).read_bytes()
+    assert WRITTEN_AT.sub(b"", line) == WRITTEN_AT.sub(b"", own) + b"\n"
+    told = msgspec.json.decode(line)
+    assert told["why"] is None
+    assert told["execution"]["status"] == "COMPENSATED"
+    assert len(told["history"]) > more
+    assert (LARGE in [one.get("output") for one in told["execution"]["steps"]]) == ("apart" in shape)
 
 
 async def test_an_address_that_is_called_back_is_not_in_an_export(site: Site, stage: Stage) -> None:
