@@ -21,7 +21,7 @@ log = get_logger()
 
 PAGE: Final = 64
 """Executions of a partition that are looked at together."""
-STEPS: Final = 256
+STEPS: Final = 128
 PLAN_BYTES: Final = 1_048_576
 APART_BYTES: Final = 4_194_304
 """So much is read together, shares one flush to disk, and is deleted together. What is larger goes alone, read page by page."""
@@ -64,10 +64,13 @@ class Archiver:
         return sum(gone + [await self._alone(name, self._folder) for name in due if name not in small])
 
     async def _together(self, executions: Sequence[str], folder: Path) -> int:
-        found = await self._reader.whole(executions, apart=APART_BYTES)
-        lines = {name: document(one) + b"\n" for name, one in zip(executions, found, strict=True) if one is not None}
+        lines = await self._lines(executions)
         gone = await self._away(lines, folder)
         return gone + sum([await self._alone(name, folder) for name in executions if name not in lines])
+
+    async def _lines(self, executions: Sequence[str]) -> dict[str, bytes]:
+        found = await self._reader.whole(executions, apart=APART_BYTES)
+        return {name: document(one) + b"\n" for name, one in zip(executions, found, strict=True) if one is not None}
 
     async def _alone(self, execution: str, folder: Path) -> int:
         try:
