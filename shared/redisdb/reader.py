@@ -1,7 +1,7 @@
 """Reading for people: pages of an execution, of its history, and of a tenant's list. Never on the engine's path."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -9,7 +9,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from shared.errors import BadRequest, NotFound, Unavailable
-from shared.machine.plan import Plan, Step
+from shared.machine.plan import Plan
 from shared.machine.state import Hold, Layout, Notes, question
 from shared.machine.status import OVER, Cell, Reason
 from shared.numbers import whole
@@ -92,52 +92,94 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
     """The JSON of each output that is too large for its record, by the name of its step or item."""
 
 
+_SHOWN: Final = (
+    "id", "status", "phase", "reason", "cause", "segment", "epoch", "fence", "ver", "created_ms", "updated_ms", "ended_ms",
+    "deadline_ms", "lease_until", "wake_ms", "tries", "stalled", "message", "trace", "plan", "text", "user", "sources",
+    "summary",
+)  # fmt: skip
+_HEADER: Final = ("tenant", *_SHOWN)
+_BESIDE: Final = ("notes", "output", "origin")
+
+
+class _Standing:
+    """Where an execution stands: its header, and what says which cell is whose."""
+
+    __slots__ = ("cells", "header", "layout", "notes", "origin", "output", "plan")
+
+    def __init__(self, fields: Sequence[bytes | None], plan: bytes, cells: bytes) -> None:
+        """`fields`: those of `_HEADER` and `_BESIDE`."""
+        notes, output, origin = fields[len(_HEADER) :]
+        self.header = _text(fields)
+        self.plan = _plan.decode(plan)
+        self.cells = cells
+        self.notes = wire.notes(notes) if notes else Notes()
+        self.output = wire.anything(output) if output is not None else None
+        self.origin = wire.anything(origin) if origin is not None else None
+        self.layout = Layout(len(self.plan.steps), self.notes.maps)
+
+    @property
+    def fits(self) -> bool:
+        """Whether all of it is of one moment, as far as the number of cells tells."""
+        return len(self.cells) == self.layout.end
+
+    def name(self, cell: int) -> str:
+        """Of a step, or of an item of it."""
+        name, item = self.plan.steps[self.layout.step(cell)].name, self.layout.item(cell)
+        return name if item < 0 else f"{name}.{item}"
+
+
+def _text(fields: Sequence[bytes | None]) -> dict[str, str]:
+    return {name: value.decode() for name, value in zip(_HEADER, fields, strict=False) if value is not None}
+
+
+def _unknown(execution: str) -> NotFound:
+    return NotFound(f"there is no execution {execution[:80]}")
+
+
+def _record(execution: str) -> str:
+    """NotFound for what is no execution's id."""
+    try:
+        return keys.record(execution)
+    except ValueError as error:
+        raise _unknown(execution) from error
+
+
 class Reader(Commanding):
     """Reads records; a tenant sees its own only. What is small comes over the line, pages and plans over the pool."""
 
     async def header(self, execution: str, tenant: str) -> dict[str, str]:
         """The record's header fields; NotFound for another tenant's."""
-        try:
-            name = keys.record(execution)
-        except ValueError as error:
-            raise NotFound(f"there is no execution {execution[:80]}") from error
-        fields = ("tenant", *_SHOWN)
-        values = await self._read("HMGET", name, *fields)
-        if values[0] is None or values[0].decode() != tenant:
-            raise NotFound(f"there is no execution {execution[:80]}")
-        found = dict(zip(fields, values, strict=True))
-        return {field: value.decode() for field, value in found.items() if value is not None}
+        found = _text(await self._read("HMGET", _record(execution), *_HEADER))
+        if found.get("tenant") != tenant:
+            raise _unknown(execution)
+        return found
+
+    async def _standing(self, execution: str, tenant: str) -> _Standing:
+        """What must fit together, of one moment: a map that is spread meanwhile has cells that the plan does not say."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hmget(_record(execution), [*_HEADER, *_BESIDE])
+        pipe.mget(keys.plan(execution), keys.cells(execution))
+        fields, (plan, cells) = await self._plain(pipe.execute())
+        if _text(fields).get("tenant") != tenant or plan is None or cells is None:
+            raise _unknown(execution)
+        return _Standing(fields, plan, cells)
 
     async def view(self, execution: str, tenant: str, *, first: int = 0, count: int = PAGE) -> View:
         """The header and one page of steps."""
-        header = await self.header(execution, tenant)
-        plan_bytes, cells = await self._plain(self._redis.mget(keys.plan(execution), keys.cells(execution)))
-        if plan_bytes is None or cells is None:  # purged since its header was read
-            raise NotFound(f"there is no execution {execution}")
-        plan = _plan.decode(plan_bytes)
-        size = len(plan.steps)
+        found = await self._standing(execution, tenant)
+        size = len(found.plan.steps)
         wanted = range(min(first, size), min(first + count, size))
-        beside = await self._beside(execution)
-        return _view(header, plan, cells, beside, wanted, await self._parts(execution, wanted, size))
-
-    async def _beside(self, execution: str) -> tuple[Notes, Any, Any]:
-        notes, *others = await self._read("HMGET", keys.record(execution), *_BESIDE)
-        return _beside(notes, *others)
+        return _view(found, wanted, await self._parts(execution, wanted, size))
 
     async def items(self, execution: str, tenant: str, step: str, *, first: int, count: int) -> tuple[list[StepView], int]:
         """A page of the items of a map, each shown as a step, and how many there are; NotFound for what was not spread."""
-        await self.header(execution, tenant)
-        plan_bytes, cells = await self._plain(self._redis.mget(keys.plan(execution), keys.cells(execution)))
-        notes, _, _ = await self._beside(execution)
-        plan = _plan.decode(plan_bytes) if plan_bytes else None
-        number = next((n for n, one in enumerate(plan.steps) if one.name == step), -1) if plan else -1
-        layout = Layout(len(plan.steps) if plan else 0, notes.maps)
-        region = layout.of_step(number)
-        if plan is None or region is None or cells is None:
+        found = await self._standing(execution, tenant)
+        number = next((n for n, one in enumerate(found.plan.steps) if one.name == step), -1)
+        region = found.layout.of_step(number)
+        if region is None:
             raise NotFound(f"{execution} has no items of a step {step[:80]!r}")
         wanted = range(region.start + min(first, region.count), region.start + min(first + count, region.count))
-        parts = await self._parts(execution, wanted, region.count)
-        return _named_items(plan, layout, cells, wanted, parts), region.count
+        return _named_items(found, wanted, await self._parts(execution, wanted, region.count)), region.count
 
     async def _parts(self, execution: str, wanted: range, size: int) -> list[_Part]:
         pipe = self._redis.pipeline(transaction=False)
@@ -148,10 +190,8 @@ class Reader(Commanding):
 
     async def output(self, execution: str, tenant: str, step: str) -> bytes:
         """The JSON of the output of one step or one item of a map (`step.7`), however large; NotFound while there is none."""
-        await self.header(execution, tenant)
-        plan_bytes = await self._plain(self._redis.get(keys.plan(execution)))
-        notes, _, _ = await self._beside(execution)
-        cell = _cell(_plan.decode(plan_bytes), notes, step) if plan_bytes else None
+        standing = await self._standing(execution, tenant)
+        cell = _cell(standing, step)
         if cell is None:
             raise NotFound(f"{execution} has no step {step[:80]!r}")
         text = await self._plain(self._redis.hget(keys.record(execution), f"r:{cell}"))
@@ -292,16 +332,11 @@ def _line(line_id: bytes, text: bytes) -> dict[str, Any]:
 
 
 LINE_ID: Final = re.compile(r"[0-9]{1,15}(-[0-9]{1,15})?")
-_SHOWN: Final = (
-    "id", "status", "phase", "reason", "cause", "segment", "epoch", "fence", "ver", "created_ms", "updated_ms", "ended_ms",
-    "deadline_ms", "lease_until", "wake_ms", "tries", "stalled", "message", "trace", "plan", "text", "user", "sources",
-    "summary",
-)  # fmt: skip
-_HEADER: Final = tuple((name, name.encode()) for name in ("tenant", *_SHOWN))
-_BESIDE: Final = ("notes", "output", "origin")
 
 
-def _step(step: Step, number: int, layout: Layout, cells: bytes, part: _Part) -> StepView:
+def _step(found: _Standing, number: int, part: _Part) -> StepView:
+    layout, cells = found.layout, found.cells
+    step = found.plan.steps[layout.step(number)]
     intent = wire.intent(part[0]) if part[0] else None
     fault = wire.fault(part[1]) if part[1] else None
     result = wire.result(part[2]) if part[2] else None
@@ -331,11 +366,6 @@ def _step(step: Step, number: int, layout: Layout, cells: bytes, part: _Part) ->
     )
 
 
-def _beside(notes: bytes | None, *others: bytes | None) -> tuple[Notes, Any, Any]:
-    output, origin = (wire.anything(text) if text is not None else None for text in others)
-    return wire.notes(notes) if notes else Notes(), output, origin
-
-
 @lru_cache(maxsize=4_096)
 def _fields(number: int, undo: int) -> tuple[bytes, ...]:
     """What a record keeps of a cell and of its undo, as `_step` takes it."""
@@ -343,50 +373,43 @@ def _fields(number: int, undo: int) -> tuple[bytes, ...]:
     return tuple(name.encode() for name in names)
 
 
-def _view(
-    header: dict[str, str], plan: Plan, cells: bytes, beside: tuple[Notes, Any, Any], wanted: range, parts: Sequence[_Part]
-) -> View:
-    notes, output, origin = beside
-    size = len(plan.steps)
-    layout = Layout(size, notes.maps)
+def _view(found: _Standing, wanted: range, parts: Sequence[_Part]) -> View:
+    size = found.layout.size
     return View(
-        id=header["id"],
-        fields=header,
-        steps=tuple(_step(plan.steps[n], n, layout, cells, part) for n, part in zip(wanted, parts, strict=True)),
+        id=found.header["id"],
+        fields=found.header,
+        steps=tuple(_step(found, n, part) for n, part in zip(wanted, parts, strict=True)),
         total_steps=size,
-        done_steps=cells.count(b"d", 0, size),
+        done_steps=found.cells.count(b"d", 0, size),
         next_step=wanted.stop if wanted.stop < size else None,
-        notes=notes,
-        output=output,
-        origin=origin,
-        undo=_undone(layout, cells, lambda cell: _named(plan, layout, cell)),
+        notes=found.notes,
+        output=found.output,
+        origin=found.origin,
+        undo=_undone(found),
     )
 
 
-def _named_items(plan: Plan, layout: Layout, cells: bytes, wanted: range, parts: Sequence[_Part]) -> list[StepView]:
+def _named_items(found: _Standing, wanted: range, parts: Sequence[_Part]) -> list[StepView]:
     """Items of one map, by their cells."""
-    shown = [_step(plan.steps[layout.step(cell)], cell, layout, cells, part) for cell, part in zip(wanted, parts, strict=True)]
-    return [msgspec.structs.replace(one, name=_named(plan, layout, cell)) for cell, one in zip(wanted, shown, strict=True)]
+    return [msgspec.structs.replace(_step(found, n, part), name=found.name(n)) for n, part in zip(wanted, parts, strict=True)]
 
 
 def _whole(fields: Any, texts: Sequence[bytes | None], history: Sequence[Any]) -> Whole | None:
     record: dict[bytes, bytes] = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
-    plan_bytes, cells = texts
-    if b"tenant" not in record or plan_bytes is None or cells is None or len(history) >= PAGE:
+    plan, cells = texts
+    if b"tenant" not in record or plan is None or cells is None or len(history) >= PAGE:
         return None
-    plan = _plan.decode(plan_bytes)
-    size = len(plan.steps)
-    beside = _beside(*(record.get(name.encode()) for name in _BESIDE))
-    header = {name: record[field].decode() for name, field in _HEADER if field in record}
-    view = _view(header, plan, cells, beside, range(size), _cut(record, range(size), size))
-    layout = Layout(size, view.notes.maps)
+    found = _Standing([record.get(name.encode()) for name in (*_HEADER, *_BESIDE)], plan, cells)
+    if not found.fits:  # opened again meanwhile; or more of it than the connection brought in one piece
+        return None
+    steps = range(found.layout.size)
     items = {
-        plan.steps[one.step].name: tuple(_named_items(plan, layout, cells, part, _cut(record, part, one.count)))
-        for one, part in ((one, range(one.start, one.start + one.count)) for one in layout.regions)
+        found.plan.steps[one.step].name: tuple(_named_items(found, part, _cut(record, part, one.count)))
+        for one, part in ((one, range(one.start, one.start + one.count)) for one in found.layout.regions)
     }
     return Whole(
-        view=view,
-        plan=plan_bytes,
+        view=_view(found, steps, _cut(record, steps, found.layout.size)),
+        plan=plan,
         items=items,
         history=[_line(line_id, text) for line_id, (_, text) in history],
         apart={},
@@ -434,27 +457,23 @@ def _items(layout: Layout, number: int, cells: bytes) -> dict[str, int] | None:
     return {"total": region.count} | {name: count for name, count in counts.items() if count}
 
 
-def _named(plan: Plan, layout: Layout, cell: int) -> str:
-    name, item = plan.steps[layout.step(cell)].name, layout.item(cell)
-    return name if item < 0 else f"{name}.{item}"
-
-
-def _cell(plan: Plan, notes: Notes, name: str) -> int | None:
-    """The cell that `_named` names so."""
-    numbers = {step.name: number for number, step in enumerate(plan.steps)}
+def _cell(found: _Standing, name: str) -> int | None:
+    """The cell that has this name."""
+    numbers = {step.name: number for number, step in enumerate(found.plan.steps)}
     if name in numbers:
         return numbers[name]
     step, _, item = name.rpartition(".")
-    region = Layout(len(plan.steps), notes.maps).of_step(numbers.get(step, -1))
+    region = found.layout.of_step(numbers.get(step, -1))
     at = whole(item)
     return region.start + at if region is not None and at is not None and at < region.count else None
 
 
-def _undone(layout: Layout, cells: bytes, name: Callable[[int], str]) -> dict[str, Any] | None:
+def _undone(standing: _Standing) -> dict[str, Any] | None:
     """What was taken back, what could not be, and what nobody knows of; None if nobody asked for it."""
     found: dict[str, Any] = {"done": [], "failed": [], "left": [], "open": [], "unknown": []}
     lists = {Cell.DONE: "done", Cell.FAILED: "failed", Cell.LEFT: "left"}
     more = asked = False
+    layout, cells = standing.layout, standing.cells
     for start, end in layout.forward():
         for cell in range(start, end):
             where = _CELLS[cells[layout.undo_of(cell)]]
@@ -464,7 +483,7 @@ def _undone(layout: Layout, cells: bytes, name: Callable[[int], str]) -> dict[st
             kinds = [lists[where] if where in OVER else "open"] + ["unknown"] * (chr(cells[cell]) == Cell.UNKNOWN)
             for kind in kinds:
                 more = more or len(found[kind]) >= NAMED
-                found[kind] += [name(cell)] if len(found[kind]) < NAMED else []
+                found[kind] += [standing.name(cell)] if len(found[kind]) < NAMED else []
     return found | {"more": more} if asked else None
 
 
