@@ -14,6 +14,7 @@ import msgspec
 
 from bench.processes import ROOT, free_port
 from bench.steplog import StepLog
+from shared.errors import BUSY
 from shared.local.valkey import command
 
 SERVICES: Final = {
@@ -23,6 +24,10 @@ SERVICES: Final = {
     "step_executor": ("services.step_executor.main", "EXECUTOR_URL", "EXECUTOR_PORT"),
 }
 _MANY: Final = "1000000000"
+
+
+class Busy(AssertionError):
+    """Ingress told this start to come again, and did nothing for it."""
 
 
 class Installation:
@@ -111,12 +116,14 @@ class Installation:
         return [self._processes[name].pid for name in names or self._processes]
 
     async def submit(self, run: str, steps: int, *, pause_ms: float = 0) -> tuple[str, float]:
-        """Start an execution of `steps` steps, one after the other: its id, and the seconds until the 202."""
+        """Start an execution of `steps` steps, one after the other: its id, and the seconds until the 202. Busy."""
         body = msgspec.json.encode({"plan": {"steps": _chain(run, steps, pause_ms)}, "userId": "bench"})
         began = time.perf_counter()
         async with self.session.post(f"{self.urls['ingress']}/api/execute", data=body, headers=_JSON) as answer:
             found = await answer.json()
             took = time.perf_counter() - began
+        if answer.status == 503 and found["error"]["code"] == BUSY:
+            raise Busy
         if answer.status != 202:
             raise AssertionError(f"{answer.status}: {found}")
         return str(found["id"]), took

@@ -27,7 +27,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from bench import shapes
-from bench.installation import SERVICES, Installation
+from bench.installation import SERVICES, Busy, Installation
 from bench.processes import end_when_told
 from bench.soak_report import markdown, speeds, verdicts
 from bench.soak_watch import Follower, Latency, Sample, keys, process, quantiles
@@ -49,7 +49,8 @@ class Soak:
         self._system, self._redis = system, redis
         self.follower = Follower(log, STEPS)
         self.samples: list[Sample] = []
-        self.sent = self.refused = self.held_back = 0
+        self.sent = self.busy = self.refused = self.held_back = 0
+        """`busy`: told to come again, and nothing was done; `refused`: by any other answer, or none."""
         self._took: list[float] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._began = time.monotonic()
@@ -96,6 +97,9 @@ class Soak:
     async def _one(self, run: str) -> None:
         try:
             _, took = await self._system.submit(run, STEPS)
+        except Busy:
+            self.busy += 1
+            return
         except (AssertionError, aiohttp.ClientError, TimeoutError):
             self.refused += 1
             return
@@ -179,7 +183,7 @@ async def _phases(soak: Soak, words: argparse.Namespace, per_s: float, fresh: in
 
 
 def _write(folder: Path, facts: dict[str, object], soak: Soak) -> None:
-    lost = f"refused {soak.refused}, held back {soak.held_back}, not finished {soak.unfinished}"
+    lost = f"told to come again {soak.busy}, refused {soak.refused}, held back {soak.held_back}, not finished {soak.unfinished}"
     facts |= {
         "executions": f"{soak.sent} of {STEPS} steps; {lost}",
         "steps that ran twice": soak.follower.again,
@@ -192,7 +196,7 @@ def _write(folder: Path, facts: dict[str, object], soak: Soak) -> None:
 def sound(soak: Soak) -> bool:
     """Nothing grew, stayed, got lost, was refused or ran twice."""
     level = all(v.level and v.back for v in verdicts(soak.samples)) and all(s.level and s.back for s in speeds(soak.samples))
-    return level and not (soak.refused or soak.held_back or soak.unfinished or soak.follower.again)
+    return level and not (soak.busy or soak.refused or soak.held_back or soak.unfinished or soak.follower.again)
 
 
 async def main(argv: list[str]) -> int:

@@ -15,7 +15,10 @@ IntentionError
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+
+BUSY: Final = "busy"
+"""Code of a refusal before anything was done: the same request may simply be made again, with an Idempotency-Key or without."""
 
 
 class IntentionError(Exception):

@@ -142,6 +142,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """And on which port."""
     ingress_url: str = "http://127.0.0.1:3000"
     """Where tools and people reach ingress: the addresses at which waiting steps are called begin so."""
+    ingress_at_work: Positive = 256
+    """Requests that start something, and as many that change something, that one ingress process works on at once; whoever
+    comes then is told to come again (503 `busy`). Reads and streams do not count."""
     executor_host: str = "127.0.0.1"
     """Where the step executor listens."""
     executor_port: Port = 3001

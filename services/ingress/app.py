@@ -27,6 +27,7 @@ from services.ingress import (
     planning,
     quota,
     schedules,
+    shedding,
     site,
     taking,
     tool_states,
@@ -208,7 +209,7 @@ ROUTES: Final = [
 def build_app(lifespan: Lifespan[Starlette] | None = None, settings: Settings | None = None) -> Starlette:
     """`app.state.deps` is set by the lifespan, or by a test; without `settings` nothing is traced."""
     return Starlette(
-        routes=[*local.routes(settings), *ROUTES],
+        routes=[*local.routes(settings), *map(shedding.bounded, ROUTES)],
         exception_handlers=ERROR_HANDLERS,
         middleware=serving.middleware(on=settings is not None and settings.telemetry),
         lifespan=lifespan,

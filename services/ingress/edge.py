@@ -1,6 +1,7 @@
 """What every route of ingress does first: who calls, the body, the numbers and the place of a page."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -29,6 +30,7 @@ from shared.redisdb.step_logs import StepLogs
 from shared.redisdb.talks import Talks
 from shared.redisdb.tallies import Tallies
 from shared.relay import Sender
+from shared.room import Room, Seat
 from shared.schedules.firing import Firing
 from shared.settings import Settings
 from shared.telling import Teller
@@ -74,18 +76,39 @@ class Deps:
     qstash: Breaker
     channel: Breaker | None
     reach: Reach
+    rooms: Mapping[str, Room]
     background: Background = field(default_factory=Background)
     tracer: Tracer = NO_TRACER
 
 
 def known(request: Request) -> tuple[Deps, str]:
-    """The dependencies and the caller's tenant; every request of a known caller also sweeps a little."""
+    """The dependencies and the caller's tenant; every request of a known caller also sweeps a little.
+
+    Unavailable (`busy`) for what needs a seat and finds none: before its body is read, and at last when it is there (`body`).
+    """
     deps: Deps = request.app.state.deps
     tenant = deps.callers.tenant(request)
     _check_query(request)
+    _enter(request)
     if deps.watchdog.lazy:
         deps.background.start(deps.watchdog.lazily())
     return deps, tenant
+
+
+def _enter(request: Request) -> None:
+    seat = _seat(request)
+    if seat is None:
+        return
+    if request.scope["said"].takes is None:
+        seat.take()
+    else:
+        seat.look()
+
+
+def _seat(request: Request) -> Seat | None:
+    """None for what needs none (`shedding`)."""
+    found: Seat | None = request.scope.get("seat")
+    return found
 
 
 def _check_query(request: Request) -> None:
@@ -122,8 +145,10 @@ async def told_of(deps: Deps, execution: str, tenant: str) -> dict[str, str]:
 
 
 async def body(request: Request, limit: int) -> bytes:
-    """The raw JSON body; empty where there is none."""
+    """The raw JSON body; empty where there is none. With it the work begins: Unavailable (`busy`) if there is no seat."""
     raw = await read_body(request, limit)
+    if seat := _seat(request):
+        seat.take()
     if raw:
         check_json(request)
     return raw

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 
+from services.ingress import shedding
 from services.ingress.app import build_app
 from services.ingress.edge import Deps
 from services.ingress.local import Local
@@ -35,6 +36,7 @@ def create(settings: Settings) -> Starlette:
             engine = await open_engine(settings, stack, "ingress")
             intake = await open_intake(engine, stack)
             snapshots = Snapshots(engine.redis)
+            rooms = shedding.rooms(settings.ingress_at_work)
             live = Live(News(engine.redis), most=settings.streams_per_tenant)
             stack.push_async_callback(live.close)
             app.state.leave = live.leave
@@ -65,6 +67,7 @@ def create(settings: Settings) -> Starlette:
                 qstash=engine.qstash.breaker,
                 channel=engine.channel,
                 reach=engine.executor.reach,
+                rooms=rooms,
                 background=engine.background,
                 tracer=engine.tracer,
             )
@@ -72,7 +75,7 @@ def create(settings: Settings) -> Starlette:
                 import httpx
 
                 app.state.local = Local(settings, await stack.enter_async_context(httpx.AsyncClient(trust_env=False)))
-            app.state.scraped = scraping.open_scraped(engine, scraping.counted(engine))
+            app.state.scraped = scraping.open_scraped(engine, scraping.counted(engine, rooms))
             engine.qstash.announce()
             yield
 

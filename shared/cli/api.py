@@ -1,6 +1,8 @@
 """The command line's way to ingress: one call a question, and every refusal as a sentence with a remedy."""
 
+import random
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +15,7 @@ from shared.cli.completion import about
 from shared.cli.grids import clean
 from shared.cli.shown import OUTCOMES
 from shared.client.errors import Refused, plain, refused
+from shared.client.transport import after_s
 
 if TYPE_CHECKING:
     from shared.cli.profiles import Target
@@ -30,6 +33,8 @@ SHOWN: Final = {"executions": "list", "dlq": "dlq list", "schedules": "schedule 
 _WHOLE: Final = re.compile(r"(exe|sch)_[0-9a-f]{2}_[0-9a-f]{32}|dlq_[0-9a-f]{2}_[0-9a-f]{32}_[0-9a-z]+")
 
 
+BUSY_AGAIN: Final = 3
+"""How often what ingress has no time for is asked again."""
 _PASSING: Final = (429, 502, 503, 504)
 
 
@@ -87,10 +92,13 @@ class Api:
         headers = {"X-Actor": self._actor} if self._actor else {}
         _check_header("--idempotency-key", key)
         headers |= {"Idempotency-Key": key} if key else {}
-        try:
-            answer = self._client.request(method, path, json=body, params=given, headers=headers)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+        sent = {"json": body, "params": given, "headers": headers}
+        answer = self._answer(method, path, **sent)
+        for _ in range(BUSY_AGAIN):
+            if answer.is_success or not _undone(answer):
+                break
+            time.sleep(after_s(answer) + random.random() / 2)
+            answer = self._answer(method, path, **sent)
         if not answer.is_success:
             raise _failed(answer)
         try:
@@ -98,6 +106,12 @@ class Api:
         except ValueError as error:
             raise Failed(f"{plain(answer.request.url)} answered, and not in JSON: is that ingress?") from error
         return found
+
+    def _answer(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, path, **sent)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
 
     def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
         where = plain(self._client.base_url)
@@ -195,6 +209,12 @@ def matches(whole: str, text: str) -> bool:
     """Whether an id begins or ends so; ids made within one minute begin alike, so that their ends are handier."""
     unique = whole.split("_", 2)[-1]
     return bool(text) and (whole.startswith(text) or unique.startswith(text) or unique.endswith(text))
+
+
+def _undone(answer: httpx.Response) -> bool:
+    """Whether ingress has too much to do, and did nothing."""
+    error = refused(answer.status_code, answer.content, answer.request.url)
+    return isinstance(error, Refused) and error.undone
 
 
 def _failed(answer: httpx.Response) -> Failed:

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from shared.api.base import Refusal
+from shared.errors import BUSY
 
 if TYPE_CHECKING:  # whoever only wants to know a refusal needs no shape of an answer
     from shared.api.executions import Execution
@@ -41,6 +42,11 @@ class Refused(ClientError):
         self.code = code
         self.message = message
         self.details = details
+
+    @property
+    def undone(self) -> bool:
+        """Whether nothing was done for it: ingress has too much to do. The same may be asked again, also without a key."""
+        return self.code == BUSY
 
 
 class StillRunning(ClientError):

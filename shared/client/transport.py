@@ -1,7 +1,8 @@
 """One request, and when it is made again.
 
-A request is made again only where that cannot do anything twice: a GET, one with an Idempotency-Key, or one that never left
-because nobody took the connection. `Retry-After` is honoured, up to `Patience.longest_s`.
+A request is made again only where that cannot do anything twice: a GET, one with an Idempotency-Key, one that never left
+because nobody took the connection, or one that ingress did nothing for (`busy`). `Retry-After` is honoured, up to
+`Patience.longest_s`.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import Any, Final, TypeVar
 import httpx
 import msgspec
 
-from shared.client.errors import ClientError, Unreachable, plain, refused
+from shared.client.errors import ClientError, Refused, Unreachable, plain, refused
 
 T = TypeVar("T")
 AGAIN: Final = frozenset({429, 502, 503, 504})
@@ -119,29 +120,32 @@ class Transport:
         try:
             answer = await self.http.send(request)
         except httpx.HTTPError as error:
-            raise _Failed(unreachable(request, error), never_sent=isinstance(error, httpx.ConnectError)) from error
+            raise _Failed(unreachable(request, error), undone=isinstance(error, httpx.ConnectError)) from error
         if answer.is_success:
             return answer.content
-        again = answer.status_code in AGAIN
-        raise _Failed(refused(answer.status_code, answer.content, request.url), again=again, after_s=after_s(answer))
+        no = refused(answer.status_code, answer.content, request.url)
+        undone = isinstance(no, Refused) and no.undone
+        raise _Failed(no, again=answer.status_code in AGAIN, undone=undone, after_s=after_s(answer))
 
     def _wait_s(self, failed: "_Failed", attempt: int, *, safe: bool) -> float | None:
         """How long to wait for another attempt; None: there is none."""
-        if attempt >= self.patience.attempts or not failed.again or not (safe or failed.never_sent):
+        if attempt >= self.patience.attempts or not failed.again or not (safe or failed.undone):
             return None
-        usual = self.patience.first_s * 2 ** (attempt - 1) * (0.5 + random.random() / 2)
-        wait_s = max(usual, failed.after_s)
-        return wait_s if wait_s <= self.patience.longest_s else None
+        usual: float = self.patience.first_s * 2 ** (attempt - 1) * (0.5 + random.random() / 2)
+        if max(usual, failed.after_s) > self.patience.longest_s:
+            return None
+        return failed.after_s + usual  # whoever was refused at the same moment does not come back at the same moment
 
 
 class _Failed(Exception):
     """One attempt."""
 
-    def __init__(self, error: ClientError, *, again: bool = True, never_sent: bool = False, after_s: float = 0.0) -> None:
+    def __init__(self, error: ClientError, *, again: bool = True, undone: bool = False, after_s: float = 0.0) -> None:
+        """`undone`: nothing was done for it, for certain."""
         super().__init__(str(error))
         self.error = error
         self.again = again
-        self.never_sent = never_sent
+        self.undone = undone
         self.after_s = after_s
 
 

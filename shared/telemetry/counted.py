@@ -1,11 +1,12 @@
 """What one process shows of itself: its tally, watchdog and channels as samples. Pure reading; nothing is asked of anybody."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from shared.circuit import Breaker
 from shared.invariant import Invariant
+from shared.room import Room
 from shared.tally import Histogram, Tally
 from shared.telemetry import names
 from shared.telemetry.names import Metric
@@ -22,6 +23,8 @@ class Counted:
     tally: Tally
     watchdog: Watchdog
     channels: Mapping[str, Breaker]
+    rooms: Mapping[str, Room] = field(default_factory=dict)
+    """By kind of request."""
     hints: Mapping[str, int] | None = None
     """The door's counts."""
     mesh: Callable[[], Mapping[str, Any]] | None = None
@@ -35,6 +38,9 @@ def samples(counted: Counted) -> Iterator[Sample]:
     yield from _watched(counted.watchdog)
     for name, breaker in counted.channels.items():
         yield names.CHANNEL, (name,), float(breaker.there)
+    for kind, room in counted.rooms.items():
+        yield names.AT_WORK, (kind,), room.at_work
+        yield names.REFUSED, (kind,), room.refused
     if counted.hints is not None:
         yield from _hinted(counted.hints, counted.mesh() if counted.mesh else None)
     if counted.invariant is not None:

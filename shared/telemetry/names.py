@@ -33,6 +33,10 @@ def _histogram(name: str, help: str, *labels: str) -> Metric:  # noqa: A002 - Pr
 
 
 ACCEPTED: Final = _counter("executions_accepted", "Executions taken in (ingress, and resume for schedules).")
+AT_WORK: Final = _gauge(
+    "requests_at_work", "Requests that ingress works on now: those that start, and those that change.", "what"
+)
+REFUSED: Final = _counter("requests_refused", "Requests told to come again, because INGRESS_AT_WORK were at work.", "what")
 STARTED: Final = _counter("executions_started", "Executions whose first segment began.")
 ENDED: Final = _counter("executions_ended", "Executions that ended; a reopened one ends again.", "status")
 SEGMENTS: Final = _counter("segments", "Invocations that had the lease, by what came of them.", "result")

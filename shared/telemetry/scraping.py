@@ -1,6 +1,7 @@
 """`/metrics`, where METRICS is set: for a scraper with METRICS_TOKEN, and in local mode for trusted callers."""
 
 import hmac
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from starlette.exceptions import HTTPException
@@ -13,6 +14,7 @@ from shared.openapi.operations import TEXT, on
 from shared.quota_keeper import tenants_of
 from shared.redisdb.gauges import Gauges
 from shared.redisdb.quota import RedisLedger
+from shared.room import Room
 from shared.runtime import Engine
 from shared.settings import Settings
 from shared.telemetry.counted import Counted
@@ -69,9 +71,9 @@ def open_scraped(engine: Engine, own: Counted, *, shared: bool = False) -> Scrap
     return Scraped(settings, Exposition(own, _shared(engine) if shared else None))
 
 
-def counted(engine: Engine) -> Counted:
-    """What every service has."""
-    return Counted(tally=engine.tally, watchdog=engine.watchdog, channels=engine.channels)
+def counted(engine: Engine, rooms: Mapping[str, Room] | None = None) -> Counted:
+    """What every service has, and the rooms of one that bounds what it works on."""
+    return Counted(tally=engine.tally, watchdog=engine.watchdog, channels=engine.channels, rooms=rooms or {})
 
 
 def _shared(engine: Engine) -> Shared:

@@ -23,6 +23,7 @@ export class ApiError extends Error {
     if (this.status === 0) return "Is the engine running? The page tries again by itself.";
     if (this.status === 409) return "It changed meanwhile: look at what it is now, then decide again.";
     if (this.status === 429) return "A limit is used up. Try again later.";
+    if (this.code === "busy") return "Nothing was done. Try again in a moment.";
     if (this.status === 503) return "A part of the engine is away. Try again in a moment.";
     if (this.status >= 500) return "The log of ingress has the details.";
     return "";
@@ -58,11 +59,15 @@ function newKey(why) {
 export const forgetKey = () => sessionStorage.removeItem(KEY);
 export const hasKey = () => sessionStorage.getItem(KEY) !== null;
 
+/** How often what ingress has no time for is asked again: it did nothing, so that cannot be twice. */
+const BUSY_AGAIN = 3;
+
 /**
- * One request, with the key; a 401 asks for one and tries again. ApiError for everything else that is no success.
- * @param {string} path @param {RequestInit} init @returns {Promise<Response>}
+ * One request, with the key; a 401 asks for one and tries again, and so does a busy ingress, a little later. ApiError for
+ * everything else that is no success.
+ * @param {string} path @param {RequestInit} init @param {number} [left] @returns {Promise<Response>}
  */
-async function ask(path, init) {
+async function ask(path, init, left = BUSY_AGAIN) {
   const headers = new Headers(init.headers);
   const key = sessionStorage.getItem(KEY);
   if (key) headers.set("Authorization", `Bearer ${key}`);
@@ -76,8 +81,11 @@ async function ask(path, init) {
   if (answer.ok) return answer;
   const failed = await refusal(answer);
   const moved = key !== sessionStorage.getItem(KEY);
-  if (answer.status === 401 && (moved || (await newKey(failed.message)))) return ask(path, init);
-  throw failed;
+  if (answer.status === 401 && (moved || (await newKey(failed.message)))) return ask(path, init, left);
+  if (failed.code !== "busy" || left === 0) throw failed;
+  await new Promise((resolve) => setTimeout(resolve, 1000 * ((failed.details?.retryAfter ?? 1) + Math.random() / 2)));
+  init.signal?.throwIfAborted();
+  return ask(path, init, left - 1);
 }
 
 /** The engine's one error shape. @param {Response} answer */
