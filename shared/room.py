@@ -1,6 +1,6 @@
 """How much is at work at once, and that whoever comes while it is full is told so: nobody waits for a seat."""
 
-from typing import Final
+from typing import Final, NoReturn
 
 from shared.errors import BUSY, Unavailable
 from shared.pacing import Sparing
@@ -20,12 +20,8 @@ class Room:
         self.at_work = self.refused = 0
         """Now; and since the beginning."""
 
-    def look(self) -> None:
-        """Unavailable (`busy`) if it is full."""
-        if self.at_work >= self.most:
-            self._refuse()
-
-    def _refuse(self) -> None:
+    def refuse(self) -> NoReturn:
+        """Unavailable (`busy`)."""
         self.refused += 1
         self._say.say("request.refused", kind=self.kind, at_work=self.at_work)
         raise Unavailable(
@@ -47,12 +43,13 @@ class Seat:
 
     def look(self) -> None:
         """Unavailable (`busy`) if there is none to take."""
-        self._room.look()
+        if self._room.at_work >= self._room.most:
+            self._room.refuse()
 
     def take(self) -> None:
         """Unavailable (`busy`) if there is none. Once taken, it is not taken again."""
         if not self._taken:
-            self._room.look()
+            self.look()
             self._room.at_work += 1
             self._taken = True
 

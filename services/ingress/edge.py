@@ -89,20 +89,12 @@ def known(request: Request) -> tuple[Deps, str]:
     deps: Deps = request.app.state.deps
     tenant = deps.callers.tenant(request)
     _check_query(request)
-    _enter(request)
+    if seat := _seat(request):
+        enter = seat.look if request.scope["said"].takes else seat.take
+        enter()
     if deps.watchdog.lazy:
         deps.background.start(deps.watchdog.lazily())
     return deps, tenant
-
-
-def _enter(request: Request) -> None:
-    seat = _seat(request)
-    if seat is None:
-        return
-    if request.scope["said"].takes is None:
-        seat.take()
-    else:
-        seat.look()
 
 
 def _seat(request: Request) -> Seat | None:

@@ -124,6 +124,17 @@ async def test_a_post_is_sent_again_only_with_a_key() -> None:
     assert [headers["idempotency-key"] for _, _, headers in desk.seen] == ["order-17"] * 2
 
 
+async def test_what_ingress_had_no_time_for_is_sent_again_also_without_a_key() -> None:
+    """It did nothing for it, and says so."""
+    desk = Desk(refusal(503, "busy", Retry_After="0"), refusal(503, "busy", Retry_After="0"), Json(BEGUN, status_code=202))
+    assert await begun(desk) == EXECUTION
+    assert len(desk.seen) == 3
+    desk = Desk(refusal(503, "busy", Retry_After="0"))
+    with pytest.raises(Refused) as told:
+        await begun(desk)
+    assert (len(desk.seen), told.value.undone) == (QUICK.attempts, True)
+
+
 async def test_nobody_there_is_unreachable() -> None:
     """Named by address, with what to look at."""
     url = f"http://127.0.0.1:{free_port()}"

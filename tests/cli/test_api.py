@@ -10,10 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from shared.cli import shown
-from shared.cli.api import Failed, Unreachable, api_key, ingress_url, matches, opened, refusal
+from shared.cli.api import BUSY_AGAIN, Failed, Unreachable, api_key, ingress_url, matches, opened, refusal
 from shared.cli.main import intention
 from shared.cli.profiles import Target
 from shared.client.errors import Refused
+from shared.http import Json, error_body
 from shared.machine.status import TERMINAL
 from tests.services.engine.support import serving
 from tests.support.valkey import free_port
@@ -91,6 +92,31 @@ async def test_an_answer_that_is_none_of_ingress_is_told_as_such(body: bytes) ->
         found = await asyncio.to_thread(asked, url.replace("http://", "http://ann:hunter2@"))
     assert (found.status, found.passing) == (502, True)
     assert "hunter2" not in found.message
+
+
+@pytest.mark.parametrize(("refusals", "asked", "is_told"), [(0, 1, True), (2, 3, True), (9, BUSY_AGAIN + 1, False)])
+async def test_what_ingress_has_no_time_for_is_asked_again_a_few_times(refusals: int, asked: int, is_told: bool) -> None:  # noqa: FBT001
+    """Then it is told as what it is: whoever types may try later."""
+    seen: list[str] = []
+
+    async def busy(request: Request) -> Response:
+        seen.append(request.method)
+        if len(seen) <= refusals:
+            return Json(error_body("busy", "send it again"), status_code=503, headers={"Retry-After": "0"})
+        return Json({"id": ID})
+
+    def ask(url: str) -> object:
+        with opened(Target(url, "", "", {})) as api:
+            try:
+                return api.ask("POST", "/api/execute", {"intent": "a"})["id"]
+            except Failed as error:
+                return error
+
+    async with serving(Starlette(routes=[Route("/api/execute", busy, methods=["POST"])])) as url:
+        found = await asyncio.to_thread(ask, url)
+    assert (len(seen), found == ID) == (asked, is_told)
+    if isinstance(found, Failed):
+        assert (found.message, found.passing) == ("send it again [busy]", True)
 
 
 def test_every_end_has_an_exit_code_of_its_own() -> None:
