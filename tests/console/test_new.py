@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.console.browsing import NARROW, Tab
 from tests.system.harness import System
@@ -49,3 +49,28 @@ async def test_other_words_take_the_shown_plan_away(tab: Tab) -> None:
     await expect(tab.page.get_by_role("button", name="Run this plan")).to_be_visible()
     await words.press_sequentially("!")
     await expect(tab.page.get_by_role("button", name="Run this plan")).to_have_count(0)
+
+
+async def test_an_engine_that_has_too_much_to_do_is_asked_again_by_the_page(tab: Tab) -> None:
+    """A few times; then the page says so, with what to do."""
+    asked, busy = 0, 2
+
+    async def answer(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        body = {"error": {"code": "busy", "message": "all are at work", "details": {"retryAfter": 0}}}
+        await (route.fulfill(status=503, json=body) if asked <= busy else route.continue_())
+
+    await tab.page.route("**/api/plan", answer)
+    await tab.go("/new")
+    await tab.page.get_by_label("What should be done?").fill("Book a table for 2 at 7pm under the name Smith")
+    with tab.expecting("status of 503"):
+        await tab.page.get_by_role("button", name="Show the plan").click()
+        await expect(tab.page.get_by_role("button", name="Run this plan")).to_be_visible()
+    assert asked == busy + 1
+    asked, busy = 0, 99
+    await tab.page.get_by_label("What should be done?").press_sequentially(" and text me")
+    with tab.expecting("status of 503"):
+        await tab.page.get_by_role("button", name="Show the plan").click()
+        await expect(tab.page.get_by_role("alert")).to_contain_text("Nothing was done. Try again in a moment.")
+    assert asked == 4
