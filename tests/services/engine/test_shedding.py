@@ -106,6 +106,12 @@ async def desk(redis: Redis, valkey: Valkey, client: httpx.AsyncClient) -> Async
         yield Desk(url, app, line, client)
 
 
+async def status(reader: asyncio.StreamReader) -> int:
+    """Of the answer that comes."""
+    async with asyncio.timeout(30):
+        return int((await reader.readline()).split()[1])
+
+
 def busy(answer: httpx.Response) -> bool:
     """Whether it is the refusal, whole: status, code, when to come again, and what to do in words."""
     if answer.status_code != 503:
@@ -217,7 +223,7 @@ async def test_a_body_on_its_way_holds_no_seat(desk: Desk) -> None:
         await writer.wait_closed()
     reader, writer = slow[0]
     writer.write(body[10:])
-    assert b" 202 " in await reader.readline()
+    assert await status(reader) == 202
     writer.close()
     assert len(await desk.stored()) == 2
     await desk.at_work(0)
@@ -230,7 +236,7 @@ async def test_a_body_that_is_there_when_the_seats_are_taken_is_refused_and_stor
     assert (await desk.ask("GET", "/healthz")).status_code == 200  # by now the head has been read
     async with desk.full():
         writer.write(body[10:])
-        assert b" 503 " in await reader.readline()
+        assert await status(reader) == 503
     writer.close()
     assert len(await desk.stored()) == MOST
 
@@ -239,7 +245,7 @@ async def test_a_body_is_not_read_while_all_seats_are_taken(desk: Desk) -> None:
     """The answer is there before it."""
     async with desk.full():
         reader, writer = await desk.raw(b"{", of=4_000_000)
-        assert b" 503 " in await reader.readline()
+        assert await status(reader) == 503
         writer.close()
 
 
@@ -268,6 +274,19 @@ async def test_a_flood_of_starts_keeps_nobody_from_stopping_what_runs(desk: Desk
     assert (await cancel).status_code == 202
 
 
+async def test_a_request_without_a_body_holds_a_seat_too(desk: Desk) -> None:
+    """Also one that may have a body."""
+    await desk.line.turn(HOLE)
+    held = [
+        asyncio.create_task(desk.ask("DELETE", f"/api/schedules/sch_0a_{'f' * 32}")),
+        asyncio.create_task(desk.ask("POST", f"/api/executions/{NOBODY}/cancel")),
+    ]
+    await desk.at_work(2, CHANGE)
+    await desk.line.turn(CLEAR)
+    assert [one.status_code for one in await asyncio.gather(*held)] == [404, 404]
+    await desk.at_work(0, CHANGE)
+
+
 def path_of(route: Operation) -> str:
     """One of its addresses."""
     ticket = Ticket(execution=NOBODY, tenant="acme", step="a", until_s=2**33)
@@ -287,6 +306,12 @@ async def test_every_route_that_is_no_read_needs_a_seat_of_its_kind(desk: Desk, 
             for method in route.said.methods:
                 answer = await desk.ask(method, path_of(route), json={} if route.said.takes else None)
                 assert busy(answer), f"{method} {route.path}: {answer.status_code} {answer.text}"
+
+
+def test_what_makes_something_is_a_start_and_so_is_what_plans_or_runs_it_at_once() -> None:
+    """All that answers where what was made is found."""
+    makes = {one.path for one in ROUTES if isinstance(one, Operation) and one.said.place}
+    assert makes | {"/api/plan", "/api/schedules/{id}/run"} == STARTS
 
 
 def test_reads_are_left_as_they_are() -> None:
