@@ -102,6 +102,9 @@ bench-start: .venv/.dev ## Cold start of each service until it is ready, and wha
 bench-guard: .venv/.dev ## Count the instructions of a step (valgrind) and hold them to the base line; ARGS=--write sets it
 	@$(BIN)/python -m bench.guard $(ARGS)
 
+bench-flood: .venv/.dev ## More starts at once than ingress works on, with and without the bound: answers and memory (a minute)
+	@$(BIN)/python -m bench.flood $(ARGS)
+
 soak: .venv/.dev ## An hour at half of the peak, and what is left of it (SOAK_SECONDS=600, ARGS="--rate 500"); the report is in .intention/soak
 	@$(BIN)/python -m bench.soak $(ARGS)
 
@@ -127,4 +130,4 @@ lock: ## Resolve the locked requirements again (needs uv)
 	@for pair in "local run" "dev dev" "ingress ingress" "step-executor step_executor" "resume resume" "qstash-dev qstash_dev" "ably-dev ably_dev" "town town"; do set -- $$pair; \
 	  uv pip compile pyproject.toml --extra $$1 --generate-hashes --no-header --no-emit-index-url --no-annotate --universal --python-version 3.11 -q -o requirements/$$2.txt; done
 
-.PHONY: help run test setup doctor lint types types-console check sim fuzz-api planner-report mutants bench bench-peers bench-qstash bench-curves bench-scripts bench-readers bench-telemetry bench-stored bench-start bench-guard soak bench-overdue standstill drill mesh chaos losses lock scale
+.PHONY: help run test setup doctor lint types types-console check sim fuzz-api planner-report mutants bench bench-peers bench-qstash bench-curves bench-scripts bench-readers bench-telemetry bench-stored bench-start bench-guard soak bench-overdue bench-flood standstill drill mesh chaos losses lock scale

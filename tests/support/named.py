@@ -207,6 +207,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "CRON_TZ": "QStash's prefix of a cron expression",
     "EventSource": "the browser's",
     "use_token_auth": "an option of Ably's client",
+    "limit_concurrency": "an option of uvicorn",
     "QSTASH_DEV": "the official clients' development mode",
 }
 """What pages name that is not ours, and whose it is."""
