@@ -22,7 +22,7 @@ from shared.numbers import counted
 from shared.planner import Clarification, Planned, Profile, Repeated, plan_text
 from shared.planner.scan import tidy
 from shared.policies import NO_POLICIES, Mark, Policies, Verdict
-from shared.ports import Birth, Exists, KeyConflict, Made, Stopped, Store, Words
+from shared.ports import Birth, Exists, KeyConflict, Stopped, Store, Words
 from shared.profiles import Profiles
 from shared.quota import Demand, demand_of
 from shared.quota_keeper import Keeper
@@ -97,13 +97,13 @@ class Acceptor:
         profiles: Profiles,
         limits: Limits,
         background: Background,
-        quota: Keeper | None = None,
+        quota: Keeper,
         planners: Planners = "rules",
         policies: Policies = NO_POLICIES,
         tracer: Tracer = NO_TRACER,
         tally: Tally | None = None,
     ) -> None:
-        """`background` sends the first message after the caller has its answer. `quota` None: nobody counts.
+        """`background` sends the first message after the caller has its answer.
 
         Unless `planners` is "rules" the step executor has a model to ask.
         """
@@ -154,7 +154,7 @@ class Acceptor:
             birth, want = self._birth_of_words(tenant, request, found, fingerprint, key), UNPLANNED
         else:
             birth, want = self._birth(tenant, request, found, moment, fingerprint, key), demand_of(found.plan)
-        stored = await self._stored(birth, want, low=request.priority == "low")
+        stored = await self._quota.create(birth, want, low=request.priority == "low")
         if isinstance(stored, KeyConflict):
             raise _conflict(key)
         if isinstance(stored, Exists):
@@ -180,12 +180,6 @@ class Acceptor:
                 raise
             return words
         return words if self._planners == "llm" else drafted
-
-    async def _stored(self, birth: Birth, want: Demand, *, low: bool) -> Made:
-        """Paid for, where somebody counts; TooMany if its tenant has no more."""
-        if self._quota is None:
-            return await self._store.create(birth)
-        return await self._quota.create(birth, want, low=low)
 
     async def _known(self, tenant: str, key: str, fingerprint: str) -> Accepted | None:
         found = await self._store.made_by(tenant, key)

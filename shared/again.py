@@ -13,7 +13,6 @@ import msgspec
 from shared import tracing
 from shared.accepting import first_status, judged
 from shared.api.bodies import Again, Fork
-from shared.background import Background
 from shared.clock import new_execution_id
 from shared.errors import Conflict, Unprocessable
 from shared.logs import get_logger
@@ -25,7 +24,7 @@ from shared.machine.plan import Blueprint, Step
 from shared.machine.state import Execution, Header, Notes, Result
 from shared.machine.status import SETTLED, Cell
 from shared.policies import NO_POLICIES, Policies
-from shared.ports import Birth, Created, Exists, KeyConflict, Made, Store
+from shared.ports import Birth, Created, Exists, KeyConflict, Store
 from shared.quota import demand_of
 from shared.quota_keeper import Keeper
 from shared.redisdb import keys
@@ -148,18 +147,13 @@ class Repeater:
         self,
         store: Store,
         sender: Sender,
-        background: Background,
-        quota: Keeper | None = None,
+        quota: Keeper,
         policies: Policies = NO_POLICIES,
     ) -> None:
-        """`quota` None: nobody counts. `background` gives back what was reserved for what was there already.
-
-        `policies`: a plan that is run again is held to those of now.
-        """
+        """`policies`: a plan that is run again is held to those of now."""
         self._policies = policies
         self._store = store
         self._sender = sender
-        self._background = background
         self._quota = quota
 
     async def restart(self, found: Snapshot, asked: Again, by: str, fields: dict[str, str], key: str) -> dict[str, Any]:
@@ -188,7 +182,7 @@ class Repeater:
         self, x: Execution, new: New, stands: list[str], fields: dict[str, str], key: str, origin: dict[str, Any]
     ) -> dict[str, Any]:
         birth = _birth(x, new, fields, key, origin | {"standing": stands[:100]})
-        made = await self._stored(birth)
+        made = await self._quota.create(birth, demand_of(Blueprint(birth.plan).plan))
         if isinstance(made, KeyConflict):
             raise Conflict(f"the Idempotency-Key {key[:80]!r} was used for another request", code="idempotency_conflict")
         execution = made.execution if isinstance(made, Exists) else birth.header.id
@@ -198,12 +192,6 @@ class Repeater:
         given = [x.name_of(cell) for cell in sorted(new.given)]
         told = {"id": execution, "executionId": execution, "repeated": isinstance(made, Exists)}
         return told | origin | {"standing": stands[:100], "given": given[:100]}
-
-    async def _stored(self, birth: Birth) -> Made:
-        """Paid for, where somebody counts; TooMany if its tenant has no more."""
-        if self._quota is None:
-            return await self._store.create(birth)
-        return await self._quota.create(birth, demand_of(Blueprint(birth.plan).plan))
 
 
 def _facts(origin: dict[str, Any]) -> dict[str, Any]:

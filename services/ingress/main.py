@@ -57,7 +57,7 @@ def create(settings: Settings) -> Starlette:
                 called=engine.called,
                 teller=engine.teller,
                 actions=Actions(engine.store, snapshots, intake.registry, engine.sender, intake.policies),
-                repeater=Repeater(engine.store, engine.sender, engine.background, engine.quota, intake.policies),
+                repeater=Repeater(engine.store, engine.sender, engine.quota, intake.policies),
                 snapshots=snapshots,
                 quota=engine.quota,
                 latencies=Latencies(engine.redis),

@@ -153,6 +153,7 @@ async def test_in_a_cluster_they_go_one_by_one(redis_cluster: Redis) -> None:
     for number, pp in enumerate(keys.all_partitions()[::5]):
         answer, made = await some.admitted(wanting(7, execution_id(number, partition=pp)), LINES)
         assert (answer.full, isinstance(made, Created)) == ("", True)
+    assert some.calls["create"] <= 2, "a new server has no scripts; then it refuses, and that is remembered"
     answer, made = await some.admitted(wanting(50), LINES)
     assert (answer.full, made) == ("day", None)
     assert await redis_cluster.exists(keys.record(EXE)) == 0

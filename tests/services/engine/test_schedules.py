@@ -399,6 +399,7 @@ async def test_what_no_tool_is_there_for_is_asked_about(site: Site) -> None:
         profiles=deps.profiles,
         limits=Limits(steps=100, argument_bytes=65_536, step_ms=8_000),
         background=deps.background,
+        quota=deps.quota,
     )
     with pytest.raises(Unprocessable) as refused:
         await acceptor.draft("t", Execute(intent="Book a table for 2 at 7pm", user_id="test-user"))
