@@ -29,7 +29,7 @@ from redis.asyncio import Redis
 from bench import shapes
 from bench.installation import SERVICES, Busy, Installation
 from bench.processes import end_when_told
-from bench.soak_report import markdown, speeds, verdicts
+from bench.soak_report import LEAST, markdown, speeds, verdicts
 from bench.soak_watch import Follower, Latency, Sample, keys, process, quantiles
 from shared.redisdb.connect import connect
 
@@ -190,7 +190,11 @@ def _write(folder: Path, facts: dict[str, object], soak: Soak) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "soak.json").write_bytes(msgspec.json.encode({"facts": facts, "samples": soak.samples}))
-    (folder / "soak.md").write_text(markdown(facts, verdicts(soak.samples), speeds(soak.samples)), encoding="utf8")
+    try:
+        text = markdown(facts, verdicts(soak.samples), speeds(soak.samples))
+    except ValueError as error:  # that it was ended is known to whoever did so; here it must not hide why
+        text = f"no report: {error}\n"
+    (folder / "soak.md").write_text(text, encoding="utf8")
 
 
 def sound(soak: Soak) -> bool:
@@ -212,6 +216,8 @@ async def main(argv: list[str]) -> int:
     parser.add_argument("--fsync", choices=["always", "everysec"], default="always")
     parser.add_argument("--out", type=Path, default=Path(".intention/soak"), help="folder of soak.json and soak.md")
     words = parser.parse_args(argv)
+    if words.seconds < (LEAST + 1) * words.every:
+        parser.error(f"a report needs {LEAST} samples under load: more --seconds, or samples more often (--every)")
     facts: dict[str, object] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",

@@ -12,6 +12,8 @@ LEVEL: Final = 0.05
 """What a level series may grow in an hour, as a part of itself."""
 BACK: Final = 0.25
 """What may stay when the load is gone, as a part of what there was."""
+LEAST: Final = 10
+"""Samples under load, of which a part each is early, late and what the slope is taken from."""
 SLOWER: Final = 1.5
 """How much longer the same thing may take: the machine's noise is in it."""
 
@@ -50,10 +52,11 @@ def kinds(sample: Sample) -> dict[str, Kind]:
 
 
 def verdicts(samples: Sequence[Sample]) -> list[Verdict]:
-    """Of each series. ValueError without samples of `base`, `load` and `after`."""
+    """Of each series. ValueError without samples of `base`, ten at least of `load`, and `after`."""
     base, load, after = ([s for s in samples if s.phase == phase] for phase in ("base", "load", "after"))
-    if not (base and len(load) >= 10 and after):
-        raise ValueError("a soak needs samples before, under (ten at least) and after its load")
+    if not (base and len(load) >= LEAST and after):
+        count = f"{len(base)}, {len(load)} and {len(after)}"
+        raise ValueError(f"it was ended early: samples before, under ({LEAST} at least) and after its load: there are {count}")
     return [_verdict(name, kind, base, load, after) for name, kind in kinds(base[0]).items()]
 
 

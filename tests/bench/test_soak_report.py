@@ -68,7 +68,10 @@ def test_the_report_names_what_grew() -> None:
     assert text.startswith("- load: none\n")
 
 
-def test_a_soak_without_load_has_no_report() -> None:
-    """Nothing is judged from nothing."""
-    with pytest.raises(ValueError, match="under"):
-        verdicts([sample for sample in soak(lambda *_: 1) if sample.phase != "load"])
+@pytest.mark.parametrize("left_out", ["base", "load", "after"])
+def test_of_a_soak_that_was_ended_early_it_says_what_there_is(left_out: str) -> None:
+    """Nothing is judged from nothing, and nine samples under load are no more than none."""
+    all_of_it = soak(lambda *_: 60)
+    nine = [sample for sample in all_of_it if sample.phase == left_out == "load"][:9]
+    with pytest.raises(ValueError, match=r"ended early: .* there are \d+, \d+ and \d+"):
+        verdicts([*(sample for sample in all_of_it if sample.phase != left_out), *nine])
