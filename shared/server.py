@@ -7,15 +7,33 @@ import asyncio
 import contextlib
 import gc
 import socket
+import sys
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
+from uvicorn.lifespan.on import LifespanOn
+
+from shared.errors import SettingsError
 
 TICK_S: Final = 1.0
 """How often the Date header moves on."""
 YOUNG: Final = 10_000
 """So many new objects before garbage is looked for: those of a few requests, most of which are gone by then."""
+
+
+class Lifespan(LifespanOn):
+    """An application that finds its settings wrong as it starts (a file, what Redis holds) fails without a traceback."""
+
+    refused: SettingsError | None = None
+
+    async def send(self, message: Any) -> None:
+        """See uvicorn. Starlette tells of a failed start while it handles what was raised."""
+        raised = sys.exc_info()[1]
+        if message["type"] == "lifespan.startup.failed" and isinstance(raised, SettingsError):
+            self.refused = raised
+            self.logger.disabled = True  # it would print the traceback that is the message, and that it failed
+        await super().send(message)
 
 
 class Server(uvicorn.Server):
@@ -24,13 +42,19 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, tick_s: float = TICK_S) -> None:
         """Its application may be any ASGI one."""
         super().__init__(config)
+        if not config.loaded:
+            config.load()
+        config.lifespan_class = Lifespan
         self._tick_s = tick_s
         self._told = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn."""
-        await super().startup(sockets)
+        """See uvicorn. SettingsError if the application says that its settings are wrong."""
+        try:
+            await super().startup(sockets)
+        except SystemExit as over:
+            raise getattr(self.lifespan, "refused", None) or over from None
         gc.freeze()  # what was loaded stays: looking through it would stop the service for tens of ms now and then
         gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
 

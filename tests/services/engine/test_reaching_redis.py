@@ -168,13 +168,16 @@ START: list[tuple[str, str, dict[str, str], str]] = [
     ("no key", "step_executor", {"INTENTION_MODE": "production"}, "QSTASH_CURRENT_SIGNING_KEY"),
     ("a typo", "ingress", {"INGRESS_PROT": "1"}, "did you mean INGRESS_PORT?"),
     ("no Redis URL", "resume", {"REDIS_URL": f"redis://:{PASSWORD}@h:1/0"}, "REDIS_URL"),
+    ("found by ingress as it starts", "ingress", {"POLICIES": "/nowhere"}, "POLICIES=/nowhere cannot be read"),
+    ("found by resume as it starts", "resume", {"POLICIES": "/nowhere"}, "POLICIES=/nowhere cannot be read"),
 ]
 
 
 @pytest.mark.parametrize(("service", "variables", "says"), [row[1:] for row in START], ids=[row[0] for row in START])
 def test_a_service_that_cannot_start_fails_and_says_what_to_change(service: str, variables: dict[str, str], says: str) -> None:
     """A non-zero exit, which a supervisor sees; one line without a traceback, and without a password."""
-    environ = {"PATH": os.environ["PATH"], "INTENTION_MODE": "local", "RESUME_PORT": str(free_port()), **variables}
+    ports = {"RESUME_PORT": str(free_port()), "INGRESS_PORT": str(free_port())}
+    environ = {"PATH": os.environ["PATH"], "INTENTION_MODE": "local", **ports, **variables}
     command = [sys.executable, "-m", f"services.{service}.main"]
     found = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False)
 
@@ -183,6 +186,18 @@ def test_a_service_that_cannot_start_fails_and_says_what_to_change(service: str,
     assert found.stderr.startswith("cannot start: ")
     assert "Traceback" not in found.stderr + found.stdout
     assert "word-31" not in found.stderr + found.stdout
+
+
+async def test_data_of_another_layout_is_one_line_too(redis: Redis, valkey: Valkey) -> None:
+    """It is found when the service has begun to start."""
+    await redis.set(keys.LAYOUT, 32)
+    environ = {"PATH": os.environ["PATH"], "INTENTION_MODE": "local", "REDIS_URL": valkey.url, "RESUME_PORT": str(free_port())}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.resume.main", cwd=ROOT, env=environ, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert said.decode() == "cannot start: this Redis is laid out for 32 partitions, this release for 64\n"
 
 
 def test_a_busy_port_is_one_line_too() -> None:
