@@ -39,13 +39,14 @@ async def quiet(words: argparse.Namespace, tag: str, shape: Callable[[str], Awai
 async def measure(folder: Path, words: argparse.Namespace, fsync: str) -> dict[str, Any]:
     """Every shape, one after the other, on one installation."""
     found: dict[str, Any] = {
-        "peer": f"intention-engine-{fsync}",
+        "peer": f"intention-engine-{fsync}" + (f"-{words.executors}-executors" if words.executors > 1 else ""),
         "durability": f"Valkey appendonly, appendfsync {fsync}",
         "recovery_settings": RECOVERY,
         "floor": floor(folder),
     }
     size = (words.executions, words.steps, words.at_once)
-    async with Installation(folder, fsync=fsync, code=words.code) as system:
+    more = {"EXECUTOR_PROCESSES": str(words.executors)} if words.executors > 1 else {}  # another working copy may not know it
+    async with Installation(folder, fsync=fsync, code=words.code, **more) as system:
         await shapes.burst(system, "warm", *size)
         await asyncio.sleep(3)
         found["idle"] = await shapes.idle(system, words.idle)
@@ -85,6 +86,7 @@ async def main(argv: list[str]) -> None:
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--idle", type=float, default=10, help="seconds of doing nothing")
     parser.add_argument("--noise", type=float, default=25, help="percent of a core that the rest of the machine may take")
+    parser.add_argument("--executors", type=int, default=1, help="processes that share the executor's address")
     parser.add_argument("--code", type=Path, default=Path(__file__).parents[1], help="another working copy, to compare with")
     words = parser.parse_args(argv)
     end_when_told()

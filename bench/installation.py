@@ -14,6 +14,7 @@ import msgspec
 
 from bench.processes import ROOT, free_port
 from bench.steplog import StepLog
+from bench.usage import family
 from shared.errors import BUSY
 from shared.local.valkey import command
 
@@ -112,8 +113,8 @@ class Installation:
         self._processes[name].wait()
 
     def pids(self, *names: str) -> list[int]:
-        """Of these processes; of all without names."""
-        return [self._processes[name].pid for name in names or self._processes]
+        """Of these processes, and of those that they forked; of all without names."""
+        return [pid for name in names or self._processes for pid in family(self._processes[name].pid)]
 
     async def submit(self, run: str, steps: int, *, pause_ms: float = 0) -> tuple[str, float]:
         """Start an execution of `steps` steps, one after the other: its id, and the seconds until the 202. Busy."""

@@ -40,7 +40,12 @@ DISTRIBUTIONS: Final = {
     "upstash": ("upstash-workflow", "fastapi", "uvicorn"),
 }
 FSYNCS: Final = [["--fsync", "always"], ["--fsync", "everysec"]]
-VARIANTS: Final[dict[str, list[list[str]]]] = {"saq": FSYNCS, "celery": FSYNCS, "upstash": [["--stub"], [OWN_SERVER]]}
+VARIANTS: Final[dict[str, list[list[str]]]] = {
+    OURS: [[], ["--executors", "2"]],
+    "saq": FSYNCS,
+    "celery": FSYNCS,
+    "upstash": [["--stub"], [OWN_SERVER]],
+}
 """Of a peer that is measured more than once: what its script is told."""
 
 
@@ -85,7 +90,7 @@ class Peers:
     def run(self, job: Job) -> list[dict[str, Any]]:
         """A line for each system measured; one with the key `failed` if there is nothing to tell but that."""
         if job.name == OURS:
-            words = [sys.executable, "-m", "bench.engine", *self._sizes(job), "--fsync", *self._words.fsync]
+            words = [sys.executable, "-m", "bench.engine", *self._sizes(job), *job.options, "--fsync", *self._words.fsync]
             return self._lines(job, words, ROOT, {}, self._ours())
         python = self._words.pythons / job.name / "bin" / "python"
         if not python.exists():

@@ -15,6 +15,12 @@ def cpu_s(pids: Iterable[int]) -> float:
     return sum(int(part) for pid in pids for part in _stat(pid)[11:13]) / _TICKS
 
 
+def family(pid: int) -> list[int]:
+    """This process and those that it forked, first itself."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf8").split()
+    return [pid, *map(int, children)]
+
+
 def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf8").rpartition(")")[2].split()
 

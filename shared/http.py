@@ -138,28 +138,44 @@ ERROR_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] =
 
 
 def serve(
-    app: ASGIApp, *, host: str, port: int, name: str, port_setting: str, ws: Literal["none", "websockets-sansio"] = "none"
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    name: str,
+    port_setting: str,
+    processes: int = 1,
+    ws: Literal["none", "websockets-sansio"] = "none",
 ) -> None:
     """Run one service until SIGINT or SIGTERM. A busy port is a clear message, not a traceback.
 
-    `ws`: who reads websockets. Services without any do not load a library for them because it happens to be installed.
+    `processes` share the address, and this one only minds them if there are more than one. `ws`: who reads websockets. Services
+    without any do not load a library for them because it happens to be installed.
     """
     import uvicorn  # late: `shared` is imported by code that never serves
 
+    from shared.prefork import prefork
     from shared.server import Server
 
     listener = _listen(host, port, name, port_setting)
+    if processes > 1:
+        listener.close()  # it was free: each child listens on a socket of its own
+        prefork(processes)
+        listener = _listen(host, port, name, port_setting, together=True)
     config = uvicorn.Config(
         app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=12, timeout_keep_alive=65, ws=ws
     )
     Server(config).run(sockets=[listener])
 
 
-def _listen(host: str, port: int, name: str, port_setting: str) -> socket.socket:
+def _listen(host: str, port: int, name: str, port_setting: str, *, together: bool = False) -> socket.socket:
+    """`together`: with others that say so, too."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio turns Nagle off only then; with it every answer may take 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if together:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -7,6 +7,7 @@ carries it as `message`, so that both a query on `event` and a plain grep find t
 import asyncio
 import atexit
 import logging
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ def configure(*, service: str, format: str, level: str, clean: Clean = str) -> N
         stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=True)
         steps: list[Any] = [with_ids, structlog.processors.add_log_level, stamp, _for_people, people]
         steps.append(lambda _, __, line: clean(line))
-        factory: Any = structlog.PrintLoggerFactory(file=sys.stdout)
+        factory: Any = structlog.WriteLoggerFactory(file=sys.stdout)  # a line and its end leave together
     else:
         steps = [lambda _, level, event: clean(_json(_complete(level, event)).decode()).encode()]
         factory = Lines(sys.stdout.buffer).logger
@@ -44,6 +45,11 @@ def configure(*, service: str, format: str, level: str, clean: Clean = str) -> N
         cache_logger_on_first_use=True,
     )
     _ids.set({"service": service})
+
+
+def tell_apart(**ids: Any) -> None:
+    """From here on each line of this process has these ids, too."""
+    _ids.set(_ids.get() | ids)
 
 
 @contextmanager
@@ -118,9 +124,23 @@ class Lines:
         """Write what is there."""
         with self._lock:
             lines, self._lines = self._lines, []
-            if lines:
-                self._file.write(b"\n".join([*lines, b""]))
+            for part in _parts(lines):
+                self._file.write(part)
                 self._file.flush()
+
+
+def _parts(lines: list[bytes]) -> Iterator[bytes]:
+    """Of whole lines, each of a size that a pipe takes at once: what another process writes there comes before or behind it."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        if part and size + len(line) + 1 > select.PIPE_BUF:
+            yield b"\n".join([*part, b""])
+            part, size = [], 0
+        part.append(line)
+        size += len(line) + 1
+    if part:
+        yield b"\n".join([*part, b""])
 
 
 _json = msgspec.json.Encoder(enc_hook=str).encode

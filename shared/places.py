@@ -1,5 +1,7 @@
 """Where an executor listens. Only one process holds the place, so whoever does knows that those before it are dead.
 
+Several that share an address (EXECUTOR_PROCESSES) have a place each there: whichever is free.
+
 Their leases need not run out then: a killed executor that is started again goes on at once with what they held. See
 docs/decisions/0019-a-restarted-executor-takes-over.md and 0031-a-restarted-executor-goes-on-unasked.md.
 """
@@ -13,11 +15,15 @@ _ABOUT_HERE: Final = (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/
 """This start of this machine, and the network in which an address is taken: containers have networks of their own."""
 
 
-def here(host: str, port: int) -> str:
-    """A name of this address of this machine, 16 hex digits; empty where the system does not tell enough (not Linux)."""
+def here(host: str, port: int, seat: int = 0) -> str:
+    """A name of this address of this machine, 16 hex digits; empty where the system does not tell enough (not Linux).
+
+    `seat`: which of those that share the address.
+    """
     boot, network = _ABOUT_HERE
     try:
         known = f"{boot.read_text(encoding='ascii').strip()} {network.readlink()} {host} {port}"
+        known += f" {seat}" if seat else ""
     except OSError:
         return ""
     return hashlib.sha256(known.encode()).hexdigest()[:16]

@@ -148,16 +148,24 @@ async def announce_durability(redis: Redis, settings: Settings) -> None:
     say("durability.chosen", durability=settings.durability, appendfsync=fsync, weakened=weakened, message=found.message)
 
 
-def run(name: str, create: Callable[[Settings], ASGIApp], *, address: Callable[[Settings], tuple[str, int]], port: str) -> None:
+def run(
+    name: str,
+    create: Callable[[Settings], ASGIApp],
+    *,
+    address: Callable[[Settings], tuple[str, int]],
+    port: str,
+    processes: Callable[[Settings], int] = lambda _: 1,
+) -> None:
     """A service's main: settings, logs, serve until told to stop. What is wrong with the settings ends it with one line.
 
-    `port` names the setting that chooses the port, for whoever finds it taken.
+    `port` names the setting that chooses the port, for whoever finds it taken. So many `processes` serve.
     """
     try:
         settings = load(os.environ)
         clean = Scrubber(secrets_of(settings)).line
         logs.configure(service=name, format=settings.log_format, level=settings.log_level, clean=clean)
         where, number = address(settings)
-        http.serve(create(settings), host=where, port=number, name=name, port_setting=port)
+        app = create(settings)
+        http.serve(app, host=where, port=number, name=name, port_setting=port, processes=processes(settings))
     except SettingsError as error:
         http.stop(error)

@@ -7,6 +7,7 @@ that a typo is found at once and not in production at night.
 import difflib
 import ipaddress
 import re
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -92,6 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_format: Literal["json", "console"] = "json"
     """`json`: a line an event, for programs; `console`: for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is below it is left out."""
     telemetry: bool = False
     """Traces by OpenTelemetry, to where the standard OTEL_EXPORTER_OTLP_ENDPOINT says; needs the extra `telemetry`."""
     telemetry_flush_ms: Annotated[int, msgspec.Meta(ge=0, le=2_000)] = 0
@@ -102,7 +104,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What a scraper must bring: `Authorization: Bearer ...`. Local mode takes TRUSTED_CALLERS without."""
     metrics_tenants: bool = False
     """Show the quota by tenant, and not only of all together."""
-    """What is left out below it."""
 
     intention_data: str = ".intention"
     """Where `make run` keeps the embedded server's files, pids and logs."""
@@ -151,6 +152,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """And on which port."""
     executor_url: str = "http://127.0.0.1:3001"
     """Where QStash reaches the step executor; it is also the `sub` its signatures must carry."""
+    executor_processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """So many processes run steps at this address, a core each, all started by the one that is started; Linux. More than one
+    and METRICS exclude each other. Where there are containers, run more of those instead."""
     resume_host: str = "127.0.0.1"
     """Where the resume service listens."""
     resume_port: Port = 3002
@@ -451,6 +455,8 @@ def _check(settings: Settings) -> None:
     _check_ably(settings)
     _check_model(settings)
     _check_metrics(settings)
+    if settings.executor_processes > 1 and sys.platform != "linux":
+        raise SettingsError("EXECUTOR_PROCESSES: several processes at one address need Linux; leave it out, or run containers")
 
 
 def _check_control(settings: Settings) -> None:
@@ -466,6 +472,11 @@ def _check_control(settings: Settings) -> None:
 
 
 def _check_metrics(settings: Settings) -> None:
+    if settings.metrics and settings.executor_processes > 1:
+        raise SettingsError(
+            "METRICS and EXECUTOR_PROCESSES above 1 exclude each other: a scraper would meet another process each time. "
+            "Run more executors with addresses of their own instead, or leave one of the two out"
+        )
     if settings.metrics and not settings.metrics_token and not settings.local:
         raise SettingsError("METRICS needs METRICS_TOKEN: numbers tell much about who uses this, and are for your scraper only")
     if settings.metrics_token and not re.fullmatch(r"[!-~]{16,}", settings.metrics_token):

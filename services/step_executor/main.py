@@ -130,13 +130,14 @@ def interpreter(
 
 async def _owners(engine: Engine, stack: AsyncExitStack) -> str:
     """What the names of its leases begin with; asked once this process listens. Empty where it cannot know that it is alone."""
-    place = here(engine.settings.executor_host, engine.settings.executor_port)
-    holding = held(place) if place else None
-    if holding is None:
-        log.info("place.unknown", held=bool(place), message="leases of an earlier process here run out by themselves")
-        return ""
-    stack.callback(holding.close)
-    return owners(place, await next_number(engine.redis, place))
+    settings = engine.settings
+    places = [here(settings.executor_host, settings.executor_port, seat) for seat in range(settings.executor_processes)]
+    for place in filter(None, places):
+        if holding := held(place):
+            stack.callback(holding.close)
+            return owners(place, await next_number(engine.redis, place))
+    log.info("place.unknown", held=all(places), message="leases of an earlier process here run out by themselves")
+    return ""
 
 
 def create(settings: Settings) -> Starlette:
@@ -183,7 +184,13 @@ def create(settings: Settings) -> Starlette:
 
 def main() -> None:
     """Serve until told to stop."""
-    run("step_executor", create, address=lambda s: (s.executor_host, s.executor_port), port="EXECUTOR_PORT")
+    run(
+        "step_executor",
+        create,
+        address=lambda s: (s.executor_host, s.executor_port),
+        port="EXECUTOR_PORT",
+        processes=lambda s: s.executor_processes,
+    )
 
 
 if __name__ == "__main__":

@@ -129,6 +129,11 @@ class Process:
         """Whether it runs (a stopped one does)."""
         return self._popen is not None and self._popen.poll() is None
 
+    @property
+    def code(self) -> int | None:
+        """What it ended with; None while it runs."""
+        return self._popen.poll() if self._popen is not None else None
+
     def log(self) -> str:
         """All it printed so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""

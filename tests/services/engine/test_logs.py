@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,18 @@ async def test_lines_of_one_turn_of_the_loop_are_one_write_in_their_order() -> N
         assert turn + b"1\n" not in b"".join(file.writes)
         await asyncio.sleep(0)
     assert file.writes == [b"a1\na2\n", b"b1\nb2\n"]
+
+
+async def test_a_write_is_of_whole_lines_and_no_larger_than_a_pipe_takes_at_once() -> None:
+    """What another process writes to the same pipe comes in the middle of no line; a longer line is a write of its own."""
+    file = Kept()
+    lines = Lines(file)
+    said = [b"x" * size for size in (1_000, 2_000, 1_093, 1, select.PIPE_BUF + 1, 3, 4)]
+    for line in said:
+        lines.msg(line)
+    await asyncio.sleep(0)
+    assert b"".join(file.writes) == b"".join(line + b"\n" for line in said)
+    assert [len(write) for write in file.writes] == [4_096, 2, select.PIPE_BUF + 2, 9]
 
 
 async def test_a_line_of_a_thread_waits_for_no_loop_and_takes_along_what_does() -> None:
