@@ -17,7 +17,6 @@ import msgspec
 from redis.exceptions import RedisError
 
 from bench.processes import start_valkey
-from shared import settings
 from shared.executor_client import ExecutorClient
 from shared.http_client import HttpClient
 from shared.logs import configure
@@ -25,6 +24,7 @@ from shared.ports import Entry, Receipt
 from shared.redisdb.connect import connect
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Relay
+from shared.settings_load import load
 from shared.watchdog import Watchdog
 from tests.support.overdue import fill
 
@@ -37,7 +37,7 @@ class Answering(ExecutorClient):
 
     def __init__(self, client: HttpClient) -> None:
         """`client` is not used."""
-        super().__init__(client, settings.load({"INTENTION_MODE": "local"}))
+        super().__init__(client, load({"INTENTION_MODE": "local"}))
         self.called: list[str] = []
 
     async def _call(self, execution: str, segment: int, reason: str) -> bool:  # noqa: ARG002 - the base's

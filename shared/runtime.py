@@ -32,7 +32,8 @@ from shared.redisdb.store import RedisStore
 from shared.redisdb.tallies import Tallies
 from shared.relay import Acks, Relay, Sender
 from shared.returns import Returns
-from shared.settings import Settings, load
+from shared.settings import Settings
+from shared.settings_load import load
 from shared.tally import Tally
 from shared.telemetry.opening import open_tracer
 from shared.telling import Teller

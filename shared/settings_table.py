@@ -7,7 +7,8 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-from shared.settings import Settings, table
+from shared.settings import Settings
+from shared.settings_load import table
 
 PAGE = Path(__file__).parents[1] / "docs/settings.md"
 _PLACE = re.compile(r"(<!-- settings -->\n).*?(<!-- /settings -->)", re.DOTALL)

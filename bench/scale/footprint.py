@@ -14,7 +14,6 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from redis.asyncio import Redis
 
-from shared import settings
 from shared.background import Background
 from shared.clock import SystemClock, new_execution_id
 from shared.interpret import Interpreter
@@ -35,6 +34,7 @@ from shared.redisdb.births import RedisBirths
 from shared.redisdb.quota import RedisLedger
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Sender
+from shared.settings_load import load
 
 NOW: Final = 1_800_000_000_000
 SLEEP_MS: Final = 3_600_000
@@ -156,9 +156,7 @@ class Stage:
         self._acks = Acks(self.store)
         self._background = Background()
         many = str(10**9)
-        configured = settings.load(
-            {"INTENTION_MODE": "local", "QUOTA_DAY": many, "QUOTA_MONTH": many, "QUOTA_CONCURRENT": many}
-        )
+        configured = load({"INTENTION_MODE": "local", "QUOTA_DAY": many, "QUOTA_MONTH": many, "QUOTA_CONCURRENT": many})
         self._births = RedisBirths(redis, self.store, self._ledger, now_ms=NOW)
         self._keeper = Keeper(
             ledger=self._ledger, store=self.store, settings=configured, background=self._background, births=self._births

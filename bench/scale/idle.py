@@ -8,13 +8,14 @@ import msgspec
 from redis.asyncio import Redis
 
 from bench.scale.footprint import NOW, Watched
-from shared import settings
 from shared.callers import tenants
 from shared.intake import open_intake
 from shared.invariant import Invariant
 from shared.redisdb import keys
 from shared.redisdb.samples import Samples
 from shared.runtime import open_engine
+from shared.settings import Settings
+from shared.settings_load import load
 
 FAR_MS = 10 * 365 * 86_400_000
 CHUNK = 5_000
@@ -94,7 +95,7 @@ def _mean(some: Sequence[Idle]) -> Idle:
     )
 
 
-def _settings(url: str, api_keys: str) -> settings.Settings:
+def _settings(url: str, api_keys: str) -> Settings:
     nowhere = dict.fromkeys(("QSTASH_URL", "ABLY_URL", "TOWN_URL", "EXECUTOR_URL"), "http://127.0.0.1:9")
     many = dict.fromkeys(("QUOTA_DAY", "QUOTA_MONTH", "QUOTA_CONCURRENT"), str(10**9))
-    return settings.load({"INTENTION_MODE": "local", "REDIS_URL": url, "API_KEYS": api_keys, **nowhere, **many})
+    return load({"INTENTION_MODE": "local", "REDIS_URL": url, "API_KEYS": api_keys, **nowhere, **many})

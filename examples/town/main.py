@@ -12,7 +12,8 @@ from examples.town.store import Store
 from shared import logs
 from shared.errors import SettingsError
 from shared.http import serve, stop
-from shared.settings import Settings, load
+from shared.settings import Settings
+from shared.settings_load import load
 
 
 def main() -> None:

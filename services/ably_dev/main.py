@@ -26,10 +26,11 @@ from services.ably_dev.presence import Presence
 from services.ably_dev.publishing import Publisher
 from services.ably_dev.webhooks import rules
 from services.ably_dev.webhooks.worker import Pace, Webhooks, Worker
-from shared import http, logs, settings
+from shared import http, logs
 from shared.errors import BadRequest, SettingsError
 from shared.redisdb.connect import connect
 from shared.settings import DEV_ABLY_KEY, Settings
+from shared.settings_load import load
 
 _more_keys = msgspec.json.Decoder(dict[str, dict[str, list[str]]])
 
@@ -136,7 +137,7 @@ async def announced(config: Settings) -> AsyncIterator[Deps]:
 def main() -> None:
     """Run until SIGINT or SIGTERM."""
     try:
-        config = settings.load(os.environ)
+        config = load(os.environ)
         check_host(config)
         rules.parse(str(config.ably_dev_rules), keys_of(config))
         plan_of(config)

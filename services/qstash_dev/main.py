@@ -28,11 +28,12 @@ from services.qstash_dev.quota import parse as parse_quota
 from services.qstash_dev.scheduler import Scheduler, now_ms
 from services.qstash_dev.store import Store
 from services.qstash_dev.timetable import Timetable
-from shared import http, logs, settings
+from shared import http, logs
 from shared.errors import SettingsError
 from shared.redisdb.cluster import Node
 from shared.redisdb.pool import Pool
 from shared.settings import Settings
+from shared.settings_load import load
 
 
 def connect(url: str, *, retries: int) -> Redis:
@@ -134,7 +135,7 @@ def with_hosts(environ: Mapping[str, str], argv: Sequence[str]) -> dict[str, str
 def main() -> None:
     """Run until SIGINT or SIGTERM."""
     try:
-        config = settings.load(with_hosts(os.environ, sys.argv[1:]))
+        config = load(with_hosts(os.environ, sys.argv[1:]))
         check_host(config)
         hosts.parse(config.qstash_dev_hosts)
         users.of(config)

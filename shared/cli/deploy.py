@@ -15,7 +15,8 @@ from shared.environment import merged
 from shared.errors import SettingsError, Unavailable
 from shared.redisdb.connect import connect
 from shared.redisdb.in_flight import Flights
-from shared.settings import Settings, load
+from shared.settings import Settings
+from shared.settings_load import load
 from shared.tools.installation import open_registry
 
 

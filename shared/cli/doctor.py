@@ -18,7 +18,8 @@ from shared.errors import SettingsError, Unavailable
 from shared.qstash import PING_PATH
 from shared.redisdb.connect import connect
 from shared.redisdb.pings import Ping, Pings
-from shared.settings import Settings, load
+from shared.settings import Settings
+from shared.settings_load import load
 from shared.tools import mcp_tools
 
 POLL_S: Final = 0.02

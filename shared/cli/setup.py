@@ -18,7 +18,9 @@ from shared.cli.doctor import address, unreadable_lines
 from shared.cli.findings import Finding, masked, show
 from shared.cli.reach import SigningKeys
 from shared.errors import SettingsError
-from shared.settings import DEV_ABLY_KEY, DEV_TOKEN, OPENAI, PUBLIC_KEYS, SECRET_PREFIX, Secret, is_endpoint, load
+from shared.settings import DEV_ABLY_KEY, DEV_TOKEN, OPENAI, PUBLIC_KEYS, SECRET_PREFIX, Secret
+from shared.settings_check import is_endpoint
+from shared.settings_load import load
 from shared.tools import mcp_tools
 
 T = TypeVar("T")

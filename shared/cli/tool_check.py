@@ -15,7 +15,7 @@ import msgspec
 from shared.cli.findings import Finding, Status, show
 from shared.environment import merged
 from shared.errors import SettingsError
-from shared.settings import load
+from shared.settings_load import load
 from shared.tools import kit
 from shared.tools.installation import open_registry
 from shared.tools.kit import Sample, Standing

@@ -18,7 +18,8 @@ from shared.local.breaking import Breaking, servers
 from shared.local.control import listening
 from shared.local.supervisor import CANNOT, BusyPort, Child, Service, StartFailed, check_ports, until_ready
 from shared.local.valkey import command as valkey_command
-from shared.settings import Settings, load
+from shared.settings import Settings
+from shared.settings_load import load
 
 READY_S = 60.0
 

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml  # type: ignore[import-untyped] # the locked release ships no types
 
-from shared.settings import DEV_ABLY_KEY, DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN, Settings, load
+from shared.settings import DEV_ABLY_KEY, DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN, Settings
+from shared.settings_load import load
 
 ROOT = Path(__file__).parents[2]
 OURS = ("ably_dev", "ingress", "qstash_dev", "resume", "step_executor", "town")

@@ -8,7 +8,7 @@ import pytest
 
 from shared.cli.api import Api
 from shared.cli.serve_mcp import server
-from shared.settings import load
+from shared.settings_load import load
 from shared.tools import mcp_tools
 from shared.tools.mcp_shape import ByTool, Said, Server
 from tests.architecture.test_documents import ROOT

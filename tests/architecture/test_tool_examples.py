@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.settings import load
+from shared.settings_load import load
 from shared.tools.declare import tool
 from shared.tools.http_shape import Argument, ByKey, HttpTool
 from shared.tools.installation import outbound_of, registry_of

@@ -11,7 +11,7 @@ from shared.machine.accept import accept
 from shared.machine.events import Done, Refused
 from shared.machine.plan import Plan, PlanDraft, Undo
 from shared.planner import Planned, plan_text
-from shared.settings import load
+from shared.settings_load import load
 from shared.tools.installation import outbound_of, registry_of
 from shared.tools.registry import Registry
 from shared.tools.town import TownTools

@@ -7,7 +7,7 @@ import pytest
 from shared.cli import shown
 from shared.cli.grids import plain
 from shared.machine.plan import Cost, Effect
-from shared.settings import load
+from shared.settings_load import load
 from shared.shaped_file import BadFile
 from shared.tools.declare import Means, add, tool
 from shared.tools.http_shape import read

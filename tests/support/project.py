@@ -25,7 +25,8 @@ from services.qstash_dev.app import build_app as qstash_app
 from services.resume.app import build_app as resume_app
 from services.step_executor.app import build_app as executor_app
 from shared.cli.main import intention
-from shared.settings import Settings, load
+from shared.settings import Settings
+from shared.settings_load import load
 from tests.support import keyspace
 
 ROOT: Final = Path(__file__).parents[2]

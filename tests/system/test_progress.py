@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.settings import load
+from shared.settings_load import load
 from tests.services.ably_dev.official import AblyRealtime
 from tests.services.ably_dev.support import settled
 from tests.support.waiting import eventually

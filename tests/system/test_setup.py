@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from shared.settings import DEV_ABLY_KEY, DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN, load
+from shared.settings import DEV_ABLY_KEY, DEV_CURRENT_KEY, DEV_NEXT_KEY, DEV_TOKEN
+from shared.settings_load import load
 from tests.services.engine.scripted_model import KEY, says, scripted
 from tests.support.terminal import COLUMNS, Terminal
 from tests.system.command_line import ASKED, around, files_in, run, terminal, without_settings

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 
 from shared.errors import SettingsError
-from shared.settings import load
+from shared.settings_load import load
 from shared.tally import MOST_TOOLS, OTHER, Tally
 from shared.telemetry.names import METRICS
 from tests.services.engine.site import KEY, NOBODY, Site, variables

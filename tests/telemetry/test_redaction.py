@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.redaction import Scrubber, secrets_of
-from shared.settings import load
+from shared.settings_load import load
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
@@ -55,7 +55,7 @@ PROGRAM = """
 import json, os, sys
 from shared import logs
 from shared.redaction import Scrubber, secrets_of
-from shared.settings import load
+from shared.settings_load import load
 told = json.loads(sys.stdin.read())
 logs.configure(service="x", format=sys.argv[1], level="info", clean=Scrubber(secrets_of(load(told["settings"]))).line)
 log = logs.get_logger()

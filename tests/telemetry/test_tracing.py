@@ -123,7 +123,7 @@ def test_without_the_setting_nothing_of_it_is_imported() -> None:
         "from services.ingress import main as a\n"
         "from services.resume import main as b\n"
         "from services.step_executor import main as c\n"
-        "from shared.settings import load\n"
+        "from shared.settings_load import load\n"
         "[one.create(load({'INTENTION_MODE': 'local'})) for one in (a, b, c)]\n"
         "mine = ('opentelemetry.exporter', 'opentelemetry.proto', 'prometheus_client', 'shared.telemetry.otel')\n"
         "print([name for name in sys.modules if name.startswith(mine)])"

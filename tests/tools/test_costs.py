@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import SettingsError
 from shared.machine.plan import Cost, Effect
-from shared.settings import load
+from shared.settings_load import load
 from shared.tools.installation import outbound_of, registry_of
 from shared.tools.mcp_shape import read
 from shared.tools.registry import Call, Registry

@@ -13,7 +13,8 @@ from shared.errors import SettingsError
 from shared.machine.decision import Start
 from shared.machine.events import Done, Refused, Unanswered
 from shared.machine.plan import Effect, Undo
-from shared.settings import Settings, load
+from shared.settings import Settings
+from shared.settings_load import load
 from shared.tools import installation, kit
 from shared.tools.declare import BadTool, Means, tool
 from shared.tools.installation import outbound_of, registry_of

@@ -10,7 +10,7 @@ from shared.errors import SettingsError
 from shared.machine.decision import Start
 from shared.machine.events import Done, Outcome, Refused, Unanswered
 from shared.machine.plan import Effect
-from shared.settings import load
+from shared.settings_load import load
 from shared.tools import installation, kit
 from shared.tools.installation import outbound_of, registry_of
 from shared.tools.kit import Sample

@@ -16,7 +16,7 @@ from shared.machine.decision import Start
 from shared.machine.events import Done, NotSent, Outcome, Refused, Unanswered
 from shared.machine.outcomes import NEVER_HAPPENED
 from shared.machine.plan import Effect, Undo
-from shared.settings import load
+from shared.settings_load import load
 from shared.shaped_file import BadFile
 from shared.tools import installation, kit
 from shared.tools.http_shape import Method, read

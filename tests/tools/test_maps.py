@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shared.errors import SettingsError
-from shared.settings import load
+from shared.settings_load import load
 from shared.tools import kit
 from shared.tools.installation import outbound_of, registry_of
 from shared.tools.kit import Sample

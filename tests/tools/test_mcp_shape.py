@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import SettingsError
 from shared.machine.plan import Effect
-from shared.settings import load as load_settings
+from shared.settings_load import load as load_settings
 from shared.shaped_file import BadFile
 from shared.tools import mcp_tools
 from shared.tools.mcp_schema import arguments_of, given, version_of

@@ -14,7 +14,7 @@ from shared.errors import SettingsError
 from shared.machine.decision import Start
 from shared.machine.events import Done, NotSent, Outcome, Refused, Unanswered
 from shared.machine.plan import Effect, Undo
-from shared.settings import load
+from shared.settings_load import load
 from shared.tools.installation import outbound_of, registry_of
 from shared.tools.mail import server_of
 from shared.tools.registry import Registry, Runner

@@ -13,8 +13,8 @@ import httpx
 import msgspec
 
 from services.qstash_dev.faults.plan import MEANING, Fault, Plan
-from shared import settings
 from shared.errors import SettingsError
+from shared.settings_load import load
 
 WORDS = "\n".join(f"  {kind:<10}{meaning}" for kind, meaning in MEANING.items())
 EPILOG = f"""A fault is its kind and its options, comma separated: drop,to=127.0.0.1:3001,probability=0.1 error,count=3
@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     """0 when the server did it, 1 when it refused, 2 when the words are wrong or nobody answers."""
     words = _parser().parse_args(argv)
     try:
-        config = settings.load(os.environ)
+        config = load(os.environ)
         plan = _plan(words) if words.action == "on" else None
     except (SettingsError, ValueError) as error:
         return _complain(error)

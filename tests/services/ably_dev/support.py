@@ -23,8 +23,8 @@ from services.ably_dev.app import build_app
 from services.ably_dev.deps import Deps, Timing
 from services.ably_dev.main import running
 from services.ably_dev.webhooks.worker import Pace
-from shared import settings
 from shared.settings import DEV_ABLY_KEY
+from shared.settings_load import load
 from tests.services.ably_dev.official import AblyRealtime, AblyRest
 from tests.support.valkey import free_port
 from tests.support.waiting import eventually
@@ -146,7 +146,7 @@ async def serving(redis_url: str, *, timing: Timing = Timing(), pace: Pace = Pac
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    config = settings.load({**environment(redis_url, port), **more})
+    config = load({**environment(redis_url, port), **more})
     app = build_app(lambda: running(config, timing, pace))
     settled_config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False, ws="websockets-sansio")
     settled_config.load()

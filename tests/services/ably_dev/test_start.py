@@ -3,9 +3,9 @@
 import pytest
 
 from services.ably_dev.main import check_host, keys_of, plan_of
-from shared import settings
 from shared.errors import SettingsError
 from shared.settings import DEV_ABLY_KEY, Settings
+from shared.settings_load import load
 
 OWN = {
     "INTENTION_MODE": "production",
@@ -18,7 +18,7 @@ OWN_KEY = "mine.key:a-secret-of-my-own"
 
 def local(**more: str) -> Settings:
     """Settings of a development machine."""
-    return settings.load({"INTENTION_MODE": "local", **more})
+    return load({"INTENTION_MODE": "local", **more})
 
 
 def test_the_public_key_is_taken_in_local_mode_on_loopback_only() -> None:
@@ -27,13 +27,13 @@ def test_the_public_key_is_taken_in_local_mode_on_loopback_only() -> None:
     for config in (
         local(ABLY_DEV_HOST="0.0.0.0"),  # noqa: S104 - what must be refused
         local(ABLY_DEV_HOST="0.0.0.0", ABLY_DEV_ALLOW_PUBLIC="true"),  # noqa: S104 - the same
-        settings.load(OWN | {"ABLY_DEV_KEY": DEV_ABLY_KEY}),
+        load(OWN | {"ABLY_DEV_KEY": DEV_ABLY_KEY}),
     ):
         with pytest.raises(SettingsError, match="public development key"):
             keys_of(config)
     with pytest.raises(SettingsError, match="ABLY_DEV_KEY is empty"):
-        keys_of(settings.load(OWN))
-    assert set(keys_of(settings.load(OWN | {"ABLY_DEV_KEY": OWN_KEY}))) == {"mine.key"}
+        keys_of(load(OWN))
+    assert set(keys_of(load(OWN | {"ABLY_DEV_KEY": OWN_KEY}))) == {"mine.key"}
 
 
 def test_more_keys_have_what_they_may_do() -> None:

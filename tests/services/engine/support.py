@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from shared import settings
 from shared.clock import SystemClock, new_execution_id
 from shared.http import Json
 from shared.interpret import Interpreter
@@ -32,6 +31,7 @@ from shared.redisdb.reader import Reader
 from shared.redisdb.store import RedisStore
 from shared.relay import Acks, Relay, Sender
 from shared.settings import Settings
+from shared.settings_load import load
 from tests.support.executions import NOW, RETENTION_MS
 from tests.support.waiting import eventually
 
@@ -57,7 +57,7 @@ CONTRACTS = {
 def configured(**variables: str) -> Settings:
     """Local mode's settings with these variables on top; no system that runs on this machine is reached by default."""
     nowhere = dict.fromkeys(("QSTASH_URL", "ABLY_URL", "TOWN_URL"), "http://127.0.0.1:9")
-    return settings.load({"INTENTION_MODE": "local", **nowhere, **variables})
+    return load({"INTENTION_MODE": "local", **nowhere, **variables})
 
 
 def step(name: str, *needs: str, tool: str = "work", **other: Any) -> Step:

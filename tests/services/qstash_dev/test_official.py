@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped] # the locked release ships no types
 
-from shared.settings import load
+from shared.settings_load import load
 
 ROOT = Path(__file__).parents[3]
 

@@ -22,7 +22,8 @@ from services.qstash_dev.app import ROUTES, build_app
 from services.qstash_dev.main import running
 from services.qstash_dev.openapi import document
 from services.qstash_dev.openapi.words import HEADERS
-from shared.settings import DEV_TOKEN, load
+from shared.settings import DEV_TOKEN
+from shared.settings_load import load
 from tests.services.qstash_dev import conforming, support
 from tests.services.qstash_dev.support import Broker, Process, Valkey, eventually
 

@@ -4,9 +4,9 @@ import pytest
 
 from services.qstash_dev import users
 from services.qstash_dev.main import banner, check_host
-from shared import settings
 from shared.errors import SettingsError, Unauthorized
 from shared.settings import DEV_CURRENT_KEY, DEV_TOKEN, Settings
+from shared.settings_load import load
 
 OWN = {
     "INTENTION_MODE": "production",
@@ -19,7 +19,7 @@ OWN = {
 
 def local(**more: str) -> Settings:
     """Settings of a development machine."""
-    return settings.load({"INTENTION_MODE": "local", **more})
+    return load({"INTENTION_MODE": "local", **more})
 
 
 def test_local_mode_has_the_four_public_users() -> None:
@@ -35,25 +35,25 @@ def test_local_mode_has_the_four_public_users() -> None:
 
 def test_elsewhere_only_the_configured_token_is_taken() -> None:
     """Everybody knows the development tokens: they must open nothing outside local mode."""
-    (own,) = users.of(settings.load(OWN))
+    (own,) = users.of(load(OWN))
     assert (own.token, own.current_key, own.next_key) == ("own-token", "sig_own1", "sig_own2")
     with pytest.raises(SettingsError, match="public development token"):
-        users.of(settings.load(OWN | {"QSTASH_TOKEN": DEV_TOKEN}))
+        users.of(load(OWN | {"QSTASH_TOKEN": DEV_TOKEN}))
     with pytest.raises(SettingsError, match="QSTASH_TOKEN is empty"):
-        users.of(settings.load(OWN | {"QSTASH_TOKEN": ""}))
+        users.of(load(OWN | {"QSTASH_TOKEN": ""}))
 
 
 def test_keys_never_show_in_a_repr() -> None:
     """A user may end in a log line or a traceback of locals."""
-    assert "sig_own1" not in repr(users.of(settings.load(OWN)))
-    assert "own-token" not in repr(users.of(settings.load(OWN)))
+    assert "sig_own1" not in repr(users.of(load(OWN)))
+    assert "own-token" not in repr(users.of(load(OWN)))
 
 
 def test_a_token_in_qstash_s_form_names_its_user() -> None:
     """Any other token gets a name of its own, without the token in it."""
     encoded = "eyJVc2VySUQiOiJtZSIsIlBhc3N3b3JkIjoieCJ9"
-    assert users.of(settings.load(OWN | {"QSTASH_TOKEN": encoded}))[0].name == "me"
-    name = users.of(settings.load(OWN))[0].name
+    assert users.of(load(OWN | {"QSTASH_TOKEN": encoded}))[0].name == "me"
+    name = users.of(load(OWN))[0].name
     assert name.startswith("user-")
     assert "own-token" not in name
 

@@ -13,12 +13,12 @@ from redis.asyncio import Redis
 from services.resume.subscriber.judging import Pace
 from services.resume.subscriber.line import Auth
 from services.resume.subscriber.running import Subscriber
-from shared import settings
 from shared.ably import MESH, Capability, api_key, token
 from shared.errors import Unavailable
 from shared.mesh import CONTINUE, Hint
 from shared.redisdb.positions import Positions
 from shared.settings import DEV_ABLY_KEY
+from shared.settings_load import load
 from tests.services.ably_dev.support import Server, settled
 from tests.support.waiting import eventually
 
@@ -132,7 +132,7 @@ async def listening(
         **{name: more.pop(name) for name in list(more) if name.isupper()},
     }
     counted = door or Door()
-    subscriber = Subscriber(settings.load(environ), counted.take, Positions(redis), pace=QUICK, auth=auth, **more)
+    subscriber = Subscriber(load(environ), counted.take, Positions(redis), pace=QUICK, auth=auth, **more)
     server.open += 1
     subscriber.start()
     heard = Heard(server, subscriber, counted)

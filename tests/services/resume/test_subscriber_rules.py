@@ -7,11 +7,11 @@ from services.resume.subscriber.channels import capability, names
 from services.resume.subscriber.health import PATIENCE_MS, Health
 from services.resume.subscriber.judging import Channel, Pace, View, pace_of, pause_s, why_replace
 from services.resume.subscriber.progress import Mail, Progress
-from shared import settings
 from shared.ably import MESH
 from shared.errors import SettingsError
+from shared.settings_load import load
 
-PACE = pace_of(settings.load({"INTENTION_MODE": "local"}))
+PACE = pace_of(load({"INTENTION_MODE": "local"}))
 ATTACHED = {MESH: Channel("attached")}
 UP = View(connection="connected", channels=ATTACHED)
 
@@ -139,7 +139,7 @@ def test_what_was_dropped_is_owed_and_counts_as_new_when_it_comes_again() -> Non
 def test_the_channels_are_the_engines_the_tenants_and_the_narrow_ones() -> None:
     """And its token may do two things on these, nothing anywhere else."""
     found = names(
-        settings.load(
+        load(
             {
                 "INTENTION_MODE": "local",
                 "API_KEYS": "acme:0123456789abcdef,acme:another-key-of-acme",
@@ -155,7 +155,7 @@ def test_the_channels_are_the_engines_the_tenants_and_the_narrow_ones() -> None:
 def test_a_pair_that_names_no_channel_stops_the_start(pairs: str) -> None:
     """A typo is found at once, not when the event does not come."""
     with pytest.raises(SettingsError, match="ABLY_EVENT_CHANNELS"):
-        settings.load({"INTENTION_MODE": "local", "API_KEYS": "acme:0123456789abcdef", "ABLY_EVENT_CHANNELS": pairs})
+        load({"INTENTION_MODE": "local", "API_KEYS": "acme:0123456789abcdef", "ABLY_EVENT_CHANNELS": pairs})
 
 
 def test_health_is_bad_after_a_minute_without_a_connection() -> None:
