@@ -12,6 +12,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "CPU-s per 1,000 steps": ("throughput", "cpu_s_per_1000"),
     "start p50 ms": ("submit", "p50_ms"),
     "start p99 ms": ("submit", "p99_ms"),
+    "start of 100 steps to the first, ms": ("sequential", "submit_to_first_step_ms"),
     "idle MiB": ("idle", "pss_mib"),
     "idle % of a core": ("idle", "cpu_percent_of_a_core"),
     "fsyncs a step alone": ("fsyncs_per_step_sequential",),
@@ -19,7 +20,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "Redis commands a step": ("per_step", "redis_commands"),
 }
 MORE_IS_BETTER: Final = frozenset({"steps/s"})
-COMPARED: Final = tuple(COLUMNS)[:8]
+COMPARED: Final = tuple(COLUMNS)[:9]
 COUNTED_WHOLE: Final = frozenset({"CPU-s per 1,000 steps", "idle MiB", "idle % of a core"})
 """Of no meaning where only a part of the processes is counted."""
 OURS: Final = "intention-engine"

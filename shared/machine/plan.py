@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -261,9 +262,10 @@ NO_PLAN = encode(Plan(steps=(), contracts={}))
 
 
 class Blueprint:
-    """A plan compiled for walking: names to numbers, needs both ways. Shared by all executions of the plan; never changed."""
+    """A plan compiled for walking: names to numbers, needs both ways. Shared by all executions of the plan; never changed.
 
-    __slots__ = ("called", "dependents", "hash", "index", "needs", "plan", "rank", "refs", "size", "special")
+    What only its walking wants is made when it is first asked for: whoever creates an execution does not walk it.
+    """
 
     def __init__(self, data: bytes) -> None:
         """`data`: the canonical bytes of an accepted plan."""
@@ -274,23 +276,20 @@ class Blueprint:
         self.called = frozenset(step.name for step in self.plan.steps if step.wait and step.wait.callback)
         """Steps that wait for a callback."""
         self.needs = tuple([tuple([self.index[need] for need in step.needs]) for step in self.plan.steps])
-        self.refs = tuple([self._refs(step) for step in self.plan.steps])
         self.special = tuple([step.special for step in self.plan.steps])
-        dependents: list[list[int]] = [[] for _ in range(self.size)]
+        self._wants: dict[int, tuple[int, ...]] = {}
+
+    @cached_property
+    def dependents(self) -> tuple[tuple[int, ...], ...]:
+        """Of each step, those that need it."""
+        found: list[list[int]] = [[] for _ in range(self.size)]
         for number, needs in enumerate(self.needs):
             for need in needs:
-                dependents[need].append(number)
-        self.dependents = tuple([tuple(some) for some in dependents])
-        self.rank = self._ranks()
+                found[need].append(number)
+        return tuple([tuple(some) for some in found])
 
-    def _refs(self, step: Step) -> tuple[int, ...]:
-        """The steps whose outputs it wants before it starts."""
-        names = {ref.step for ref in refs.find(wanted(step)) if not is_address(ref, step.name, self.called)}
-        if step.when:
-            names.update(conditions.names(step.when))
-        return tuple(sorted([self.index[name] for name in names if name in self.index]))
-
-    def _ranks(self) -> tuple[int, ...]:
+    @cached_property
+    def rank(self) -> tuple[int, ...]:
         """How deep each step stands: more than everything it needs, directly or not."""
         rank = [0] * self.size
         left = [len(needs) for needs in self.needs]
@@ -302,6 +301,19 @@ class Blueprint:
                 if not left[dependent]:
                     free.append(dependent)  # the list is a queue here: it is read while it grows
         return tuple(rank)
+
+    def wants(self, step: int) -> tuple[int, ...]:
+        """The steps whose outputs it wants before it starts."""
+        found = self._wants.get(step)
+        if found is None:
+            found = self._wants[step] = self._referred(self.plan.steps[step])
+        return found
+
+    def _referred(self, step: Step) -> tuple[int, ...]:
+        names = {ref.step for ref in refs.find(wanted(step)) if not is_address(ref, step.name, self.called)}
+        if step.when:
+            names.update(conditions.names(step.when))
+        return tuple(sorted([self.index[name] for name in names if name in self.index]))
 
     def contract(self, step: int) -> Contract:
         """The pinned facts of a step's tool."""
