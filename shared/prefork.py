@@ -56,10 +56,7 @@ class Parent:
             "processes.forked", pids=list(self._began), message="they serve, each on a core of its own; this one minds them"
         )
         while self._began:
-            pid, status = os.wait()
-            if pid not in self._began:  # as process 1 of a container: somebody's orphan
-                continue
-            if self._ended(pid, os.waitstatus_to_exitcode(status)) and self._bear():
+            if self._ended() and self._bear():
                 return
         raise SystemExit(self._code)
 
@@ -79,9 +76,12 @@ class Parent:
         tell_apart(pid=os.getpid())
         return True
 
-    def _ended(self, pid: int, code: int) -> bool:
-        """Whether another is wanted in its place. Whoever ends with a code has said why, and another would say the same."""
-        lived_s = time.monotonic() - self._began.pop(pid)
+    def _ended(self) -> bool:
+        """Once one has: whether another is wanted. Whoever ends with a code has said why, and another would say the same."""
+        pid, code, began = self._reaped()
+        if not began:  # as process 1 of a container: somebody's orphan
+            return False
+        lived_s = time.monotonic() - began
         if code > 0 and not self._over:
             self._code = code
             self._end()
@@ -91,13 +91,21 @@ class Parent:
         time.sleep(0 if lived_s > LONG_S else WAIT_S)
         return True
 
+    def _reaped(self) -> tuple[int, int, float]:
+        """Its pid, how it ended (below 0: the signal), and when it began: 0 if it was never ours."""
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        assert found is not None  # noqa: S101 - without WNOHANG it waits
+        with _signals_wait():  # its pid is nobody else's until it is reaped, and from then on nobody must be told by it
+            _, status = os.waitpid(found.si_pid, 0)
+            return found.si_pid, os.waitstatus_to_exitcode(status), self._began.pop(found.si_pid, 0.0)
+
     def _told(self, _number: int, _frame: FrameType | None) -> None:
         self._end()
 
     def _end(self) -> None:
         self._over = True
         for pid in self._began:
-            os.kill(pid, signal.SIGTERM)  # one that has ended is a zombie until `wait`: its pid is nobody else's
+            os.kill(pid, signal.SIGTERM)
 
 
 @contextmanager
