@@ -71,7 +71,7 @@ async def run(redis: Redis, shape: dict[str, Any], calls: int) -> dict[str, floa
     header = Header(
         id=new_execution_id(), tenant="bench", plan=blueprint.hash, status=Status.PLANNED, trace=secrets.token_hex(16)
     )
-    made = await store.create(Birth(header=header, plan=data, cells=blueprint.first_cells(), fields={}, request_hash=""))
+    made = await store.create(Birth(header=header, plan=data, cells=blueprint.plan.first_cells(), fields={}, request_hash=""))
     assert isinstance(made, Created)
     await redis.config_resetstat()
     store.calls.clear()

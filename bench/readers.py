@@ -70,7 +70,7 @@ class Load:
                 id=new_execution_id(), tenant=TENANT, plan=blueprint.hash, status=Status.PLANNED, trace=secrets.token_hex(16)
             )
             await self.store.create(
-                Birth(header=header, plan=self._plan, cells=blueprint.first_cells(), fields={}, request_hash="")
+                Birth(header=header, plan=self._plan, cells=blueprint.plan.first_cells(), fields={}, request_hash="")
             )
             made.append(header.id)
         return made

@@ -45,5 +45,5 @@ async def _born(redis: Redis) -> str:
         id=new_execution_id("00"), tenant="bench", plan=blueprint.hash, status=Status.PLANNED, trace=secrets.token_hex(16)
     )
     store = RedisStore(redis, retention_ms=60_000)
-    await store.create(Birth(header=header, plan=data, cells=blueprint.first_cells(), fields={}, request_hash=""))
+    await store.create(Birth(header=header, plan=data, cells=blueprint.plan.first_cells(), fields={}, request_hash=""))
     return header.id

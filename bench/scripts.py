@@ -151,7 +151,7 @@ async def _create(store: RedisStore, ledger: RedisLedger, acks: Acks, run: str, 
         id=new_execution_id(), tenant="bench", plan=blueprint.hash, status=Status.PLANNED, trace=secrets.token_hex(16)
     )
     await ledger.admit(header.tenant, header.id, ALLOWANCE.units, NO_LIMITS)
-    birth = Birth(header=header, plan=plan, cells=blueprint.first_cells(), fields={}, request_hash="", allowance=ALLOWANCE)
+    birth = Birth(header=header, plan=plan, cells=blueprint.plan.first_cells(), fields={}, request_hash="", allowance=ALLOWANCE)
     made = await store.create(birth)
     assert isinstance(made, Created)
     assert made.entry is not None

@@ -73,7 +73,7 @@ class Filler:
         trace = secrets.token_hex(16)
         header = Header(id=new_execution_id(), tenant=TENANT, plan=blueprint.hash, status=Status.PLANNED, trace=trace)
         fields = {"user": "ann", "text": "book a table for two at seven"}
-        birth = Birth(header=header, plan=plan, cells=blueprint.first_cells(), fields=fields, request_hash="")
+        birth = Birth(header=header, plan=plan, cells=blueprint.plan.first_cells(), fields=fields, request_hash="")
         made = await self._store.create(birth)
         assert isinstance(made, Created)
         assert made.entry

@@ -84,7 +84,7 @@ async def run(redis: Redis, tracer: Tracer) -> float:
     blueprint = Blueprint(data)
     with tracer.span("accept"):
         header = Header(id=new_execution_id(), tenant="bench", plan=blueprint.hash, status=Status.PLANNED, trace=born())
-    made = await store.create(Birth(header=header, plan=data, cells=blueprint.first_cells(), fields={}, request_hash=""))
+    made = await store.create(Birth(header=header, plan=data, cells=blueprint.plan.first_cells(), fields={}, request_hash=""))
     assert isinstance(made, Created)
     began, result = time.perf_counter(), ""
     while result != Status.COMPLETED:

@@ -14,7 +14,7 @@ from shared.errors import BadRequest, Conflict, Unprocessable
 from shared.logs import get_logger
 from shared.machine import plan as plans
 from shared.machine.accept import Limits, PlanRefused, accept
-from shared.machine.plan import NO_PLAN, Blueprint, Effect, Plan, PlanDraft, Undo
+from shared.machine.plan import NO_PLAN, Effect, Plan, PlanDraft, Undo
 from shared.machine.state import Header, Notes, Replan
 from shared.machine.status import Status
 from shared.machine.versions import extended, placed
@@ -218,7 +218,6 @@ class Acceptor:
     def _birth(self, tenant: str, request: Execute, drafted: Drafted, at: datetime, fingerprint: str, key: str) -> Birth:
         plan, planned = drafted.plan, drafted.planned
         data = plans.encode(plan)
-        blueprint = Blueprint(data)
         execution = new_execution_id(keys.spread(f"{tenant}/{key}") if key else None)
         trace = tracing.born()
         unconfirmed = request.confirm or bool(drafted.confirmations)
@@ -227,11 +226,11 @@ class Acceptor:
             fields["sources"] = msgspec.json.encode(planned.sources).decode()
         return Birth(
             header=Header(
-                id=execution, tenant=tenant, plan=blueprint.hash, status=first_status(unconfirmed=unconfirmed), trace=trace
+                id=execution, tenant=tenant, plan=plans.hash_of(data), status=first_status(unconfirmed=unconfirmed), trace=trace
             ),
             notes=_notes(request, unconfirmed=unconfirmed),
             plan=data,
-            cells=blueprint.first_cells(),
+            cells=plan.first_cells(),
             words=_words(request, request.words() or "", at) if request.replan else None,
             fields=fields,
             timeout_ms=plan.timeout_ms or 0,

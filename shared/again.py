@@ -161,7 +161,7 @@ class Repeater:
         stands = check(found, asked)
         x = found.execution
         new = self._ruled(x, New(plan=plans.encode(x.blueprint.plan), cells=""))
-        new = msgspec.structs.replace(new, cells=Blueprint(new.plan).first_cells())
+        new = msgspec.structs.replace(new, cells=plans.decode(new.plan).first_cells())
         return await self._make(x, new, stands, fields, key, {"kind": "restart", "from": x.header.id, "by": by})
 
     async def fork(self, found: Snapshot, asked: Fork, by: str, fields: dict[str, str], key: str) -> dict[str, Any]:
@@ -175,14 +175,14 @@ class Repeater:
 
     def _ruled(self, x: Execution, new: New) -> New:
         """As policies want it; Unprocessable for what they do not let through."""
-        found = judged(self._policies, Blueprint(new.plan).plan, x.header.tenant)
+        found = judged(self._policies, plans.decode(new.plan), x.header.tenant)
         return msgspec.structs.replace(new, plan=plans.encode(found.plan), unconfirmed=bool(found.confirmations))
 
     async def _make(
         self, x: Execution, new: New, stands: list[str], fields: dict[str, str], key: str, origin: dict[str, Any]
     ) -> dict[str, Any]:
         birth = _birth(x, new, fields, key, origin | {"standing": stands[:100]})
-        made = await self._quota.create(birth, demand_of(Blueprint(birth.plan).plan))
+        made = await self._quota.create(birth, demand_of(plans.decode(birth.plan)))
         if isinstance(made, KeyConflict):
             raise Conflict(f"the Idempotency-Key {key[:80]!r} was used for another request", code="idempotency_conflict")
         execution = made.execution if isinstance(made, Exists) else birth.header.id
@@ -204,7 +204,7 @@ def _birth(x: Execution, new: New, fields: dict[str, str], key: str, origin: dic
     header = Header(
         id=new_execution_id(keys.spread(f"{tenant}/{key}") if key else None),
         tenant=tenant,
-        plan=Blueprint(new.plan).hash,
+        plan=plans.hash_of(new.plan),
         status=first_status(unconfirmed=new.unconfirmed),
         trace=tracing.born(),
     )

@@ -9,7 +9,7 @@ from shared.errors import Conflict, IntentionError
 from shared.logs import get_logger
 from shared.machine import plan as plans
 from shared.machine.decision import Changes, Line
-from shared.machine.plan import Blueprint, Plan
+from shared.machine.plan import Plan
 from shared.machine.state import Header, Notes, Parent
 from shared.machine.status import Cause, Phase, Status
 from shared.ports import Birth, Created, Entry, NotAccepted, Peek, Store
@@ -105,12 +105,11 @@ class Children:
 
 def _birth(entry: Entry, what: Begin, child: Plan) -> Birth:
     data = plans.encode(child)
-    blueprint = Blueprint(data)
     parent = Parent(execution=entry.execution, step=what.step, generation=what.generation)
     return Birth(
-        header=Header(id=entry.to, tenant=what.tenant, plan=blueprint.hash, status=Status.PLANNED, trace=entry.trace),
+        header=Header(id=entry.to, tenant=what.tenant, plan=plans.hash_of(data), status=Status.PLANNED, trace=entry.trace),
         plan=data,
-        cells=blueprint.first_cells(),
+        cells=child.first_cells(),
         notes=Notes(parent=parent, depth=what.depth, input=what.input),
         fields={"user": "", "text": "", "summary": f"step {what.step} of {entry.execution}"},
         timeout_ms=child.timeout_ms or 0,

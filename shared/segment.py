@@ -33,7 +33,7 @@ from shared.machine.decision import (
     merge,
 )
 from shared.machine.events import Attempted, Event, Room, Signalled, Ticked, Woke
-from shared.machine.plan import Blueprint
+from shared.machine.plan import Blueprint, decode
 from shared.machine.state import Execution, Flawed
 from shared.machine.status import Cell, Phase, Reason
 from shared.ports import Committed, Flags, Going, Lease, Letter, Lost, Stopped
@@ -227,7 +227,7 @@ class Segment:
                 return Going(kind="none")
 
     def _adopting(self, found: Adopt) -> Going:
-        plan = Blueprint(found.adopted.plan).plan
+        plan = decode(found.adopted.plan)
         confirm = found.confirm
         return Going(
             kind="suspend" if confirm else "leave",

@@ -190,7 +190,7 @@ class Stage:
         birth = Birth(
             header=header,
             plan=data,
-            cells=blueprint.first_cells(),
+            cells=blueprint.plan.first_cells(),
             fields=fields,
             request_hash=secrets.token_hex(32),
             idempotency_key=key,

@@ -365,7 +365,7 @@ def _leave(draft: Draft, room: Room, then: str = "") -> Leave | Suspend:
     cells = [undoing.next_cell(draft)] if undo else list(islice(startable(draft, room), 8))
     names = [draft.name(cell) for cell in cells if cell is not None]
     layout = draft.layout
-    need = {ref for cell in cells if cell is not None and not undo for ref in draft.blueprint.wants(layout.step(cell))}
+    need = {ref for cell in cells if cell is not None and not undo for ref in draft.blueprint.refs[layout.step(cell)]}
     done = sorted(ref for ref in need if draft.cell(ref) is Cell.DONE)
     return Leave(next_step=names[0] if names else "", need=tuple(done), changes=Changes())
 

@@ -370,7 +370,7 @@ class Draft:
     def _to_be_looked_at(self, cell: int) -> bool:
         if self.blueprint.special[cell]:
             return True
-        return any(self.cell(ref) is not Cell.DONE for ref in self.blueprint.wants(cell))
+        return any(self.cell(ref) is not Cell.DONE for ref in self.blueprint.refs[cell])
 
     def _open_needs(self, cell: int) -> int:
         if cell in self._unmet:

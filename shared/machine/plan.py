@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Collection
 from enum import StrEnum
-from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -233,6 +232,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether something is to be looked at before it can start."""
         return bool(self.when or self.join or self.approve or self.map or not self.tool)
 
+    @property
+    def first_cell(self) -> str:
+        """Its cell in a new execution: without needs it is ready, and what a version replaced is skipped."""
+        if self.replaced:
+            return "k"
+        return "." if self.needs else "o" if self.special else "r"
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An accepted plan with the contracts it relies on. Its identity is the hash of its bytes."""
@@ -242,6 +248,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeout_ms: int | None = None
     output: Any = None
 
+    def first_cells(self) -> str:
+        """The cells of a new execution: those of the steps, then those of their undos."""
+        return "".join([step.first_cell for step in self.steps]) + "." * len(self.steps)
+
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Plan)
@@ -250,6 +260,11 @@ _decoder = msgspec.json.Decoder(Plan)
 def encode(plan: Plan) -> bytes:
     """The plan's canonical bytes."""
     return _encoder.encode(plan)
+
+
+def decode(data: bytes) -> Plan:
+    """The plan of its canonical bytes."""
+    return _decoder.decode(data)
 
 
 def hash_of(data: bytes) -> str:
@@ -262,34 +277,36 @@ NO_PLAN = encode(Plan(steps=(), contracts={}))
 
 
 class Blueprint:
-    """A plan compiled for walking: names to numbers, needs both ways. Shared by all executions of the plan; never changed.
+    """A plan compiled for walking: names to numbers, needs both ways. Shared by all executions of the plan; never changed."""
 
-    What only its walking wants is made when it is first asked for: whoever creates an execution does not walk it.
-    """
+    __slots__ = ("called", "dependents", "hash", "index", "needs", "plan", "rank", "refs", "size", "special")
 
     def __init__(self, data: bytes) -> None:
         """`data`: the canonical bytes of an accepted plan."""
-        self.plan = _decoder.decode(data)
+        self.plan = decode(data)
         self.hash = hash_of(data)
         self.size = len(self.plan.steps)
         self.index = {step.name: number for number, step in enumerate(self.plan.steps)}
         self.called = frozenset(step.name for step in self.plan.steps if step.wait and step.wait.callback)
         """Steps that wait for a callback."""
         self.needs = tuple([tuple([self.index[need] for need in step.needs]) for step in self.plan.steps])
+        self.refs = tuple([self._refs(step) for step in self.plan.steps])
         self.special = tuple([step.special for step in self.plan.steps])
-        self._wants: dict[int, tuple[int, ...]] = {}
-
-    @cached_property
-    def dependents(self) -> tuple[tuple[int, ...], ...]:
-        """Of each step, those that need it."""
-        found: list[list[int]] = [[] for _ in range(self.size)]
+        dependents: list[list[int]] = [[] for _ in range(self.size)]
         for number, needs in enumerate(self.needs):
             for need in needs:
-                found[need].append(number)
-        return tuple([tuple(some) for some in found])
+                dependents[need].append(number)
+        self.dependents = tuple([tuple(some) for some in dependents])
+        self.rank = self._ranks()
 
-    @cached_property
-    def rank(self) -> tuple[int, ...]:
+    def _refs(self, step: Step) -> tuple[int, ...]:
+        """The steps whose outputs it wants before it starts."""
+        names = {ref.step for ref in refs.find(wanted(step)) if not is_address(ref, step.name, self.called)}
+        if step.when:
+            names.update(conditions.names(step.when))
+        return tuple(sorted([self.index[name] for name in names if name in self.index]))
+
+    def _ranks(self) -> tuple[int, ...]:
         """How deep each step stands: more than everything it needs, directly or not."""
         rank = [0] * self.size
         left = [len(needs) for needs in self.needs]
@@ -301,19 +318,6 @@ class Blueprint:
                 if not left[dependent]:
                     free.append(dependent)  # the list is a queue here: it is read while it grows
         return tuple(rank)
-
-    def wants(self, step: int) -> tuple[int, ...]:
-        """The steps whose outputs it wants before it starts."""
-        found = self._wants.get(step)
-        if found is None:
-            found = self._wants[step] = self._referred(self.plan.steps[step])
-        return found
-
-    def _referred(self, step: Step) -> tuple[int, ...]:
-        names = {ref.step for ref in refs.find(wanted(step)) if not is_address(ref, step.name, self.called)}
-        if step.when:
-            names.update(conditions.names(step.when))
-        return tuple(sorted([self.index[name] for name in names if name in self.index]))
 
     def contract(self, step: int) -> Contract:
         """The pinned facts of a step's tool."""
@@ -330,15 +334,6 @@ class Blueprint:
         if own is None:
             return Undo.CHILD if self.plan.steps[step].child else self.contract(step).undo
         return Undo.NONE if own.leave else Undo.CALL
-
-    def first_cells(self) -> str:
-        """The cells of a new execution: steps without needs are ready, and what a version replaced is skipped."""
-        return "".join(map(self._first, range(self.size))) + "." * self.size
-
-    def _first(self, step: int) -> str:
-        if self.plan.steps[step].replaced:
-            return "k"
-        return "." if self.needs[step] else "o" if self.special[step] else "r"
 
 
 def is_address(ref: refs.Ref, step: str, called: Collection[str]) -> bool:

@@ -90,7 +90,7 @@ def missing(draft: Draft, cells: list[int]) -> tuple[int, ...]:
 
 
 def _refs(draft: Draft, cell: int) -> Iterable[int]:
-    return undo_refs(draft, cell) if draft.layout.is_undo(cell) else draft.blueprint.wants(draft.layout.step(cell))
+    return undo_refs(draft, cell) if draft.layout.is_undo(cell) else draft.blueprint.refs[draft.layout.step(cell)]
 
 
 def undo_refs(draft: Draft, cell: int) -> set[int]:
@@ -98,7 +98,7 @@ def undo_refs(draft: Draft, cell: int) -> set[int]:
     own = draft.step(cell).undo
     names = {ref.step for ref in refs.find(own.args)} if own else set()
     found = {_where(draft, cell, draft.blueprint.index[name]) for name in names - RESERVED}
-    return found | set(draft.blueprint.wants(draft.layout.step(cell))) if "item" in names else found
+    return found | set(draft.blueprint.refs[draft.layout.step(cell)]) if "item" in names else found
 
 
 def unmet(draft: Draft, cell: int) -> str:

@@ -76,7 +76,7 @@ class Model:
     def _found(self, number: int) -> Adopted:
         blueprint = Blueprint(self.plans[number])
         timeout_ms = blueprint.plan.timeout_ms or 0
-        return _adopted(self.plans[number], cells=blueprint.first_cells(), timeout_ms=timeout_ms)
+        return _adopted(self.plans[number], cells=blueprint.plan.first_cells(), timeout_ms=timeout_ms)
 
     def _version(self, stopped: Stopped, fault: Fault | None) -> Said:
         kind = fault.kind if fault is not None else ""

@@ -142,7 +142,7 @@ def _stopped(case: Case) -> None:
 def _may_lead_nowhere(case: Case, part: Part) -> bool:
     """Only a partner's own answer is known to hold what is referred to."""
     steps = case.blueprint.plan.steps
-    wanted = [steps[number] for number in case.blueprint.wants(case.blueprint.index[part.step.name])]
+    wanted = [steps[number] for number in case.blueprint.refs[case.blueprint.index[part.step.name]]]
     odd = any(not step.tool or step.map or step.name in case.facts.supplied for step in wanted)
     return odd or "nothing" in str(part.step)
 

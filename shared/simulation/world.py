@@ -343,7 +343,7 @@ class World:
             header=Header(id=execution, tenant=TENANT, plan=blueprint.hash, status=status, trace="t"),
             notes=notes,
             plan=data,
-            cells=blueprint.first_cells(),
+            cells=blueprint.plan.first_cells(),
             words=Words(text=str(number), user="somebody", at_ms=EPOCH_MS) if most else None,
             fields={},
             timeout_ms=plan.timeout_ms or 0,

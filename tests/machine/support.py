@@ -97,7 +97,7 @@ def execution(
     order: dict[int, int] | None = None,
 ) -> Execution:
     """A record in the middle of its life. The undo lane may be left out of `cells`; busy cells get an intent and a fault."""
-    text = (cells or plan.first_cells()).ljust(2 * plan.size, ".")
+    text = (cells or plan.plan.first_cells()).ljust(2 * plan.size, ".")
     busy = [number for number, where in enumerate(text) if where in "ibsu"]
     built = Execution(
         header=head or header(),

@@ -165,9 +165,9 @@ class TestWhatIsAccepted:
         plan = blueprint("d idem b,c", "b idem a ${a.n}", "c pure a", "a idem")
         assert plan.needs == ((1, 2), (3,), (3,), ())
         assert plan.dependents == ((), (0,), (0,), (1, 2))
-        assert [plan.wants(step) for step in range(4)] == [(), (3,), (), ()]
+        assert plan.refs == ((), (3,), (), ())
         assert plan.rank == (2, 1, 1, 0)
-        assert plan.first_cells() == "...r...."
+        assert plan.plan.first_cells() == "...r...."
 
 
 class TestLongPlans:

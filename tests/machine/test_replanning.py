@@ -46,7 +46,7 @@ class Replanning:
         self.header = Header(id="exe_00_t", tenant="t", plan=self.plan.hash, status=Status.EXECUTING, **head)
         self.notes = Notes(replan=replan)
         self.now_ms = NOW
-        self.cells = self.plan.first_cells().encode()
+        self.cells = self.plan.plan.first_cells().encode()
         self.results: dict[int, Any] = {}
         self.load()
         self.last: Decision
@@ -419,7 +419,7 @@ def test_a_planner_that_repeats_what_is_done_is_not_believed() -> None:
     one = refused()
     one.wake()
     found = one.version(*SAME)
-    plan = Blueprint(found.plan).plan
+    plan = plans.decode(found.plan)
     again = msgspec.structs.replace(plan, steps=(msgspec.structs.replace(plan.steps[0], replaced=True), *plan.steps[1:]))
     one.says(msgspec.structs.replace(found, plan=plans.encode(again)))
     given_up(one, "somebody has acted")

@@ -73,7 +73,7 @@ def test_the_mark_is_in_the_hash_and_plans_without_one_keep_theirs() -> None:
 
 def test_what_was_replaced_never_runs_again_in_a_restart() -> None:
     """It is skipped from the beginning."""
-    assert Blueprint(plans.encode(after("df.", *NEW))).first_cells() == "rkk.." + "." * 5
+    assert Blueprint(plans.encode(after("df.", *NEW))).plan.first_cells() == "rkk.." + "." * 5
 
 
 def test_a_failure_that_the_plan_bears_is_not_replaced() -> None:

@@ -136,7 +136,7 @@ class Record:
     def __init__(self, header: Header, blueprint: Blueprint) -> None:
         self.header = header
         self.blueprint = blueprint
-        self.cells = bytearray(blueprint.first_cells().encode())
+        self.cells = bytearray(blueprint.plan.first_cells().encode())
         self.intents: dict[int, Intent] = {}
         self.faults: dict[int, Fault] = {}
         self.results: dict[int, Result] = {}

@@ -48,7 +48,7 @@ async def born(store: RedisStore, execution: str) -> Lease:
     data = plans.encode(Plan(steps=(step,), contracts={"t": Contract(version="1", effect=Effect.PURE)}))
     blueprint = Blueprint(data)
     header = Header(id=execution, tenant="ann", plan=blueprint.hash, status=Status.PLANNED)
-    await store.create(Birth(header=header, plan=data, cells=blueprint.first_cells(), fields={}, request_hash="h"))
+    await store.create(Birth(header=header, plan=data, cells=blueprint.plan.first_cells(), fields={}, request_hash="h"))
     lease = await store.acquire(execution, owner="me", lease_ms=1000, segment=-1, cause="test")
     assert isinstance(lease, Lease)
     return lease

@@ -10,7 +10,7 @@ import msgspec
 
 from shared.machine import plan as plans
 from shared.machine.accept import PlanRefused
-from shared.machine.plan import Blueprint, Contract, Plan, PlanDraft
+from shared.machine.plan import Contract, Plan, PlanDraft
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Unreachable
 from shared.numbers import counted
 from shared.planner import plan_text
@@ -182,12 +182,11 @@ class ModelPlanner:
     def _adopted(self, draft: PlanDraft, summary: str, sources: Any, tenant: str) -> Adopted:
         plan, confirm = self._accept(draft, tenant)
         data = plans.encode(plan)
-        blueprint = Blueprint(data)
         fields = {"summary": summary or counted(len(plan.steps), "step"), "sources": msgspec.json.encode(sources).decode()}
         return Adopted(
             plan=data,
-            hash=blueprint.hash,
-            cells=blueprint.first_cells(),
+            hash=plans.hash_of(data),
+            cells=plan.first_cells(),
             fields=fields,
             timeout_ms=plan.timeout_ms or 0,
             confirm=confirm,

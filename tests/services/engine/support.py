@@ -226,7 +226,7 @@ class Stage:
         """A stored execution, whose first message is with QStash already; the count of script calls starts at 0."""
         data = plans.encode(Plan(steps=tuple(steps), contracts=dict(contracts or self.contracts)))
         header = self.header_of(data, partition)
-        cells = Blueprint(data).first_cells()
+        cells = plans.decode(data).first_cells()
         birth = Birth(header=header, plan=data, cells=cells, fields={}, timeout_ms=timeout_ms, request_hash="r")
         created = await self.store.create(birth)
         assert isinstance(created, Created)

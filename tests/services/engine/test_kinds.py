@@ -16,7 +16,7 @@ from shared.machine.accept import Limits, PlanRefused, accept
 from shared.machine.decision import Start
 from shared.machine.events import Accepted as TookOver
 from shared.machine.events import Done, Outcome, Refused
-from shared.machine.plan import Blueprint, PlanDraft
+from shared.machine.plan import PlanDraft
 from shared.ports import MESSAGE, Accepted, Birth, Created
 from shared.redisdb.gates import RedisGates
 from shared.redisdb.slots import RedisSlots
@@ -33,7 +33,7 @@ async def created(stage: Stage, *steps: dict[str, Any], **plan: Any) -> str:
     draft = msgspec.convert({"steps": list(steps)} | plan, PlanDraft)
     data = plans.encode(accept(draft, contracts=CONTRACTS, check_args=lambda *_: iter(()), limits=LIMITS))
     header = stage.header_of(data, None)
-    birth = Birth(header=header, plan=data, cells=Blueprint(data).first_cells(), fields={}, request_hash="r")
+    birth = Birth(header=header, plan=data, cells=plans.decode(data).first_cells(), fields={}, request_hash="r")
     assert isinstance(await stage.store.create(birth), Created)
     return header.id
 

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from shared.accepting import ruled, ruled_again
 from shared.intake import plan_limits
 from shared.machine import plan as plans
-from shared.machine.plan import Blueprint, Plan, PlanDraft, StepDraft
+from shared.machine.plan import Plan, PlanDraft, StepDraft
 from shared.machine.state import Adopted, Advice, Asked, Failure, Flawed, Unreachable
 from shared.machine.versions import differences, follows
 from shared.planner import Profile
@@ -389,7 +389,7 @@ async def test_new_steps_make_the_next_version() -> None:
     """The old ones as they were, with a mark on what did not happen; the profile's values put in."""
     advice, _, stopped = await again(ELSEWHERE)
     assert isinstance(advice.said, Adopted)
-    plan = Blueprint(advice.said.plan).plan
+    plan = plans.decode(advice.said.plan)
     assert follows(stopped.plan, stopped.cells, plan)
     assert [step.name for step in plan.steps] == ["find", "table", "tell", "table2", "tell2"]
     assert plan.steps[4].args["to"] == ANN.phone

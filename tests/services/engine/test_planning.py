@@ -9,7 +9,7 @@ import pytest
 from shared.clock import new_execution_id
 from shared.machine import plan as plans
 from shared.machine.events import Patience
-from shared.machine.plan import NO_PLAN, Blueprint, Plan
+from shared.machine.plan import NO_PLAN, Plan
 from shared.machine.state import Adopted, Advice, Asked, Flawed, Header, Notes, Unreachable
 from shared.machine.status import Status
 from shared.ports import Accepted, Birth, Created, Going, Stopped, Words
@@ -22,7 +22,7 @@ from tests.support.executions import ALLOWANCE, LEASE_MS, NOW
 WORDS = Words(text="dinner, somehow", user="ann", at_ms=NOW)
 DATA = plans.encode(Plan(steps=tuple(chain(2)), contracts=CONTRACTS))
 FOUND = Adopted(
-    plan=DATA, hash=plans.hash_of(DATA), cells=Blueprint(DATA).first_cells(), fields={"summary": "Work.", "sources": "[]"}
+    plan=DATA, hash=plans.hash_of(DATA), cells=plans.decode(DATA).first_cells(), fields={"summary": "Work.", "sources": "[]"}
 )
 RULES = Asked(questions=({"field": "time", "question": "When?", "candidates": []},))
 BUSY = Unreachable(message="the model's endpoint answered 503")

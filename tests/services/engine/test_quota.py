@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from shared.background import Background
 from shared.interpret import Interpreter
 from shared.machine import plan as plans
-from shared.machine.plan import Blueprint, Plan
+from shared.machine.plan import Plan
 from shared.ports import Birth, Created, Entry
 from shared.qstash import item
 from shared.quota import Allowance, Demand, Limits
@@ -149,7 +149,7 @@ def counting(stage: Stage, *, direct: bool = True, **variables: str) -> Keeper:
 async def begun(stage: Stage, steps: int, allowance: Allowance) -> str:
     """An execution with an allowance, whose first message is with QStash."""
     data = plans.encode(Plan(steps=tuple(chain(steps)), contracts=dict(stage.contracts)))
-    cells = Blueprint(data).first_cells()
+    cells = plans.decode(data).first_cells()
     birth = Birth(header=stage.header_of(data), plan=data, cells=cells, fields={}, request_hash="r", allowance=allowance)
     made = await stage.store.create(birth)
     assert isinstance(made, Created)

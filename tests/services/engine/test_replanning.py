@@ -96,7 +96,7 @@ async def booked(stage: Stage, planner: SimulatedPlanner, **replan: Any) -> str:
     birth = Birth(
         header=header,
         plan=data,
-        cells=Blueprint(data).first_cells(),
+        cells=plans.decode(data).first_cells(),
         words=WORDS,
         notes=notes,
         fields={"summary": "Dinner."},

@@ -10,7 +10,7 @@ from shared.interpret import Interpreter
 from shared.invocation import Answer
 from shared.machine import plan as plans
 from shared.machine.events import Done, Outcome
-from shared.machine.plan import Blueprint, Effect, Plan
+from shared.machine.plan import Effect, Plan
 from shared.ports import Birth, Committed, Created
 from shared.relay import Sender
 from shared.settings_load import load
@@ -167,7 +167,7 @@ async def test_a_duplicate_delivery_costs_one_call(stage: Stage) -> None:
 async def test_creating_is_one_call(stage: Stage) -> None:
     """Record, plan, cells, due time, message and index in one script."""
     data = plans.encode(Plan(steps=tuple(chain(3)), contracts=stage.contracts))
-    birth = Birth(header=stage.header_of(data), plan=data, cells=Blueprint(data).first_cells(), fields={}, request_hash="r")
+    birth = Birth(header=stage.header_of(data), plan=data, cells=plans.decode(data).first_cells(), fields={}, request_hash="r")
 
     assert isinstance(await stage.store.create(birth), Created)
     assert dict(stage.store.calls) == {"create": 1}
